@@ -1,0 +1,112 @@
+//! What a flow answers: show a form, a login is made, or it is over. Rendered in the reader's language; the wire
+//! only turns it into JSON or a page.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+
+/// Provider type and id, `["local", null]`; for a set-up the module type and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    pub kind: String,
+    pub id: Option<String>,
+}
+
+/// The answer to every move in a flow.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Form(FormStep),
+    Created(Created),
+    Abort(Abort),
+}
+
+/// Fill this in.
+#[derive(Clone, Debug)]
+pub struct FormStep {
+    pub flow_id: String,
+    pub handler: Handler,
+    /// `init`, `select_mfa_module`, `mfa`, `setup`.
+    pub step_id: &'static str,
+    pub title: Option<String>,
+    pub blocks: Vec<Block>,
+    pub fields: Vec<Field>,
+    /// Machine words by field, or by `base`.
+    pub errors: BTreeMap<String, String>,
+    /// What the errors say to a person, by the same names.
+    pub error_texts: BTreeMap<String, String>,
+    /// `mfa_module_name`, `mfa_module_id`, and one for each named block.
+    pub placeholders: BTreeMap<String, String>,
+    /// When the flow ends by itself, once the first factor has passed or a set-up runs.
+    pub expires_at: Option<Timestamp>,
+    /// Data for the browser's ceremony.
+    pub ceremony: Option<mfa_sdk::form::Ceremony>,
+}
+
+/// A field with its words.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: String,
+    pub input: FieldInput,
+    pub label: String,
+    pub help: Option<String>,
+    pub required: bool,
+    pub default: Option<Value>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldInput {
+    Text {
+        length_max: usize,
+    },
+    Digits {
+        length_min: usize,
+        length_max: usize,
+    },
+    Code {
+        length_max: usize,
+    },
+    Password {
+        length_max: usize,
+    },
+    Email,
+    Phone,
+    /// Value and words of each option.
+    Select {
+        options: Vec<(String, String)>,
+    },
+    Boolean,
+}
+
+/// A display block with its words; a QR code is drawn.
+#[derive(Clone, Debug)]
+pub enum Block {
+    Text { text: String },
+    Qr { name: String, content: String, svg: String },
+    Secret { name: String, value: String, label: String },
+    Uri { name: String, value: String },
+    Codes { name: String, codes: Vec<String> },
+    Image { name: String, data_uri: String, alt: String },
+}
+
+/// The flow reached its end. `result` is the single-use code of a login; a set-up and a proof have none.
+#[derive(Clone, Debug)]
+pub struct Created {
+    pub flow_id: String,
+    pub handler: Handler,
+    pub result: Option<String>,
+    /// The `state` the client sent at the beginning.
+    pub state: Option<String>,
+}
+
+/// The flow is over: `login_expired`, `too_many_retry`, `unknown_error`, `module_unavailable`, `delivery_failed`,
+/// or a module's own reason for a set-up.
+#[derive(Clone, Debug)]
+pub struct Abort {
+    pub flow_id: String,
+    pub handler: Handler,
+    pub reason: String,
+    /// The reason for a person, with what to do next.
+    pub text: String,
+}

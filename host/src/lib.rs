@@ -1,0 +1,10 @@
+//! mfa-host: loads second factors as shared libraries and guards every login with them.
+//! wire → flow → module host → module, and flow → store; nobody imports upward.
+
+pub mod clock;
+pub mod flow;
+pub mod keys;
+pub mod module_host;
+pub mod provider;
+pub mod settings;
+pub mod store;

@@ -1,0 +1,242 @@
+//! What can be set, with units in the names and defaults that are safe. Parsed once, then trusted.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// All of `host.toml`. Unknown keys are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port to listen on.
+    #[serde(default = "default::listen")]
+    pub listen: SocketAddr,
+    /// Where users reach the host, without a slash at its end. Default: `http://` and the listen address.
+    #[serde(default)]
+    pub public_url: Option<url::Url>,
+    /// Name shown to users and in authenticator apps.
+    #[serde(default = "default::name")]
+    pub name: String,
+    /// Networks whose `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The key that seals records; relative to the configuration directory.
+    #[serde(default = "default::secret_key_file")]
+    pub secret_key_file: PathBuf,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub argon2: Argon2Settings,
+    #[serde(default, rename = "client")]
+    pub clients: Vec<Client>,
+    /// First factors in the order they are offered.
+    #[serde(default, rename = "provider")]
+    pub providers: Vec<ProviderSettings>,
+    /// Second factors in the order they are offered.
+    #[serde(default, rename = "module")]
+    pub modules: Vec<ModuleSettings>,
+    /// For tests and demonstrations only; each start warns of it.
+    #[serde(default)]
+    pub development: Option<Development>,
+}
+
+/// Every limit, with its unit in the name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Life of a validation session from the first factor's success.
+    pub session_lifetime_s: u64,
+    /// Life of a flow id before the first factor.
+    pub first_factor_lifetime_s: u64,
+    /// Life of a set-up flow.
+    pub setup_lifetime_s: u64,
+    /// Life of the result code of a login.
+    pub result_code_lifetime_s: u64,
+    /// Life of an access token.
+    pub access_token_lifetime_s: u64,
+    /// Life of a refresh token since it was last used.
+    pub refresh_token_lifetime_s: u64,
+    /// Age up to which a proof counts as fresh.
+    pub fresh_proof_max_age_s: u64,
+    /// Open validation sessions of one user; one more ends the oldest.
+    pub sessions_per_user_max: usize,
+    /// Open set-up flows of one user; one more ends the oldest.
+    pub setups_per_user_max: usize,
+    /// Largest request body.
+    pub body_bytes_max: usize,
+    /// Time one HTTP request may take.
+    pub request_timeout_s: u64,
+    /// Time a module has for one call.
+    pub module_deadline_ms: u64,
+    /// Calls one module answers at once.
+    pub module_slots: usize,
+    /// Largest reply of a module.
+    pub module_reply_bytes_max: usize,
+    /// Memory one worker may hold.
+    pub module_memory_mib_max: u64,
+    /// Crashes in a row after which a module is quarantined.
+    pub module_crashes_max: u32,
+    /// Password hashes computed at once.
+    pub password_hashes_at_once: usize,
+    /// Password checks that may wait; more are answered 503.
+    pub password_queue_max: usize,
+    /// Shortest password `user add` and `user passwd` take, in characters.
+    pub password_length_min: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session_lifetime_s: 300,
+            first_factor_lifetime_s: 600,
+            setup_lifetime_s: 600,
+            result_code_lifetime_s: 600,
+            access_token_lifetime_s: 1800,
+            refresh_token_lifetime_s: 90 * 24 * 3600,
+            fresh_proof_max_age_s: 300,
+            sessions_per_user_max: 10,
+            setups_per_user_max: 5,
+            body_bytes_max: 64 * 1024,
+            request_timeout_s: 30,
+            module_deadline_ms: 5000,
+            module_slots: 4,
+            module_reply_bytes_max: 1024 * 1024,
+            module_memory_mib_max: 256,
+            module_crashes_max: 5,
+            password_hashes_at_once: 2,
+            password_queue_max: 64,
+            password_length_min: 8,
+        }
+    }
+}
+
+/// argon2id parameters; defaults are the OWASP password storage cheat sheet's first recommendation for argon2id.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Argon2Settings {
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+}
+
+impl Default for Argon2Settings {
+    fn default() -> Self {
+        Self { memory_kib: 19 * 1024, iterations: 2, parallelism: 1 }
+    }
+}
+
+/// An application that may ask for logins. A `client_id` that is an `http(s)` URL needs no entry when the redirect
+/// URI has its origin.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    pub id: String,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+}
+
+/// One first factor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSettings {
+    #[serde(rename = "type")]
+    pub kind: ProviderKind,
+    /// None for the plain `["local", null]` handler.
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default = "default::yes")]
+    pub enabled: bool,
+    /// `legacy_api_password`: the user it signs in.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// `legacy_api_password`: file that holds the password, relative to the configuration directory.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// `service`: applications that may vouch.
+    #[serde(default, rename = "credential")]
+    pub credentials: Vec<ServiceCredential>,
+}
+
+/// An application that may vouch for users.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceCredential {
+    pub id: String,
+    /// Hexadecimal SHA-256 of the secret; the secret has at least 128 random bits.
+    pub secret_sha256: String,
+    /// Clients whose logins it may vouch in; empty = none.
+    #[serde(default)]
+    pub clients: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderKind {
+    Local,
+    LegacyApiPassword,
+    Service,
+}
+
+/// One second factor.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleSettings {
+    /// The file is `DIR/modules/<type>.so`.
+    #[serde(rename = "type")]
+    pub module_type: String,
+    /// Default: the type. Two instances of one type have different ids and share nothing.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Default: the module's own name.
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default = "default::yes")]
+    pub enabled: bool,
+    /// Hexadecimal SHA-256 of the file; another file is refused.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Handed to the module's `new`.
+    #[serde(default)]
+    pub config: toml::Table,
+}
+
+impl ModuleSettings {
+    /// The instance's id.
+    pub fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or(&self.module_type)
+    }
+}
+
+/// Never for real users.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Development {
+    /// JSON file `{"wall_ms", "boot_ms", "boot_id"}` that replaces the clocks; relative to the configuration directory.
+    #[serde(default)]
+    pub clock_file: Option<PathBuf>,
+}
+
+mod default {
+    use std::{net::SocketAddr, path::PathBuf};
+
+    pub fn listen() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 8126))
+    }
+
+    pub fn name() -> String {
+        "mfa-host".to_owned()
+    }
+
+    pub fn secret_key_file() -> PathBuf {
+        "secret.key".into()
+    }
+
+    pub fn yes() -> bool {
+        true
+    }
+}

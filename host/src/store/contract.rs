@@ -1,0 +1,194 @@
+//! The contract every engine keeps: `read`, `scan`, `commit`. Reads show durable records only; a commit is all or
+//! nothing and durable when it returns; revisions come from one increasing sequence and are never reused.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// Number of a change; one sequence for the whole store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// Name of a record: segments of `a-z`, `0-9`, `.`, `_`, `-` joined by `/`, at most 256 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(std::sync::Arc<str>);
+
+/// A text that cannot name a record.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} cannot name a record")]
+pub struct KeyError(String);
+
+impl Key {
+    /// The key of these segments.
+    ///
+    /// # Errors
+    /// When a segment is empty or holds another character, or the whole is over 256 bytes.
+    pub fn new(segments: &[&str]) -> Result<Self, KeyError> {
+        let text = segments.join("/");
+        let fits = text.len() <= 256
+            && segments.iter().all(|segment| {
+                !segment.is_empty()
+                    && segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+            });
+        if fits { Ok(Self(text.into())) } else { Err(KeyError(text)) }
+    }
+
+    /// A key read back from disk.
+    ///
+    /// # Errors
+    /// As [`Key::new`].
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        Self::new(&text.split('/').collect::<Vec<_>>())
+    }
+
+    /// The key as it stands on disk.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a record holds: JSON that stays readable on disk, and JSON that is sealed. Both are authenticated.
+#[derive(Clone, PartialEq)]
+pub struct Content {
+    /// Readable on disk.
+    pub open: Value,
+    /// Sealed on disk; never in `Debug`.
+    pub secret: Option<Value>,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Content").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+/// A record as it was read, with the revision that wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versioned {
+    pub revision: Revision,
+    pub content: Content,
+}
+
+/// One change of a commit.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Put(Key, Content),
+    Delete(Key),
+}
+
+/// What must still hold for a commit to happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// The record is there and was last written by this revision.
+    At(Key, Revision),
+    /// There is no such record.
+    Absent(Key),
+}
+
+/// Why nothing could be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store is damaged; nothing is served from it.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// This one record does not authenticate: edited, swapped or copied back.
+    #[error("the record {0} was tampered with")]
+    Tampered(Key),
+    /// A write failed earlier; restart the host.
+    #[error("the store stopped after a failed write: {0}")]
+    Poisoned(String),
+}
+
+/// Why a commit did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// An expectation does not hold (any more): read again and decide again.
+    #[error("{0} changed meanwhile")]
+    Conflict(Key),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store of one configuration directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {}
+
+/// What was found when the store was opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenReport {
+    /// A last batch that was never acknowledged was dropped.
+    pub dropped_tail_bytes: u64,
+    /// Records that do not authenticate; reading one says [`StoreError::Tampered`].
+    pub tampered: Vec<Key>,
+    /// The journal is older than what was acknowledged before: a copy was put back.
+    pub rolled_back: bool,
+    /// Wall clock of the last commit, milliseconds since 1970.
+    pub last_commit_ms: Option<i64>,
+    /// Set when the store is damaged: it opens, answers every read with [`StoreError::Damaged`] and writes nothing.
+    pub damage: Option<String>,
+}
+
+/// Why a store cannot even be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("there is no store in {0}; `mfa-host init` makes one")]
+    Missing(std::path::PathBuf),
+    #[error("there is already a store in {0}")]
+    AlreadyThere(std::path::PathBuf),
+    #[error("another process holds the store in {0}")]
+    Locked(std::path::PathBuf),
+    #[error("{action} {path}: {source}")]
+    Io { action: &'static str, path: std::path::PathBuf, source: std::io::Error },
+}
+
+impl Store {
+    /// Makes an empty store in `config_directory/.storage`.
+    ///
+    /// # Errors
+    /// [`OpenError::AlreadyThere`] if one exists; I/O.
+    pub fn create(_config_directory: &std::path::Path) -> Result<(), OpenError> {
+        todo!()
+    }
+
+    /// Opens the store and takes its lock. Damage is reported, not an error.
+    ///
+    /// # Errors
+    /// Missing, locked by another process, or I/O that says nothing of the content.
+    pub fn open(
+        _config_directory: &std::path::Path,
+        _keys: &crate::keys::MasterKey,
+        _clock: crate::clock::Clock,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        todo!()
+    }
+
+    /// The record, if there is one.
+    pub async fn read(&self, _key: &Key) -> Result<Option<Versioned>, StoreError> {
+        todo!()
+    }
+
+    /// All records whose key begins with `prefix`, by key. No decision rests on it. Tampered ones are left out.
+    pub async fn scan(&self, _prefix: &str) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        todo!()
+    }
+
+    /// Makes all changes if all expectations hold; durable when it returns.
+    pub async fn commit(
+        &self,
+        _changes: Vec<Change>,
+        _expectations: Vec<Expectation>,
+    ) -> Result<Revision, CommitError> {
+        todo!()
+    }
+
+    /// Waits until every commit that was handed in is durable, and stops.
+    pub async fn close(&self) {
+        todo!()
+    }
+}

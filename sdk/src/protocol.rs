@@ -1,0 +1,246 @@
+//! What host and module say to each other, as JSON: one request, one reply. The same text crosses the `.so`
+//! boundary and the worker's socket. An unknown operation answers `unsupported`, an unknown field is ignored,
+//! an unknown value of an enumeration is refused.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    form::{Fields, Form},
+    message::Message,
+    text::{Text, Texts},
+};
+
+/// What a module says of itself; asked once, before it is configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Module type, the file name without `.so`: 1–64 of `a-z`, `0-9`, `_`.
+    pub module_type: String,
+    /// Name a user sees unless the admin set one.
+    pub name: String,
+    /// What the factor rests on.
+    pub kind: Kind,
+    /// RFC 8176 values this factor earns, for example `otp`.
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// Whether a login step sends a message, and so can be sent again.
+    #[serde(default)]
+    pub sends: bool,
+    /// Whether this is a way back in (backup codes) and not a factor of its own.
+    #[serde(default)]
+    pub recovery: bool,
+    /// Wrong answers one flow takes; 0 = no limit in the flow, the account's own limit stays.
+    #[serde(default = "retries_max")]
+    pub retries_max: u32,
+    /// Version of the enrolment data this build writes.
+    #[serde(default = "enrolment_version")]
+    pub enrolment_version: u32,
+    #[serde(default)]
+    pub version: String,
+    /// SPDX expression.
+    #[serde(default)]
+    pub license: String,
+    /// Shown before set-up begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_message: Option<Text>,
+    /// All translations; English is required.
+    #[serde(default)]
+    pub texts: Texts,
+}
+
+fn retries_max() -> u32 {
+    3
+}
+
+fn enrolment_version() -> u32 {
+    1
+}
+
+/// The three kinds of factor of NIST SP 800-63B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Knowledge,
+    Possession,
+    Inherence,
+}
+
+/// A request: what every call may know, and the operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    pub context: Context,
+    #[serde(flatten)]
+    pub operation: Operation,
+}
+
+/// What every call may know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Context {
+    /// Wall clock of the host, milliseconds since 1970-01-01T00:00:00Z.
+    pub now_ms: i64,
+    /// 64 hexadecimal digits: the seed of this call's random stream. A repeated call has the same.
+    pub seed: String,
+    /// Whom the call is about.
+    pub user: User,
+    /// Language tag of the reader, `en` if unknown.
+    pub language: String,
+    /// Where users reach the host, for links and as an issuer.
+    pub public_url: String,
+}
+
+/// Whom a call is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Never changes, never reused.
+    pub id: String,
+    /// As the user signs in.
+    pub name: String,
+    /// Proved addresses by channel.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, Vec<String>>,
+}
+
+/// What is asked, tagged by `operation`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "operation", rename_all = "snake_case")]
+pub enum Operation {
+    /// The form a login step shows when nothing about user or challenge matters. Replies [`Reply::Form`].
+    InputSchema {},
+    /// A step of a set-up: the first has neither state nor input. Replies [`Reply::Setup`].
+    SetupFlow {
+        #[serde(default)]
+        state: Option<Value>,
+        #[serde(default)]
+        input: Option<Fields>,
+        /// The enrolment this set-up would replace.
+        #[serde(default)]
+        replaces: Option<Enrolment>,
+    },
+    /// A login step is about to be shown for the first time, again after a resend, or after a switch. Replies [`Reply::Login`].
+    InitializeLoginMfaStep { enrolment: Enrolment, cause: Cause },
+    /// An answer to a login step. Replies [`Reply::Verdict`].
+    Validate {
+        enrolment: Enrolment,
+        #[serde(default)]
+        challenge: Option<Value>,
+        answer: Answer,
+    },
+    /// Recovery modules: make a batch for a set-up that was just confirmed. Replies [`Reply::Issued`].
+    Issue {},
+    /// An enrolment is going away. Replies [`Reply::Deposed`].
+    Depose { enrolment: Enrolment },
+    /// Older enrolment data, to be brought to this build's version. Replies [`Reply::Migrated`].
+    Migrate { enrolment: Enrolment },
+}
+
+/// What a user set up, as the module wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// Version of the data.
+    pub version: u32,
+    /// The module's own.
+    pub data: Value,
+}
+
+/// Why a login step is initialised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    First,
+    Resend,
+    Switched,
+}
+
+/// What came back from the user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// The form was filled in; the fields have passed [`Form::normalise`].
+    Form { fields: Fields },
+    /// The link of a message was followed and confirmed.
+    Link,
+    /// Nothing came; the waiting step asks whether it may go on.
+    Poll,
+}
+
+/// A reply, tagged by `reply`. Which kinds an operation allows stands at [`Operation`]; another kind is no answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Form {
+        form: Form,
+    },
+    Setup(SetupReply),
+    Login(LoginReply),
+    Verdict(VerdictReply),
+    Issued {
+        enrolment: Value,
+        codes: Vec<String>,
+    },
+    Deposed {},
+    Migrated {
+        enrolment: Enrolment,
+    },
+    /// The operation is not one this module has.
+    Unsupported {},
+    /// The module could not answer. Never a "yes".
+    Failed {
+        message: String,
+    },
+}
+
+/// The next step of a set-up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum SetupReply {
+    /// Show this and come back with the answer. With `error` the last input was wrong.
+    Form {
+        form: Form,
+        /// Kept by the host, sealed, until the next call.
+        state: Value,
+        #[serde(default)]
+        messages: Vec<Message>,
+        #[serde(default)]
+        error: Option<String>,
+    },
+    /// The factor is proved; keep this enrolment.
+    Done { enrolment: Value },
+    /// It cannot be set up; the reason is a text key.
+    Abort { reason: String },
+}
+
+/// What a login step shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoginReply {
+    pub form: Form,
+    /// Kept by the host, sealed, for this validation session only.
+    #[serde(default)]
+    pub challenge: Option<Value>,
+    #[serde(default)]
+    pub messages: Vec<Message>,
+}
+
+/// The module's word on an answer. Anything else is "no".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum VerdictReply {
+    /// Right. A changed enrolment is kept in the same commit that lets the user in.
+    Accepted {
+        #[serde(default)]
+        enrolment: Option<Value>,
+    },
+    /// Wrong; `error` is a text key, `invalid_code` by custom.
+    Rejected {
+        error: String,
+        #[serde(default)]
+        challenge: Option<Value>,
+    },
+    /// Not yet; ask again after this many milliseconds.
+    Pending {
+        #[serde(default)]
+        challenge: Option<Value>,
+        retry_after_ms: u64,
+    },
+}
