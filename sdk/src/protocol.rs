@@ -194,6 +194,7 @@ pub enum Reply {
 /// The next step of a set-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one is made for each call and moved once")]
 pub enum SetupReply {
     /// Show this and come back with the answer. With `error` the last input was wrong.
     Form {

@@ -1,8 +1,15 @@
 //! Access sessions: what a finished login gives, and how it is used and ended.
 
+use super::{
+    FlowError, Flows, TokenError,
+    engine::{Committed, Engine, TRIES_MAX},
+    record::{AccessSession, AccessStage, Found, User, key},
+    token,
+};
 use crate::clock::Timestamp;
 
-use super::{FlowError, Flows, TokenError};
+/// A refresh moves the session's end only this seldom, so that most refreshes write nothing.
+const USED_EVERY_S: u64 = 3600;
 
 /// Tokens of an access session. Shown once.
 #[derive(Clone)]
@@ -33,32 +40,190 @@ pub struct Access {
     pub amr: Vec<String>,
     pub mfa_method_used: Option<String>,
     pub mfa_verified_at: Option<Timestamp>,
+    pub(super) user_epoch: u64,
+    pub(super) has_password: bool,
+    pub(super) password_at: Option<Timestamp>,
+    pub(super) factor_at: Option<Timestamp>,
 }
 
 impl Flows {
-    /// `grant_type=authorization_code`.
+    /// `grant_type=authorization_code`. A code works once; a second use ends the session it made (RFC 6749
+    /// section 4.1.2).
     pub async fn exchange_code(
         &self,
-        _client_id: &str,
-        _code: &str,
-        _redirect_uri: Option<&str>,
-        _code_verifier: Option<&str>,
+        client_id: &str,
+        code: &str,
+        redirect_uri: Option<&str>,
+        code_verifier: Option<&str>,
     ) -> Result<Tokens, TokenError> {
-        todo!()
+        let engine = &self.engine;
+        let now = engine.clock.now().wall;
+        for _ in 0..TRIES_MAX {
+            let (id, found, mut record) = claimed(engine, code).await?;
+            let is_code = record.secret.code_hash.as_deref().is_some_and(|hash| token::same(hash, &token::hash(code)));
+            if !is_code || record.open.client_id != client_id {
+                return Err(TokenError::InvalidGrant);
+            }
+            let AccessStage::Issued { code_expires_at } = record.open.stage else {
+                tracing::warn!(target: "audit", event = "code_used_twice", session = id);
+                end_session(engine, found).await?;
+                return Err(TokenError::InvalidGrant);
+            };
+            let fits = now <= code_expires_at
+                && redirect_uri.is_none_or(|uri| record.secret.redirect_hash == Some(token::short_hash(uri)))
+                && fits_challenge(record.secret.code_challenge.as_deref(), code_verifier);
+            if !fits {
+                return Err(TokenError::InvalidGrant);
+            }
+            let user = engine.user_in_epoch(&record.open.user, record.open.user_epoch).await?;
+            let user: Found<User> = user.ok_or(TokenError::AccessDenied)?;
+            let (tokens, refresh_hash) = issue_tokens(engine, &id, now);
+            record.secret.refresh_hash = Some(refresh_hash);
+            let expires_at = now.plus_s(engine.settings.limits.refresh_token_lifetime_s);
+            record.open.stage = AccessStage::Active { expires_at };
+            let expectations = vec![found.unchanged(), user.unchanged()];
+            match engine.commit(vec![found.put(&record)], expectations).await.map_err(FlowError::from)? {
+                Committed::Done => return Ok(tokens),
+                Committed::Conflict => {}
+            }
+        }
+        Err(FlowError::Busy.into())
     }
 
     /// `grant_type=refresh_token`.
-    pub async fn refresh(&self, _client_id: Option<&str>, _refresh_token: &str) -> Result<Tokens, TokenError> {
-        todo!()
+    pub async fn refresh(&self, client_id: Option<&str>, refresh_token: &str) -> Result<Tokens, TokenError> {
+        let engine = &self.engine;
+        let now = engine.clock.now().wall;
+        let limits = &engine.settings.limits;
+        for _ in 0..TRIES_MAX {
+            let (id, found, mut record) = claimed(engine, refresh_token).await?;
+            let AccessStage::Active { expires_at } = record.open.stage else { return Err(TokenError::InvalidGrant) };
+            let fits = is_refresh_token(&record, refresh_token)
+                && now <= expires_at
+                && client_id.is_none_or(|client| client == record.open.client_id);
+            if !fits {
+                return Err(TokenError::InvalidGrant);
+            }
+            let user = engine.user_in_epoch(&record.open.user, record.open.user_epoch).await?;
+            user.ok_or(TokenError::InvalidGrant)?;
+            let tokens = Tokens {
+                access_token: token::access_token(&id, now.plus_s(limits.access_token_lifetime_s), &engine.tokens),
+                refresh_token: None,
+                expires_in_s: limits.access_token_lifetime_s,
+                session_id: id,
+            };
+            let next_end = now.plus_s(limits.refresh_token_lifetime_s);
+            if next_end <= expires_at.plus_s(USED_EVERY_S) {
+                return Ok(tokens);
+            }
+            record.open.stage = AccessStage::Active { expires_at: next_end };
+            let changes = vec![found.put(&record)];
+            match engine.commit(changes, vec![found.unchanged()]).await.map_err(FlowError::from)? {
+                Committed::Done => return Ok(tokens),
+                Committed::Conflict => {}
+            }
+        }
+        Err(FlowError::Busy.into())
     }
 
     /// Ends the session of this refresh or access token; an unknown one is no error (RFC 7009).
-    pub async fn revoke(&self, _token: &str) -> Result<(), FlowError> {
-        todo!()
+    pub async fn revoke(&self, token: &str) -> Result<(), FlowError> {
+        let engine = &self.engine;
+        if let Some((id, _)) = token::open_access_token(token, &engine.tokens) {
+            return end_session(engine, engine.read(key::access(&id)).await?).await;
+        }
+        match claimed(engine, token).await {
+            Ok((_, found, record)) if is_refresh_token(&record, token) => end_session(engine, found).await,
+            Ok(_) | Err(TokenError::InvalidGrant) => Ok(()),
+            Err(TokenError::Flow(error)) => Err(error),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Who a bearer token is.
-    pub async fn authenticate(&self, _bearer: &str) -> Result<Access, FlowError> {
-        todo!()
+    pub async fn authenticate(&self, bearer: &str) -> Result<Access, FlowError> {
+        let engine = &self.engine;
+        let (id, token_expires_at) =
+            token::open_access_token(bearer, &engine.tokens).ok_or(FlowError::Unauthenticated)?;
+        let now = engine.clock.now().wall;
+        let found: Found<AccessSession> = engine.read(key::access(&id)).await?;
+        let record = found.record.ok_or(FlowError::Unauthenticated)?;
+        let is_open = matches!(record.open.stage, AccessStage::Active { expires_at } if now <= expires_at);
+        if !is_open || now > token_expires_at {
+            return Err(FlowError::Unauthenticated);
+        }
+        let user = engine.user_in_epoch(&record.open.user, record.open.user_epoch).await?;
+        let user = user.and_then(|user| user.record).ok_or(FlowError::Unauthenticated)?;
+        Ok(Access {
+            session_id: id,
+            user_id: record.open.user,
+            user_name: user.open.name,
+            is_owner: user.open.is_owner,
+            client_id: record.open.client_id,
+            created_at: record.open.created_at,
+            auth_time: record.open.auth_time,
+            amr: record.open.amr,
+            mfa_method_used: record.open.mfa_method_used,
+            mfa_verified_at: record.open.mfa_verified_at,
+            user_epoch: record.open.user_epoch,
+            has_password: user.secret.password.is_some(),
+            password_at: record.open.password_at,
+            factor_at: record.open.factor_at,
+        })
     }
+
+    /// Ends the caller's own access session.
+    pub async fn sign_out(&self, access: &Access) -> Result<(), FlowError> {
+        end_session(&self.engine, self.engine.read(key::access(&access.session_id)).await?).await
+    }
+}
+
+/// The first tokens of a session, and the hash of the refresh token.
+pub(super) fn issue_tokens(engine: &Engine, session: &str, now: Timestamp) -> (Tokens, String) {
+    let lifetime_s = engine.settings.limits.access_token_lifetime_s;
+    let refresh = token::new_refresh_token(session);
+    let tokens = Tokens {
+        access_token: token::access_token(session, now.plus_s(lifetime_s), &engine.tokens),
+        refresh_token: Some(refresh.text),
+        expires_in_s: lifetime_s,
+        session_id: session.to_owned(),
+    };
+    (tokens, refresh.hash)
+}
+
+/// The session a result code or refresh token claims to be of.
+async fn claimed(engine: &Engine, text: &str) -> Result<(String, Found<AccessSession>, AccessSession), TokenError> {
+    let id = token::claimed_session(text).ok_or(TokenError::InvalidGrant)?.to_owned();
+    let found: Found<AccessSession> = engine.read(key::access(&id)).await.map_err(|error| match error {
+        FlowError::UnknownFlow => TokenError::InvalidGrant,
+        other => TokenError::Flow(other),
+    })?;
+    let record = found.record.clone().ok_or(TokenError::InvalidGrant)?;
+    Ok((id, found, record))
+}
+
+fn is_refresh_token(record: &AccessSession, text: &str) -> bool {
+    record.secret.refresh_hash.as_deref().is_some_and(|hash| token::same(hash, &token::hash(text)))
+}
+
+/// A login begun with a challenge ends with its verifier; one begun without takes none (RFC 7636, RFC 9700).
+fn fits_challenge(challenge: Option<&str>, verifier: Option<&str>) -> bool {
+    match (challenge, verifier) {
+        (None, None) => true,
+        (Some(challenge), Some(verifier)) => token::fits_code_challenge(verifier, challenge),
+        _ => false,
+    }
+}
+
+async fn end_session(engine: &Engine, mut found: Found<AccessSession>) -> Result<(), FlowError> {
+    for _ in 0..TRIES_MAX {
+        if found.record.is_none() {
+            return Ok(());
+        }
+        if let Committed::Done = engine.commit(vec![found.delete()], vec![found.unchanged()]).await? {
+            return Ok(());
+        }
+        found = engine.read(Some(found.key.clone())).await?;
+    }
+    Err(FlowError::Busy)
 }

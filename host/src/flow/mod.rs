@@ -2,12 +2,21 @@
 //! [`Flows`] reads, asks, decides and commits.
 
 mod access;
+mod attempts;
+mod engine;
 mod error;
+mod lifetime;
 mod login;
 mod methods;
 mod people;
+mod proof;
+mod record;
+mod render;
+mod selection;
 mod setup;
 mod step;
+mod token;
+mod upkeep;
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -15,21 +24,16 @@ pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
 pub use login::{ApiLogin, BeginLogin, ProviderView, ServiceLogin};
 pub use methods::MethodView;
-pub use people::{PeopleError, SessionView, UserView};
+pub use people::{PeopleError, UserView};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};
+pub use upkeep::SessionView;
 
-use crate::{
-    clock::Clock,
-    keys::MasterKey,
-    module_host::ModuleHost,
-    settings::Settings,
-    store::{OpenReport, Store, StoreError},
-};
+use crate::{clock::Clock, keys::MasterKey, module_host::ModuleHost, settings::Settings, store::Store};
 
 /// Everything the wire may ask for. Cheap to clone.
 #[derive(Clone)]
 pub struct Flows {
-    core: Arc<Core>,
+    engine: Arc<engine::Engine>,
 }
 
 /// What the flows stand on.
@@ -53,26 +57,16 @@ pub struct Asker {
 impl Flows {
     /// The flows on these parts.
     pub fn new(core: Core) -> Self {
-        Self { core: Arc::new(core) }
-    }
-
-    /// Once at the start of `serve`: after a rollback or with a clock earlier than the last commit, open sessions end.
-    pub async fn resume(&self, _report: &OpenReport) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Removes what has expired from memory and disk; `serve` calls it once a minute.
-    pub async fn sweep(&self) -> Result<(), StoreError> {
-        todo!()
+        Self { engine: Arc::new(engine::Engine::new(core)) }
     }
 
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
-        &self.core.settings
+        &self.engine.settings
     }
 
     /// The modules.
     pub fn modules(&self) -> &ModuleHost {
-        &self.core.modules
+        &self.engine.modules
     }
 }

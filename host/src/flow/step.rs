@@ -16,6 +16,7 @@ pub struct Handler {
 
 /// The answer to every move in a flow.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each request and moved once")]
 pub enum Step {
     Form(FormStep),
     Created(Created),

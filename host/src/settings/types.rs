@@ -41,6 +41,16 @@ pub struct Settings {
     pub development: Option<Development>,
 }
 
+impl Settings {
+    /// Where users reach the host, without a slash at its end.
+    pub fn base_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+}
+
 /// Every limit, with its unit in the name.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -200,6 +210,12 @@ pub struct ModuleSettings {
     /// Hexadecimal SHA-256 of the file; another file is refused.
     #[serde(default)]
     pub sha256: Option<String>,
+    /// What the factor rests on. A module's own word for it earns nothing: without this, no login by it is `mfa`.
+    #[serde(default)]
+    pub kind: Option<mfa_sdk::protocol::Kind>,
+    /// RFC 8176 values a login by this module earns. A module's own word for it earns nothing.
+    #[serde(default)]
+    pub amr: Vec<String>,
     /// Handed to the module's `new`.
     #[serde(default)]
     pub config: toml::Table,

@@ -1,0 +1,160 @@
+//! What every flow stands on, and the few moves they share: read, commit, ask a module, tell the audit log.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mfa_sdk::protocol::{self, Context, Operation, Reply, Request};
+
+use super::{
+    Core, FlowError,
+    lifetime::{self, Life},
+    record::{self, Enrolment, Found, SessionOpen, Stored, User, key},
+    token::TokenKeys,
+};
+use crate::{
+    clock::{Clock, Now, Timestamp},
+    module_host::{CallError, ModuleHost},
+    provider::{FirstFactorThrottle, PasswordHasher},
+    settings::Settings,
+    store::{Change, CommitError, Expectation, Key, Store, StoreError},
+};
+
+/// How often a decision is made again when a record it rests on changed meanwhile.
+pub const TRIES_MAX: usize = 5;
+
+/// Flow ids that ended before their first factor; more than this are forgotten oldest first.
+const ENDED_TOKENS_MAX: usize = 100_000;
+
+pub struct Engine {
+    pub store: Store,
+    pub modules: ModuleHost,
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    pub config_directory: PathBuf,
+    pub tokens: TokenKeys,
+    pub passwords: PasswordHasher,
+    pub throttle: FirstFactorThrottle,
+    ended: Mutex<HashMap<String, Timestamp>>,
+}
+
+/// What became of a commit.
+pub enum Committed {
+    Done,
+    /// Something changed: read and decide again.
+    Conflict,
+}
+
+impl Engine {
+    pub fn new(core: Core) -> Self {
+        Self {
+            tokens: TokenKeys::new(&core.keys),
+            passwords: PasswordHasher::new(&core.settings.argon2, &core.settings.limits),
+            throttle: FirstFactorThrottle::new(),
+            ended: Mutex::new(HashMap::new()),
+            store: core.store,
+            modules: core.modules,
+            settings: core.settings,
+            clock: core.clock,
+            config_directory: core.config_directory,
+        }
+    }
+
+    /// Reads a record by a key that may not be one: what names no record is not there.
+    pub async fn read<T: Stored>(&self, key: Option<Key>) -> Result<Found<T>, FlowError> {
+        let key = key.ok_or(FlowError::UnknownFlow)?;
+        Ok(record::read(&self.store, key).await?)
+    }
+
+    pub async fn commit(&self, changes: Vec<Change>, expectations: Vec<Expectation>) -> Result<Committed, StoreError> {
+        match self.store.commit(changes, expectations).await {
+            Ok(_) => Ok(Committed::Done),
+            Err(CommitError::Conflict(_)) => Ok(Committed::Conflict),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Asks a module about a user.
+    pub async fn ask(&self, module: &str, ask: Ask<'_>, operation: Operation) -> Result<Reply, CallError> {
+        let context = Context {
+            now_ms: ask.now.0,
+            seed: ask.seed.to_owned(),
+            user: protocol::User {
+                id: ask.user_id.to_owned(),
+                name: ask.user_name.to_owned(),
+                addresses: std::collections::BTreeMap::new(),
+            },
+            language: ask.language.to_owned(),
+            public_url: self.settings.base_url(),
+        };
+        self.modules.call(module, &Request { context, operation }).await
+    }
+
+    /// What a user set up for a module, in the module's shape.
+    pub async fn enrolment(&self, user: &str, module: &str) -> Result<Found<Enrolment>, FlowError> {
+        self.read(key::enrolment(user, module)).await
+    }
+
+    /// The user, if still there, switched on, and in the same epoch.
+    pub async fn user_in_epoch(&self, id: &str, epoch: u64) -> Result<Option<Found<User>>, FlowError> {
+        let user: Found<User> = self.read(key::user(id)).await?;
+        let valid = user.record.as_ref().is_some_and(|user| user.open.is_active && user.open.epoch == epoch);
+        Ok(valid.then_some(user))
+    }
+
+    /// Remembers until `until` that a flow id is over though nothing is stored of it. False if it was known.
+    pub fn end_token(&self, flow_hash: &str, until: Timestamp) -> bool {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended.len() >= ENDED_TOKENS_MAX
+            && let Some(oldest) = ended.iter().min_by_key(|(_, until)| **until).map(|(flow, _)| flow.clone())
+        {
+            ended.remove(&oldest);
+        }
+        ended.insert(flow_hash.to_owned(), until).is_none()
+    }
+
+    pub fn is_token_ended(&self, flow_hash: &str) -> bool {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains_key(flow_hash)
+    }
+
+    pub fn forget_ended_tokens(&self, now: Timestamp) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, until| now <= *until);
+    }
+}
+
+/// Whom a module is asked about, and when.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub user_id: &'a str,
+    pub user_name: &'a str,
+    pub language: &'a str,
+    pub seed: &'a str,
+    pub now: Timestamp,
+}
+
+/// An enrolment as the module gets it.
+pub fn for_module(enrolment: &Enrolment) -> protocol::Enrolment {
+    protocol::Enrolment { version: enrolment.secret.version, data: enrolment.secret.data.clone() }
+}
+
+pub fn is_session_alive(session: &SessionOpen, now: &Now) -> bool {
+    let life = Life {
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        created_boot_ms: session.created_boot_ms,
+        boot_id: &session.boot_id,
+    };
+    lifetime::is_alive(life, now)
+}
+
+/// Tells the log why a module's answer does not count. A module's own words may hold a secret and stay out.
+pub fn report_failure(module: &str, operation: &str, flow: &str, answer: &Result<Reply, CallError>) {
+    let reason = match answer {
+        Ok(_) => "the answer is of another kind than was asked".to_owned(),
+        Err(CallError::Failed(_)) => "the module says it failed; its own log may say why".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(target: "audit", event = "module_failed", module, operation, flow, reason);
+}

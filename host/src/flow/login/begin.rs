@@ -1,0 +1,187 @@
+//! The beginning of a login: which provider, for which client. Nothing is stored; the flow id carries it all.
+
+use mfa_sdk::form::{Field, FieldKind, Form};
+
+use super::{Outcome, Turn, handler};
+use crate::{
+    flow::{
+        Asker, FlowError, Flows, Step,
+        record::ProviderId,
+        render::{self, Place},
+        token::{self, FlowToken},
+    },
+    settings::{ProviderKind, ProviderSettings, Settings},
+};
+
+const CLIENT_ID_BYTES_MAX: usize = 255;
+const REDIRECT_URI_BYTES_MAX: usize = 2000;
+const STATE_BYTES_MAX: usize = 512;
+
+/// A provider as it is offered.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ProviderView {
+    pub name: String,
+    pub id: Option<String>,
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// How a client asks for a login flow.
+#[derive(Clone, Debug)]
+pub struct BeginLogin {
+    pub client_id: String,
+    pub handler: (String, Option<String>),
+    pub redirect_uri: String,
+    pub state: Option<String>,
+    /// RFC 7636; only method `S256` is taken.
+    pub code_challenge: Option<String>,
+    pub code_challenge_method: Option<String>,
+}
+
+impl Flows {
+    /// The enabled providers in order.
+    pub fn providers(&self) -> Vec<ProviderView> {
+        let enabled = self.engine.settings.providers.iter().filter(|provider| provider.enabled);
+        enabled
+            .map(|provider| ProviderView {
+                name: provider.name.clone().unwrap_or_else(|| default_name(provider.kind).to_owned()),
+                id: provider.id.clone(),
+                kind: kind_word(provider.kind).to_owned(),
+            })
+            .collect()
+    }
+
+    /// Starts a login flow; nothing is stored yet.
+    pub async fn begin_login(&self, begin: BeginLogin, asker: &Asker) -> Result<Step, FlowError> {
+        let settings = &self.engine.settings;
+        let provider = provider_id(&begin.handler);
+        find_provider(settings, &provider).ok_or(FlowError::UnknownHandler)?;
+        check_client(settings, &begin.client_id, Some(&begin.redirect_uri))?;
+        check_challenge(&begin)?;
+        let now = self.engine.clock.now();
+        let token = FlowToken {
+            nonce: FlowToken::new_nonce(),
+            created_ms: now.wall.0,
+            provider: provider.clone(),
+            client_hash: token::short_hash(&begin.client_id),
+            redirect_hash: token::short_hash(&begin.redirect_uri),
+            code_challenge: begin.code_challenge,
+            state: begin.state,
+            proof_for: None,
+        };
+        let flow_id = token.seal(&self.engine.tokens);
+        let turn = Turn { engine: &self.engine, flow_id: &flow_id, asker, now };
+        turn.step(Outcome::FirstFactor { provider, error: None, proof_of: None }).await
+    }
+}
+
+impl Turn<'_> {
+    /// The form of the first factor.
+    pub(super) fn first_factor_step(&self, provider: &ProviderId, error: Option<&str>, is_proof: bool) -> Step {
+        let form = find_provider(&self.engine.settings, provider).map(|found| first_factor_form(found.kind, is_proof));
+        let place = Place {
+            flow_id: self.flow_id,
+            handler: handler(provider),
+            step_id: "init",
+            language: &self.asker.language,
+            expires_at: None,
+        };
+        Step::Form(render::host_step(place, &form.unwrap_or_default(), error))
+    }
+}
+
+/// What the first factor asks for.
+pub(super) fn first_factor_form(kind: ProviderKind, is_proof: bool) -> Form {
+    let name = field("username", FieldKind::Text { length_max: 512 });
+    let password = field("password", FieldKind::Password { length_max: 1024 });
+    let fields = match kind {
+        ProviderKind::Local if is_proof => vec![password],
+        ProviderKind::Local => vec![name, password],
+        ProviderKind::LegacyApiPassword => vec![password],
+        ProviderKind::Service => vec![field("user_id", FieldKind::Text { length_max: 64 })],
+    };
+    Form { fields, ..Form::default() }
+}
+
+pub(super) fn field(name: &str, kind: FieldKind) -> Field {
+    Field { name: name.to_owned(), kind, label: None, help: None, required: true, default: None }
+}
+
+/// The enabled provider with this type and id.
+pub(super) fn find_provider<'a>(settings: &'a Settings, wanted: &ProviderId) -> Option<&'a ProviderSettings> {
+    settings
+        .providers
+        .iter()
+        .find(|provider| provider.enabled && kind_word(provider.kind) == wanted.kind && provider.id == wanted.id)
+}
+
+/// `["homeassistant", null]` is another name of `["local", null]`.
+fn provider_id((kind, id): &(String, Option<String>)) -> ProviderId {
+    let kind = if kind == "homeassistant" && id.is_none() { "local" } else { kind };
+    ProviderId { kind: kind.to_owned(), id: id.clone() }
+}
+
+pub(super) fn kind_word(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Local => "local",
+        ProviderKind::LegacyApiPassword => "legacy_api_password",
+        ProviderKind::Service => "service",
+    }
+}
+
+fn default_name(kind: ProviderKind) -> &'static str {
+    match kind {
+        ProviderKind::Local => "User name and password",
+        ProviderKind::LegacyApiPassword => "Legacy API password",
+        ProviderKind::Service => "Application",
+    }
+}
+
+/// A redirect URI belongs to the configured client, or has the origin of the URL that is the client's id. A client
+/// without a redirect URI (the plainer login) has to be configured or be a URL.
+pub(super) fn check_client(settings: &Settings, client_id: &str, redirect_uri: Option<&str>) -> Result<(), FlowError> {
+    if client_id.is_empty()
+        || client_id.len() > CLIENT_ID_BYTES_MAX
+        || redirect_uri.is_some_and(|uri| uri.len() > REDIRECT_URI_BYTES_MAX)
+    {
+        return Err(FlowError::InvalidClient);
+    }
+    let configured = settings.clients.iter().find(|client| client.id == client_id);
+    let fits = match (configured, redirect_uri) {
+        (Some(_), None) => true,
+        (Some(client), Some(uri)) if client.redirect_uris.iter().any(|known| known == uri) => true,
+        (_, uri) => url_client_fits(client_id, uri),
+    };
+    if fits { Ok(()) } else { Err(FlowError::InvalidClient) }
+}
+
+fn url_client_fits(client_id: &str, redirect_uri: Option<&str>) -> bool {
+    let Some(client) = web_url(client_id) else { return false };
+    match redirect_uri {
+        None => true,
+        Some(uri) => web_url(uri).is_some_and(|uri| uri.origin() == client.origin()),
+    }
+}
+
+/// An `http(s)` URL without user information or fragment, as a client id and its redirect have to be.
+fn web_url(text: &str) -> Option<url::Url> {
+    let url = url::Url::parse(text).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none();
+    plain.then_some(url)
+}
+
+fn check_challenge(begin: &BeginLogin) -> Result<(), FlowError> {
+    let refused = |code: &'static str, detail: &str| FlowError::NotPossible { code, detail: detail.to_owned() };
+    if begin.state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
+        return Err(refused("invalid_request", "state has at most 512 bytes"));
+    }
+    match (&begin.code_challenge, begin.code_challenge_method.as_deref()) {
+        (None, None) => Ok(()),
+        (Some(challenge), Some("S256")) if challenge.len() == 43 => Ok(()),
+        (Some(_), Some("S256")) => Err(refused("invalid_request", "an S256 code_challenge has 43 characters")),
+        _ => Err(refused("invalid_request", "code_challenge goes with code_challenge_method S256, and no other")),
+    }
+}

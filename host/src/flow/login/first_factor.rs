@@ -1,0 +1,200 @@
+//! The first factor: a provider says who it is, or says no. Nothing of it is stored until it said yes.
+
+use mfa_sdk::form::Fields;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::{
+    Outcome, Turn,
+    begin::{find_provider, first_factor_form},
+    session::Start,
+};
+use crate::{
+    flow::{
+        Asker, FlowError,
+        engine::Engine,
+        record::{AccessSession, Found, Grant, ProviderId, User, UserName, key},
+        token::{self, FlowToken},
+    },
+    provider,
+    settings::{ProviderKind, ProviderSettings},
+};
+
+/// An application vouches for a user: HTTP Basic with the credential's id and secret.
+#[derive(Clone)]
+pub struct ServiceLogin {
+    pub credential_id: String,
+    pub credential_secret: SecretString,
+}
+
+/// Who passed the first factor, as read when it was checked.
+pub struct Vouched {
+    pub user: Found<User>,
+    pub provider: ProviderId,
+    /// Whether the user's own password was checked.
+    pub by_password: bool,
+}
+
+/// What a client gives for the first factor.
+pub struct Claim<'a> {
+    pub client_id: &'a str,
+    pub name: String,
+    pub password: SecretString,
+    pub service: Option<ServiceLogin>,
+}
+
+impl Turn<'_> {
+    /// What the flow id carries before the first factor; anything else is an unknown flow.
+    pub(super) fn open_token(&self) -> Result<FlowToken, FlowError> {
+        let token = FlowToken::open(self.flow_id, &self.engine.tokens).ok_or(FlowError::UnknownFlow)?;
+        if self.engine.is_token_ended(&self.flow_hash()) {
+            return Err(FlowError::UnknownFlow);
+        }
+        Ok(token)
+    }
+
+    /// Answers the first step.
+    pub(super) async fn first_factor(
+        &self,
+        client_id: &str,
+        fields: Map<String, Value>,
+        service: Option<ServiceLogin>,
+    ) -> Result<Outcome, FlowError> {
+        let token = self.open_token()?;
+        if token.client_hash != token::short_hash(client_id) {
+            return Err(FlowError::UnknownFlow);
+        }
+        if let Some(expired) = self.expired(&token)? {
+            return Ok(expired);
+        }
+        let provider = find_provider(&self.engine.settings, &token.provider).ok_or(FlowError::UnknownFlow)?;
+        let form = first_factor_form(provider.kind, token.proof_for.is_some());
+        let fields = form.normalise(&fields).map_err(FlowError::InvalidInput)?;
+        let claim = self.claim(client_id, &token, provider, &fields, service).await?;
+        match self.engine.check_first_factor(provider, &token.provider, claim, self).await? {
+            Some(vouched) => self.start(self.start_of(client_id, token, vouched)).await,
+            None => Ok(Outcome::FirstFactor {
+                provider: token.provider,
+                error: Some("invalid_auth"),
+                proof_of: token.proof_for,
+            }),
+        }
+    }
+
+    /// The first look after the end of life tells so; every later one finds no flow.
+    fn expired(&self, token: &FlowToken) -> Result<Option<Outcome>, FlowError> {
+        let lifetime_s = self.engine.settings.limits.first_factor_lifetime_s;
+        let expires_at = token.created_at().plus_s(lifetime_s);
+        let forget_at = expires_at.plus_s(lifetime_s);
+        let age_ms = self.now.wall.since_ms(token.created_at());
+        if age_ms < -5000 || self.now.wall > forget_at {
+            return Err(FlowError::UnknownFlow);
+        }
+        if self.now.wall <= expires_at {
+            return Ok(None);
+        }
+        if !self.engine.end_token(&self.flow_hash(), forget_at) {
+            return Err(FlowError::UnknownFlow);
+        }
+        Ok(Some(Outcome::Aborted { provider: token.provider.clone(), reason: "login_expired".to_owned() }))
+    }
+
+    async fn claim<'c>(
+        &self,
+        client_id: &'c str,
+        token: &FlowToken,
+        provider: &ProviderSettings,
+        fields: &Fields,
+        service: Option<ServiceLogin>,
+    ) -> Result<Claim<'c>, FlowError> {
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = match (&token.proof_for, provider.kind) {
+            (Some(access), _) => self.name_of(access).await?,
+            (None, ProviderKind::Local) => text("username"),
+            (None, ProviderKind::LegacyApiPassword) => provider.user.clone().unwrap_or_default(),
+            (None, ProviderKind::Service) => text("user_id"),
+        };
+        Ok(Claim { client_id, name, password: text("password").into(), service })
+    }
+
+    async fn name_of(&self, access: &str) -> Result<String, FlowError> {
+        let access: Found<AccessSession> = self.engine.read(key::access(access)).await?;
+        let access = access.record.ok_or(FlowError::UnknownFlow)?;
+        let user = self.engine.user_in_epoch(&access.open.user, access.open.user_epoch).await?;
+        user.and_then(|user| user.record).map(|user| user.open.name).ok_or(FlowError::UnknownFlow)
+    }
+
+    fn start_of(&self, client_id: &str, token: FlowToken, vouched: Vouched) -> Start {
+        let retain_until = token.created_at().plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s);
+        let grant = match token.proof_for {
+            Some(access) => Grant::Proof { access },
+            None => Grant::Code {
+                redirect_hash: token.redirect_hash,
+                code_challenge: token.code_challenge,
+                state: token.state,
+            },
+        };
+        Start { vouched, client_id: client_id.to_owned(), grant, retain_until, at_once: false }
+    }
+}
+
+impl Engine {
+    /// Whether the first factor is right. Unknown, switched off and wrong are one answer, at one cost.
+    ///
+    /// # Errors
+    /// Throttled, busy, or the store's.
+    pub(super) async fn check_first_factor(
+        &self,
+        provider: &ProviderSettings,
+        provider_id: &ProviderId,
+        claim: Claim<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<Option<Vouched>, FlowError> {
+        let Asker { address, .. } = *turn.asker;
+        if let Some(retry_after_s) = self.throttle.wait_s(address, &claim.name, &turn.now) {
+            return Err(FlowError::Throttled { retry_after_s });
+        }
+        let user = match provider.kind {
+            ProviderKind::Service => self.user_by_id(&claim.name).await?,
+            _ => self.user_by_name(&claim.name).await?,
+        };
+        let is_right = match provider.kind {
+            ProviderKind::Local => self.is_password_of(user.as_ref(), &claim.password).await?,
+            ProviderKind::LegacyApiPassword => {
+                provider::check_legacy_api_password(provider, &self.config_directory, &claim.password)
+            }
+            ProviderKind::Service => claim.service.as_ref().is_some_and(|service| {
+                provider::check_service(provider, &service.credential_id, &service.credential_secret, claim.client_id)
+            }),
+        };
+        let user = user.filter(|found| found.record.as_ref().is_some_and(|user| user.open.is_active));
+        let Some(user) = user.filter(|_| is_right) else {
+            self.throttle.failed(address, &claim.name, &turn.now);
+            tracing::info!(target: "audit", event = "first_factor_refused", provider = provider_id.kind, %address);
+            return Ok(None);
+        };
+        self.throttle.passed(address, &claim.name);
+        Ok(Some(Vouched { user, provider: provider_id.clone(), by_password: provider.kind == ProviderKind::Local }))
+    }
+
+    async fn is_password_of(&self, user: Option<&Found<User>>, password: &SecretString) -> Result<bool, FlowError> {
+        let user = user.and_then(|found| found.record.as_ref());
+        let phc: Option<SecretString> = user.and_then(|user| user.secret.password.clone()).map(Into::into);
+        self.passwords.verify(password, phc.as_ref()).await.map_err(|_| FlowError::Busy)
+    }
+
+    /// The user of a name, if there is one.
+    pub async fn user_by_name(&self, name: &str) -> Result<Option<Found<User>>, FlowError> {
+        let name: Found<UserName> = self.read(key::user_name(&token::folded_name_hash(name))).await?;
+        match name.record {
+            Some(name) => self.user_by_id(&name.open.user).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn user_by_id(&self, id: &str) -> Result<Option<Found<User>>, FlowError> {
+        let Some(key) = key::user(id) else { return Ok(None) };
+        let user: Found<User> = self.read(Some(key)).await?;
+        Ok(user.record.is_some().then_some(user))
+    }
+}

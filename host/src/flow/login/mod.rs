@@ -1,0 +1,121 @@
+//! The login flow: first factor, choice of module, second factor, result.
+
+mod begin;
+mod finish;
+mod first_factor;
+mod plain;
+mod second_factor;
+mod session;
+
+use serde_json::{Map, Value};
+
+pub use begin::{BeginLogin, ProviderView};
+pub use first_factor::ServiceLogin;
+pub use plain::ApiLogin;
+
+use super::{
+    Abort, Asker, Created, FlowError, Flows, Handler, Step,
+    engine::Engine,
+    record::{Found, Grant, ProviderId, Session, SessionStage, key},
+    render, token,
+};
+use crate::clock::Now;
+
+/// One request in a login flow: what it is about and when it came.
+pub(super) struct Turn<'a> {
+    pub engine: &'a Engine,
+    pub flow_id: &'a str,
+    pub asker: &'a Asker,
+    pub now: Now,
+}
+
+/// What a turn came to. Rendered as a step, or as an answer of the plainer login.
+pub(super) enum Outcome {
+    /// The first factor is asked (again).
+    FirstFactor { provider: ProviderId, error: Option<&'static str>, proof_of: Option<String> },
+    /// A session stands at this step.
+    Shown { session: Box<Session>, error: Option<String> },
+    /// The flow is through.
+    Granted { provider: ProviderId, granted: finish::Granted },
+    /// The flow is over without success.
+    Aborted { provider: ProviderId, reason: String },
+}
+
+impl Flows {
+    /// Answers a step of a login (or proof) flow. `fields` is the body without `client_id`.
+    pub async fn submit_login(
+        &self,
+        flow_id: &str,
+        client_id: &str,
+        fields: Map<String, Value>,
+        service: Option<ServiceLogin>,
+        asker: &Asker,
+    ) -> Result<Step, FlowError> {
+        let turn = Turn { engine: &self.engine, flow_id, asker, now: self.engine.clock.now() };
+        let found = turn.session().await?;
+        let outcome = match &found.record {
+            Some(session) => {
+                let is_ours = session.open.client_id == client_id && !matches!(session.secret.grant, Grant::Tokens);
+                if !is_ours {
+                    return Err(FlowError::UnknownFlow);
+                }
+                turn.answer(found, fields).await?
+            }
+            None => turn.first_factor(client_id, fields, service).await?,
+        };
+        turn.step(outcome).await
+    }
+
+    /// Ends a login flow at the user's wish.
+    pub async fn abort_login(&self, flow_id: &str) -> Result<(), FlowError> {
+        let asker = Asker { address: std::net::Ipv4Addr::UNSPECIFIED.into(), language: String::new() };
+        let turn = Turn { engine: &self.engine, flow_id, asker: &asker, now: self.engine.clock.now() };
+        let found = turn.session().await?;
+        match &found.record {
+            Some(session) if matches!(session.open.stage, SessionStage::Ended { .. }) => Err(FlowError::UnknownFlow),
+            Some(_) => turn.end(found, "aborted").await.map(drop),
+            None => {
+                let token = turn.open_token()?;
+                let until = token.created_at().plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s);
+                self.engine.end_token(&turn.flow_hash(), until);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn flow_hash(&self) -> String {
+        token::hash(self.flow_id)
+    }
+
+    async fn session(&self) -> Result<Found<Session>, FlowError> {
+        self.engine.read(key::session(&self.flow_hash())).await
+    }
+
+    /// The outcome as a step in the reader's language.
+    pub(super) async fn step(&self, outcome: Outcome) -> Result<Step, FlowError> {
+        Ok(match outcome {
+            Outcome::FirstFactor { provider, error, proof_of } => {
+                self.first_factor_step(&provider, error, proof_of.is_some())
+            }
+            Outcome::Shown { session, error } => self.session_step(&session, error.as_deref()).await?,
+            Outcome::Granted { provider, granted } => Step::Created(Created {
+                flow_id: self.flow_id.to_owned(),
+                handler: handler(&provider),
+                result: granted.result_code,
+                state: granted.state,
+            }),
+            Outcome::Aborted { provider, reason } => Step::Abort(Abort {
+                flow_id: self.flow_id.to_owned(),
+                handler: handler(&provider),
+                text: render::abort_text(&reason),
+                reason,
+            }),
+        })
+    }
+}
+
+fn handler(provider: &ProviderId) -> Handler {
+    Handler { kind: provider.kind.clone(), id: provider.id.clone() }
+}

@@ -1,0 +1,201 @@
+//! The plainer rendering of the same flow and ledger: `login`, `verify`, `change`, `resend`. The token is the flow id.
+
+use mfa_sdk::{form::FieldKind, protocol::Cause};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use super::{
+    Outcome, Turn,
+    begin::{check_client, kind_word},
+    first_factor::Claim,
+    session::{Start, ended},
+};
+use crate::{
+    flow::{
+        Asker, FlowError, Flows, Tokens,
+        engine::{Committed, TRIES_MAX},
+        record::{Account, Document, Found, Grant, OpenFlow, ProviderId, Session, SessionStage, key},
+        token,
+    },
+    settings::ProviderKind,
+};
+
+/// The plainer rendering of a login.
+#[derive(Clone, Debug)]
+pub enum ApiLogin {
+    /// No second factor is due.
+    Tokens(Tokens),
+    /// `token` goes to `verify`, `change` and `resend`.
+    SecondFactor { token: String, method: String, methods: Vec<(String, String)> },
+}
+
+impl Flows {
+    /// `POST /api/login`.
+    pub async fn api_login(
+        &self,
+        client_id: &str,
+        username: &str,
+        password: &SecretString,
+        asker: &Asker,
+    ) -> Result<ApiLogin, FlowError> {
+        let engine = &self.engine;
+        check_client(&engine.settings, client_id, None)?;
+        let provider = engine
+            .settings
+            .providers
+            .iter()
+            .find(|provider| provider.enabled && provider.kind == ProviderKind::Local)
+            .ok_or(FlowError::UnknownHandler)?;
+        let provider_id = ProviderId { kind: kind_word(provider.kind).to_owned(), id: provider.id.clone() };
+        let flow_id = token::new_flow_id();
+        let turn = Turn { engine, flow_id: &flow_id, asker, now: engine.clock.now() };
+        let password = SecretString::from(password.expose_secret());
+        let claim = Claim { client_id, name: username.to_owned(), password, service: None };
+        let vouched = engine.check_first_factor(provider, &provider_id, claim, &turn).await?;
+        let start = Start {
+            vouched: vouched.ok_or(FlowError::InvalidAuth)?,
+            client_id: client_id.to_owned(),
+            grant: Grant::Tokens,
+            retain_until: turn.now.wall,
+            at_once: true,
+        };
+        let outcome = turn.start(start).await?;
+        turn.plain(outcome).await
+    }
+
+    /// `POST /api/login/verify`.
+    pub async fn api_verify(&self, token: &str, code: &str, asker: &Asker) -> Result<Tokens, FlowError> {
+        let turn = Turn { engine: &self.engine, flow_id: token, asker, now: self.engine.clock.now() };
+        let found = turn.plain_session().await?;
+        let raw = answer_of(&found, code)?;
+        match turn.answer(found, raw).await? {
+            Outcome::Granted { granted, .. } => granted.tokens.ok_or(FlowError::UnknownFlow),
+            Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error }),
+            Outcome::Shown { error: None, .. } => Err(FlowError::NotPossible {
+                code: "pending",
+                detail: "the second factor has not answered yet; ask again".to_owned(),
+            }),
+            Outcome::Aborted { reason, .. } => Err(FlowError::Ended { reason }),
+            Outcome::FirstFactor { .. } => Err(FlowError::UnknownFlow),
+        }
+    }
+
+    /// `POST /api/login/change`: another method for the same login; the former token is dead.
+    pub async fn api_change(&self, token: &str, method: &str, asker: &Asker) -> Result<ApiLogin, FlowError> {
+        let turn = Turn { engine: &self.engine, flow_id: token, asker, now: self.engine.clock.now() };
+        let found = turn.plain_session().await?;
+        let session = found.record.as_ref().ok_or(FlowError::UnknownFlow)?;
+        let current = module_of(&session.open.stage);
+        let (options, _) = turn.options(session).await?;
+        if !options.iter().any(|module| module.id == method) {
+            return Err(FlowError::NotFound { what: "such method among yours" });
+        }
+        if current.as_deref() == Some(method) {
+            let detail = "this login uses this method already".to_owned();
+            return Err(FlowError::NotPossible { code: "same_method", detail });
+        }
+        turn.go_on_as(found, method, Cause::Switched).await
+    }
+
+    /// `POST /api/login/resend`: a new code for the same login; the former token is dead.
+    pub async fn api_resend(&self, token: &str, asker: &Asker) -> Result<ApiLogin, FlowError> {
+        let turn = Turn { engine: &self.engine, flow_id: token, asker, now: self.engine.clock.now() };
+        let found = turn.plain_session().await?;
+        let stage = found.record.as_ref().map(|session| session.open.stage.clone());
+        let module = stage.as_ref().and_then(module_of).ok_or(FlowError::UnknownFlow)?;
+        let instance = self.engine.modules.module(&module);
+        let sends = instance.and_then(|module| module.description).is_some_and(|description| description.sends);
+        if !sends {
+            let detail = "this method sends nothing; its code comes from the user's own device".to_owned();
+            return Err(FlowError::NotPossible { code: "resend_not_supported", detail });
+        }
+        turn.go_on_as(found, &module, Cause::Resend).await
+    }
+}
+
+impl Turn<'_> {
+    /// A session of the plainer login that lives.
+    async fn plain_session(&self) -> Result<Found<Session>, FlowError> {
+        let found = self.session().await?;
+        let is_plain = found.record.as_ref().is_some_and(|session| matches!(session.secret.grant, Grant::Tokens));
+        if !is_plain {
+            return Err(FlowError::UnknownFlow);
+        }
+        match self.ended_by_now(&found).await? {
+            Some(Outcome::Aborted { reason, .. }) => Err(FlowError::Ended { reason }),
+            _ => Ok(found),
+        }
+    }
+
+    async fn plain(&self, outcome: Outcome) -> Result<ApiLogin, FlowError> {
+        match outcome {
+            Outcome::Granted { granted, .. } => granted.tokens.map(ApiLogin::Tokens).ok_or(FlowError::UnknownFlow),
+            Outcome::Shown { session, .. } => {
+                let (options, _) = self.options(&session).await?;
+                Ok(ApiLogin::SecondFactor {
+                    token: self.flow_id.to_owned(),
+                    method: module_of(&session.open.stage).unwrap_or_default(),
+                    methods: options.into_iter().map(|module| (module.id, module.name)).collect(),
+                })
+            }
+            Outcome::Aborted { reason, .. } => Err(FlowError::Ended { reason }),
+            Outcome::FirstFactor { .. } => Err(FlowError::InvalidAuth),
+        }
+    }
+
+    /// The same login under a new id, with a new challenge; attempts and end of life stay. The former id is dead.
+    async fn go_on_as(&self, mut found: Found<Session>, module: &str, cause: Cause) -> Result<ApiLogin, FlowError> {
+        let flow_id = token::new_flow_id();
+        let successor = Turn { flow_id: &flow_id, now: self.now.clone(), ..*self };
+        for _ in 0..TRIES_MAX {
+            let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
+            if let SessionStage::Ended { .. } = session.open.stage {
+                return Err(FlowError::UnknownFlow);
+            }
+            let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
+            let mut counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            counted.sessions.retain(|open| open.flow != self.flow_hash());
+            counted.sessions.push(OpenFlow { flow: successor.flow_hash(), until: session.open.expires_at });
+            let place = successor.session().await?;
+            let mut next = session.clone();
+            next.open.stage = SessionStage::Initialising { module: module.to_owned(), cause };
+            next.secret.challenge = None;
+            next.secret.form = None;
+            next.secret.seed = token::new_seed();
+            let changes = vec![
+                found.put(&ended(session, "superseded")),
+                place.put(&next),
+                account.put(&Document { open: counted, secret: () }),
+            ];
+            let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged()];
+            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                let outcome = successor.initialise(successor.session().await?).await?;
+                return successor.plain(outcome).await;
+            }
+            found = self.session().await?;
+        }
+        Err(FlowError::Busy)
+    }
+}
+
+fn module_of(stage: &SessionStage) -> Option<String> {
+    match stage {
+        SessionStage::Initialising { module, .. } | SessionStage::Waiting { module } => Some(module.clone()),
+        SessionStage::Selecting | SessionStage::Ended { .. } => None,
+    }
+}
+
+/// The one text field of the step takes the code; a step with more fields is answered at the login flow's own route.
+fn answer_of(found: &Found<Session>, code: &str) -> Result<Map<String, Value>, FlowError> {
+    let form = found.record.as_ref().and_then(|session| session.secret.form.as_ref());
+    let mut fields = form.into_iter().flat_map(|form| &form.fields).filter(|field| field.required);
+    match (fields.next(), fields.next()) {
+        (Some(field), None) if !matches!(field.kind, FieldKind::Boolean) => {
+            Ok(Map::from_iter([(field.name.clone(), Value::String(code.to_owned()))]))
+        }
+        _ => Err(FlowError::NotPossible {
+            code: "needs_login_flow",
+            detail: "this method asks for more than a code; use /auth/login_flow".to_owned(),
+        }),
+    }
+}

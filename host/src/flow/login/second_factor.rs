@@ -1,0 +1,364 @@
+//! The second factor: choose a module, spend an attempt durably, ask, and commit the "yes" or tell the "no".
+
+use mfa_sdk::{
+    form::{FieldKind, Fields, Form},
+    protocol::{Answer, Cause, Operation, Reply, VerdictReply},
+    text::Text,
+};
+use serde_json::{Map, Value};
+
+use super::{Outcome, Turn, begin::field, finish::Finish, session::ended};
+use crate::{
+    flow::{
+        FlowError,
+        attempts::{self, Refusal, Target},
+        engine::{Ask, Committed, TRIES_MAX, for_module},
+        record::{Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Session, SessionStage, User, key},
+        selection::{self, Selection},
+        token,
+    },
+    module_host::ModuleInstance,
+};
+
+/// A guess whose attempt is spent.
+struct Guess {
+    module: ModuleInstance,
+    fields: Fields,
+    target: Target,
+    /// Which attempt of this flow it is, from 1; a poll is none.
+    ordinal: Option<u32>,
+}
+
+impl Turn<'_> {
+    /// Answers the step a session stands at.
+    pub(super) async fn answer(&self, found: Found<Session>, raw: Map<String, Value>) -> Result<Outcome, FlowError> {
+        if let Some(over) = self.ended_by_now(&found).await? {
+            return Ok(over);
+        }
+        let stage = found.record.as_ref().map(|session| session.open.stage.clone());
+        match stage {
+            Some(SessionStage::Selecting) => self.choose(found, raw).await,
+            Some(SessionStage::Waiting { module }) => self.guess(found, &module, raw).await,
+            _ => self.show_again(found).await,
+        }
+    }
+
+    async fn choose(&self, mut found: Found<Session>, raw: Map<String, Value>) -> Result<Outcome, FlowError> {
+        for _ in 0..TRIES_MAX {
+            let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
+            if session.open.stage != SessionStage::Selecting {
+                return self.show_again(found).await;
+            }
+            let mut form = self.selection_form(&session).await?;
+            let options = select_options(&mut form);
+            let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
+            let chosen = fields.get(MODULE_FIELD).and_then(Value::as_str).unwrap_or_default();
+            if !options.iter().any(|option| option == chosen) {
+                let error = Some("invalid_auth_module".to_owned());
+                return Ok(Outcome::Shown { session: Box::new(session), error });
+            }
+            let mut next = session;
+            next.open.stage = SessionStage::Initialising { module: chosen.to_owned(), cause: Cause::First };
+            let done = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await?;
+            found = self.session().await?;
+            if let Committed::Done = done {
+                return self.initialise(found).await;
+            }
+        }
+        Err(FlowError::Busy)
+    }
+
+    /// The choice among the user's modules, the primary preselected.
+    pub(super) async fn selection_form(&self, session: &Session) -> Result<Form, FlowError> {
+        let (options, preselected) = self.options(session).await?;
+        let options = options.into_iter().map(|module| (module.id, Text::new(module.name))).collect();
+        let mut choice = field(MODULE_FIELD, FieldKind::Select { options });
+        choice.default = Some(preselected.into());
+        Ok(Form { fields: vec![choice], ..Form::default() })
+    }
+
+    /// The modules this session may use, in the order of the settings, and the preselected one.
+    pub(super) async fn options(&self, session: &Session) -> Result<(Vec<ModuleInstance>, String), FlowError> {
+        let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
+        let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
+        let listed = factors.record.map(|factors| factors.open).unwrap_or_default();
+        let counted = account.record.map(|account| account.open).unwrap_or_default();
+        let modules = self.engine.modules.modules();
+        let (ids, preselected) = match selection::select(&listed, &counted, &modules, self.now.wall) {
+            Selection::One(module) => (vec![module.clone()], module),
+            Selection::Several { options, preselected } => (options, preselected),
+            Selection::NotRequired | Selection::Unavailable { .. } => (Vec::new(), String::new()),
+        };
+        Ok((modules.into_iter().filter(|module| ids.contains(&module.id)).collect(), preselected))
+    }
+
+    pub(super) async fn guess(
+        &self,
+        found: Found<Session>,
+        module: &str,
+        raw: Map<String, Value>,
+    ) -> Result<Outcome, FlowError> {
+        let Some(instance) = self.engine.modules.module(module) else {
+            return self.end_with(found, "unknown_error").await;
+        };
+        let form = found.record.as_ref().and_then(|session| session.secret.form.clone()).unwrap_or_default();
+        let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
+        let recovery = instance.description.as_ref().is_some_and(|description| description.recovery);
+        let target = Target::login(module, recovery);
+        let mut guess = Guess { module: instance, fields, target, ordinal: None };
+        if guess.fields.is_empty() {
+            return self.poll(found, guess).await;
+        }
+        match self.spend(found, &guess).await? {
+            Spent::Ordinal(ordinal) => guess.ordinal = Some(ordinal),
+            Spent::Over(outcome) => return Ok(outcome),
+        }
+        self.decide(guess).await
+    }
+
+    /// A step without input asks whether it may go on: no attempt, but not faster than the module said.
+    async fn poll(&self, found: Found<Session>, guess: Guess) -> Result<Outcome, FlowError> {
+        let Some(session) = found.record else { return Err(FlowError::UnknownFlow) };
+        if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
+            return Ok(Outcome::Shown { session: Box::new(session), error: None });
+        }
+        self.decide(guess).await
+    }
+
+    /// Spends one attempt durably, before the module is asked. However often the commit conflicts, it is one attempt.
+    async fn spend(&self, mut found: Found<Session>, guess: &Guess) -> Result<Spent, FlowError> {
+        for _ in 0..TRIES_MAX {
+            if let Some(over) = self.ended_by_now(&found).await? {
+                return Ok(Spent::Over(over));
+            }
+            let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
+            if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
+                return Err(FlowError::UnknownFlow);
+            }
+            let attempts_max = attempts_max(&guess.module);
+            if attempts_max > 0 && session.open.attempts_used >= attempts_max {
+                return Err(FlowError::UnknownFlow);
+            }
+            let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
+            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            match attempts::permitted(&counted, &guess.target, self.now.wall) {
+                Ok(()) => {}
+                Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
+                Err(Refusal::Disabled) => {
+                    return self.end_with(found, "too_many_retry").await.map(Spent::Over);
+                }
+            }
+            let counted = attempts::spend(counted, &guess.target, self.now.wall);
+            let mut next = session.clone();
+            next.open.attempts_used += 1;
+            let changes = vec![found.put(&next), account.put(&Document { open: counted, secret: () })];
+            let expectations = vec![found.unchanged(), account.unchanged()];
+            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                return Ok(Spent::Ordinal(next.open.attempts_used));
+            }
+            found = self.session().await?;
+        }
+        Err(FlowError::Busy)
+    }
+
+    /// Asks the module and commits what follows. Each round reads everything the decision rests on.
+    async fn decide(&self, guess: Guess) -> Result<Outcome, FlowError> {
+        let seed = token::new_seed();
+        for _ in 0..TRIES_MAX {
+            let found = self.session().await?;
+            if let Some(over) = self.ended_by_now(&found).await? {
+                return Ok(over);
+            }
+            let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
+            if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
+                return Err(FlowError::UnknownFlow);
+            }
+            let user = self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?;
+            let Some(user) = user else { return self.end_with(found, "login_expired").await };
+            let enrolment = self.engine.enrolment(&session.open.user, &guess.module.id).await?;
+            let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
+            let is_active = factors
+                .record
+                .as_ref()
+                .and_then(|factors| factors.open.of(&guess.module.id))
+                .is_some_and(|factor| factor.active);
+            let Some(record) = enrolment.record.as_ref().filter(|_| is_active) else {
+                return self.end_with(found, "unknown_error").await;
+            };
+            let basis = Basis { found: &found, session, user: &user, enrolment: &enrolment, factors: &factors };
+            let verdict = match self.verdict(&guess, &basis, record, &seed).await {
+                Some(verdict) => verdict,
+                None => return self.fail(found.clone(), &guess).await,
+            };
+            let decided = match verdict {
+                VerdictReply::Accepted { enrolment } => self.accept(&guess, &basis, enrolment).await?,
+                VerdictReply::Rejected { error, challenge } => self.reject(&guess, &basis, error, challenge).await?,
+                VerdictReply::Pending { challenge, retry_after_ms } if guess.ordinal.is_none() => {
+                    self.wait(&basis, challenge, retry_after_ms).await?
+                }
+                VerdictReply::Pending { challenge, .. } => {
+                    self.reject(&guess, &basis, "invalid_code".to_owned(), challenge).await?
+                }
+            };
+            if let Some(outcome) = decided {
+                return Ok(outcome);
+            }
+        }
+        Err(FlowError::Busy)
+    }
+
+    async fn verdict(
+        &self,
+        guess: &Guess,
+        basis: &Basis<'_>,
+        enrolment: &Enrolment,
+        seed: &str,
+    ) -> Option<VerdictReply> {
+        let ask = Ask {
+            user_id: &basis.session.open.user,
+            user_name: basis.user.record.as_ref().map_or("", |user| &user.open.name),
+            language: &self.asker.language,
+            seed,
+            now: self.now.wall,
+        };
+        let answer = match guess.ordinal {
+            Some(_) => Answer::Form { fields: guess.fields.clone() },
+            None => Answer::Poll,
+        };
+        let challenge = basis.session.secret.challenge.clone();
+        let operation = Operation::Validate { enrolment: for_module(enrolment), challenge, answer };
+        match self.engine.ask(&guess.module.id, ask, operation).await {
+            Ok(Reply::Verdict(verdict)) => Some(verdict),
+            other => {
+                self.report(&guess.module.id, "validate", &other);
+                None
+            }
+        }
+    }
+
+    /// One commit: code consumed, session passed, access session made; nothing if anything it rests on changed.
+    async fn accept(
+        &self,
+        guess: &Guess,
+        basis: &Basis<'_>,
+        changed: Option<Value>,
+    ) -> Result<Option<Outcome>, FlowError> {
+        let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
+        let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+        let mut counted = attempts::forgive(counted, &guess.target);
+        counted.sessions.retain(|open| open.flow != self.flow_hash());
+        counted.last_used.insert(guess.module.id.clone(), self.now.wall);
+        let finish = Finish::new(self, basis.session, Some(&guess.module.id));
+        let proved = finish.access(self.engine).await?;
+        let mut changes = proved.changes;
+        changes.push(basis.found.put(&ended(basis.session, "passed")));
+        changes.push(account.put(&Document { open: counted, secret: () }));
+        if let Some(next) = changed.and_then(|data| with_data(basis.enrolment, &guess.module, data)) {
+            changes.push(basis.enrolment.put(&next));
+        }
+        let mut expectations = proved.expectations;
+        expectations.extend([basis.found.unchanged(), account.unchanged(), basis.user.unchanged()]);
+        expectations.extend([basis.enrolment.unchanged(), basis.factors.unchanged()]);
+        match self.engine.commit(changes, expectations).await? {
+            Committed::Conflict => Ok(None),
+            Committed::Done => {
+                finish.tell();
+                let provider = basis.session.open.provider.clone();
+                Ok(Some(Outcome::Granted { provider, granted: proved.granted }))
+            }
+        }
+    }
+
+    /// A wrong answer: the attempt is spent already; the last one of the flow ends it.
+    async fn reject(
+        &self,
+        guess: &Guess,
+        basis: &Basis<'_>,
+        error: String,
+        challenge: Option<Value>,
+    ) -> Result<Option<Outcome>, FlowError> {
+        let (user, method) = (&basis.session.open.user, &guess.module.id);
+        let flow = self.flow_hash();
+        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow = token::short(&flow));
+        let attempts_max = attempts_max(&guess.module);
+        if guess.ordinal.is_some_and(|ordinal| attempts_max > 0 && ordinal >= attempts_max) {
+            return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
+        }
+        let mut next = basis.session.clone();
+        if let Some(challenge) = challenge {
+            next.secret.challenge = Some(challenge);
+            let changes = vec![basis.found.put(&next)];
+            if let Committed::Conflict = self.engine.commit(changes, vec![basis.found.unchanged()]).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Outcome::Shown { session: Box::new(next), error: Some(error) }))
+    }
+
+    async fn wait(
+        &self,
+        basis: &Basis<'_>,
+        challenge: Option<Value>,
+        retry_after_ms: u64,
+    ) -> Result<Option<Outcome>, FlowError> {
+        let mut next = basis.session.clone();
+        next.secret.challenge = challenge.or(next.secret.challenge);
+        let wait_ms = retry_after_ms.clamp(500, 60_000);
+        next.secret.poll_not_before = Some(crate::clock::Timestamp(self.now.wall.0.saturating_add_unsigned(wait_ms)));
+        match self.engine.commit(vec![basis.found.put(&next)], vec![basis.found.unchanged()]).await? {
+            Committed::Conflict => Ok(None),
+            Committed::Done => Ok(Some(Outcome::Shown { session: Box::new(next), error: None })),
+        }
+    }
+
+    /// No verdict: the flow ends, and the same commit gives the attempt back to the account.
+    async fn fail(&self, found: Found<Session>, guess: &Guess) -> Result<Outcome, FlowError> {
+        let provider = found.record.as_ref().map(|session| session.open.provider.clone());
+        let provider = provider.ok_or(FlowError::UnknownFlow)?;
+        self.end_and(found, "unknown_error", |account| match guess.ordinal {
+            Some(_) => attempts::refund(account, &guess.target),
+            None => account,
+        })
+        .await?;
+        Ok(Outcome::Aborted { provider, reason: "unknown_error".to_owned() })
+    }
+}
+
+/// What an attempt came to before the module was asked.
+enum Spent {
+    Ordinal(u32),
+    Over(Outcome),
+}
+
+/// Everything a verdict rests on, as it was read.
+struct Basis<'a> {
+    found: &'a Found<Session>,
+    session: &'a Session,
+    user: &'a Found<User>,
+    enrolment: &'a Found<Enrolment>,
+    factors: &'a Found<Factors>,
+}
+
+const MODULE_FIELD: &str = "multi_factor_auth_module";
+
+/// Takes the options out of the form, so that a choice outside of them is answered by the step and not as bad input.
+fn select_options(form: &mut Form) -> Vec<String> {
+    let Some(choice) = form.fields.first_mut() else { return Vec::new() };
+    match std::mem::replace(&mut choice.kind, FieldKind::Text { length_max: 64 }) {
+        FieldKind::Select { options } => options.into_iter().map(|(value, _)| value).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Wrong answers one flow takes; 0 = no limit in the flow.
+fn attempts_max(module: &ModuleInstance) -> u32 {
+    module.description.as_ref().map_or(3, |description| description.retries_max)
+}
+
+/// The enrolment with the data the module wants kept.
+fn with_data(enrolment: &Found<Enrolment>, module: &ModuleInstance, data: Value) -> Option<Enrolment> {
+    let mut next = enrolment.record.clone()?;
+    let version = module.description.as_ref().map_or(next.secret.version, |description| description.enrolment_version);
+    next.secret = EnrolmentSecret { version, data };
+    Some(next)
+}

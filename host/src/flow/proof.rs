@@ -1,0 +1,134 @@
+//! Fresh proof: what a change of factors asks of the session that wants it, and the flow that renews it.
+
+use super::{
+    Access, Asker, FlowError, Flows, Step,
+    engine::Engine,
+    lifetime::is_fresh,
+    login::{Outcome, Turn},
+    record::FactorsOpen,
+    token::{self, FlowToken},
+};
+use crate::{clock::Timestamp, flow::record::ProviderId};
+
+/// What a change asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Adding or replacing a factor: a factor if there is one, else the password (or the login itself).
+    SetUp,
+    /// Taking one away: a factor, and the password where the host has it.
+    Removal,
+}
+
+impl Engine {
+    /// Whether the session has proved enough, recently enough.
+    ///
+    /// # Errors
+    /// [`FlowError::StaleProof`].
+    pub(super) fn require_proof(
+        &self,
+        access: &Access,
+        factors: &FactorsOpen,
+        need: Need,
+        now: Timestamp,
+    ) -> Result<(), FlowError> {
+        let max_age_s = self.settings.limits.fresh_proof_max_age_s;
+        if has_proved(access, factors, need, max_age_s, now) {
+            Ok(())
+        } else {
+            Err(FlowError::StaleProof { max_age_s })
+        }
+    }
+}
+
+fn has_proved(access: &Access, factors: &FactorsOpen, need: Need, max_age_s: u64, now: Timestamp) -> bool {
+    let factor = is_fresh(access.factor_at, max_age_s, now);
+    let first = if access.has_password { access.password_at } else { Some(access.auth_time) };
+    let first = is_fresh(first, max_age_s, now);
+    match (factors.requires_second_factor(), need) {
+        (true, Need::SetUp) => factor,
+        (true, Need::Removal) => factor && first,
+        (false, _) => first,
+    }
+}
+
+impl Flows {
+    /// Starts a proof: the user's password and factor once more, for the session of `access`. Answered like a
+    /// login flow with the session's client id; ends in `create_entry` without a result, and the session is fresh.
+    pub async fn begin_proof(&self, access: &Access, asker: &Asker) -> Result<Step, FlowError> {
+        let now = self.engine.clock.now();
+        let provider = self
+            .engine
+            .settings
+            .providers
+            .iter()
+            .find(|provider| provider.enabled && provider.kind == crate::settings::ProviderKind::Local);
+        let Some(provider) = provider.filter(|_| access.has_password) else {
+            let detail = "this user has no password here; sign in again instead".to_owned();
+            return Err(FlowError::NotPossible { code: "sign_in_again", detail });
+        };
+        let provider = ProviderId { kind: "local".to_owned(), id: provider.id.clone() };
+        let token = FlowToken {
+            nonce: FlowToken::new_nonce(),
+            created_ms: now.wall.0,
+            provider: provider.clone(),
+            client_hash: token::short_hash(&access.client_id),
+            redirect_hash: String::new(),
+            code_challenge: None,
+            state: None,
+            proof_for: Some(access.session_id.clone()),
+        };
+        let flow_id = token.seal(&self.engine.tokens);
+        let turn = Turn { engine: &self.engine, flow_id: &flow_id, asker, now };
+        let proof_of = Some(access.session_id.clone());
+        turn.step(Outcome::FirstFactor { provider, error: None, proof_of }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(10_000_000);
+    const FRESH: Option<Timestamp> = Some(Timestamp(9_700_000));
+    const STALE: Option<Timestamp> = Some(Timestamp(9_699_999));
+
+    fn access(password_at: Option<Timestamp>, factor_at: Option<Timestamp>) -> Access {
+        Access {
+            session_id: String::new(),
+            user_id: String::new(),
+            user_name: String::new(),
+            is_owner: true,
+            client_id: String::new(),
+            created_at: NOW,
+            auth_time: NOW,
+            amr: Vec::new(),
+            mfa_method_used: None,
+            mfa_verified_at: None,
+            user_epoch: 0,
+            has_password: true,
+            password_at,
+            factor_at,
+        }
+    }
+
+    fn proved(access: &Access, has_factor: bool, need: Need) -> bool {
+        let none = FactorsOpen::default();
+        let factors = if has_factor { none.with_confirmed("a", "a", false, NOW) } else { none };
+        has_proved(access, &factors, need, 300, NOW)
+    }
+
+    #[test]
+    fn a_stolen_session_changes_no_factor_once_its_proofs_are_old() {
+        assert!(!proved(&access(FRESH, STALE), true, Need::SetUp));
+        assert!(!proved(&access(STALE, FRESH), true, Need::Removal));
+        assert!(!proved(&access(STALE, FRESH), false, Need::SetUp));
+        assert!(!proved(&access(None, None), false, Need::SetUp));
+    }
+
+    #[test]
+    fn being_an_owner_is_no_proof_but_fresh_ones_are() {
+        assert!(proved(&access(STALE, FRESH), true, Need::SetUp));
+        assert!(proved(&access(FRESH, FRESH), true, Need::Removal));
+        assert!(proved(&access(FRESH, None), false, Need::SetUp));
+    }
+}

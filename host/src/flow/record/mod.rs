@@ -1,0 +1,147 @@
+//! What the flows keep: typed records with an open part that stays readable on disk and a sealed part.
+
+mod access;
+mod account;
+mod session;
+mod setup;
+mod user;
+
+pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage};
+pub use account::{Account, AccountOpen, Count, OpenFlow};
+pub use session::{Grant, ProviderId, Session, SessionOpen, SessionSecret, SessionStage};
+pub use setup::{Setup, SetupOpen, SetupSecret, SetupStage};
+pub use user::{
+    Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, NameOpen, User, UserName, UserOpen, UserSecret,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::store::{Change, Content, Expectation, Key, Revision, Store, StoreError, Versioned};
+
+/// Fields of a newer build, kept as they are.
+pub type Unknown = serde_json::Map<String, Value>;
+
+/// A record: what stays readable and what is sealed.
+#[derive(Clone)]
+pub struct Document<Open, Secret> {
+    pub open: Open,
+    pub secret: Secret,
+}
+
+/// A record type that can be read and written.
+pub trait Stored: Sized {
+    fn from_content(content: Content) -> Result<Self, serde_json::Error>;
+    fn to_content(&self) -> Content;
+}
+
+impl<Open, Secret> Stored for Document<Open, Secret>
+where
+    Open: Serialize + DeserializeOwned,
+    Secret: Serialize + DeserializeOwned,
+{
+    fn from_content(content: Content) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            open: serde_json::from_value(content.open)?,
+            secret: serde_json::from_value(content.secret.unwrap_or(Value::Null))?,
+        })
+    }
+
+    fn to_content(&self) -> Content {
+        let secret = to_json(&self.secret);
+        Content { open: to_json(&self.open), secret: if secret.is_null() { None } else { Some(secret) } }
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("records are plain structs with text keys")
+}
+
+/// A record as it was read: there with its revision, or not there. Knows what a commit has to expect of it.
+#[derive(Clone)]
+pub struct Found<T> {
+    pub key: Key,
+    pub revision: Option<Revision>,
+    pub record: Option<T>,
+}
+
+impl<T: Stored> Found<T> {
+    /// The expectation that nothing changed since.
+    pub fn unchanged(&self) -> Expectation {
+        match self.revision {
+            Some(revision) => Expectation::At(self.key.clone(), revision),
+            None => Expectation::Absent(self.key.clone()),
+        }
+    }
+
+    /// The change that writes `record` here.
+    pub fn put(&self, record: &T) -> Change {
+        Change::Put(self.key.clone(), record.to_content())
+    }
+
+    /// The change that removes it.
+    pub fn delete(&self) -> Change {
+        Change::Delete(self.key.clone())
+    }
+}
+
+/// Reads a typed record. One that does not decode is damage, never "not there".
+pub async fn read<T: Stored>(store: &Store, key: Key) -> Result<Found<T>, StoreError> {
+    match store.read(&key).await? {
+        None => Ok(Found { key, revision: None, record: None }),
+        Some(Versioned { revision, content }) => {
+            let record = decode(&key, content)?;
+            Ok(Found { key, revision: Some(revision), record: Some(record) })
+        }
+    }
+}
+
+/// All records of a type below a prefix. No decision rests on it.
+pub async fn scan<T: Stored>(store: &Store, prefix: &str) -> Result<Vec<(Key, Revision, T)>, StoreError> {
+    let records = store.scan(prefix).await?;
+    records
+        .into_iter()
+        .map(|(key, Versioned { revision, content })| Ok((key.clone(), revision, decode(&key, content)?)))
+        .collect()
+}
+
+fn decode<T: Stored>(key: &Key, content: Content) -> Result<T, StoreError> {
+    T::from_content(content).map_err(|error| StoreError::Damaged(format!("the record {key} does not decode: {error}")))
+}
+
+/// Keys. Ids are made by the host of characters a key takes; anything else names no record.
+pub mod key {
+    use crate::store::Key;
+
+    pub fn user(id: &str) -> Option<Key> {
+        Key::new(&["user", id]).ok()
+    }
+
+    pub fn user_name(folded_name_hash: &str) -> Option<Key> {
+        Key::new(&["user_name", folded_name_hash]).ok()
+    }
+
+    pub fn account(user: &str) -> Option<Key> {
+        Key::new(&["account", user]).ok()
+    }
+
+    pub fn factors(user: &str) -> Option<Key> {
+        Key::new(&["factors", user]).ok()
+    }
+
+    pub fn enrolment(user: &str, module: &str) -> Option<Key> {
+        Key::new(&["enrolment", user, module]).ok()
+    }
+
+    pub fn session(flow_hash: &str) -> Option<Key> {
+        Key::new(&["session", flow_hash]).ok()
+    }
+
+    pub fn setup(flow_hash: &str) -> Option<Key> {
+        Key::new(&["setup", flow_hash]).ok()
+    }
+
+    pub fn access(session: &str) -> Option<Key> {
+        Key::new(&["access", session]).ok()
+    }
+}

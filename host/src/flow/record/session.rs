@@ -1,0 +1,78 @@
+//! `session/<hash of the flow id>`: a validation session, the state between "first factor right" and "second factor right".
+
+use mfa_sdk::{form::Form, protocol::Cause};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Document;
+use crate::clock::Timestamp;
+
+pub type Session = Document<SessionOpen, SessionSecret>;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SessionOpen {
+    pub user: String,
+    pub user_epoch: u64,
+    pub provider: ProviderId,
+    pub client_id: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub created_boot_ms: i64,
+    pub boot_id: String,
+    /// The record stays as a tombstone until then, so that its flow id never starts anew.
+    pub retain_until: Timestamp,
+    /// Wrong or unanswered guesses in this flow, over all modules.
+    pub attempts_used: u32,
+    /// When the user's own password was right, if that was the first factor.
+    #[serde(default)]
+    pub password_at: Option<Timestamp>,
+    #[serde(flatten)]
+    pub stage: SessionStage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderId {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub id: Option<String>,
+}
+
+/// Where a validation session stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum SessionStage {
+    /// The user chooses among several modules.
+    Selecting,
+    /// A module is about to be asked for its step.
+    Initialising { module: String, cause: Cause },
+    /// The step is shown; the module waits for an answer.
+    Waiting { module: String },
+    /// Over, with or without success; the flow id is dead.
+    Ended { reason: String },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SessionSecret {
+    pub grant: Grant,
+    /// Seed of the module's next call; a repeated call has the same.
+    pub seed: String,
+    /// The module's own memory of this session.
+    pub challenge: Option<Value>,
+    /// The step as it was shown.
+    pub form: Option<Form>,
+    /// A poll before this moment is answered without asking the module.
+    #[serde(default)]
+    pub poll_not_before: Option<Timestamp>,
+}
+
+/// What a finished flow gives.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "grant", rename_all = "snake_case")]
+pub enum Grant {
+    /// A single-use result code for the client.
+    Code { redirect_hash: String, code_challenge: Option<String>, state: Option<String> },
+    /// Tokens in the answer.
+    Tokens,
+    /// A fresh proof for this access session, nothing else.
+    Proof { access: String },
+}

@@ -1,0 +1,46 @@
+//! `setup/<hash of the flow id>`: a set-up under way.
+
+use mfa_sdk::form::Form;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Document;
+use crate::clock::Timestamp;
+
+pub type Setup = Document<SetupOpen, SetupSecret>;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SetupOpen {
+    pub user: String,
+    pub user_epoch: u64,
+    pub module: String,
+    pub module_type: String,
+    /// The access session that began it; what it proves makes that session fresh.
+    pub access: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub created_boot_ms: i64,
+    pub boot_id: String,
+    pub attempts_used: u32,
+    #[serde(flatten)]
+    pub stage: SetupStage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum SetupStage {
+    /// The module is about to be asked for its first step.
+    Beginning,
+    /// A step is shown.
+    Waiting,
+    /// Over; the flow id is dead.
+    Ended { reason: String },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SetupSecret {
+    /// Seed of the module's next call; a repeated call has the same.
+    pub seed: String,
+    pub form: Option<Form>,
+    pub state: Option<Value>,
+}

@@ -1,0 +1,158 @@
+//! Users, their names, and what they set up.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Document, Unknown};
+use crate::clock::Timestamp;
+
+/// `user/<id>`
+pub type User = Document<UserOpen, UserSecret>;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UserOpen {
+    pub name: String,
+    pub is_active: bool,
+    pub is_owner: bool,
+    pub created_at: Timestamp,
+    /// Raised when all sessions of the user must end: a new password, switched off, reset.
+    pub epoch: u64,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UserSecret {
+    /// PHC string for the `local` provider.
+    pub password: Option<String>,
+}
+
+/// `user_name/<hash of the folded name>`
+pub type UserName = Document<NameOpen, ()>;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NameOpen {
+    pub user: String,
+}
+
+/// `factors/<user>`: the list every factor change writes, so that a login can expect it unchanged.
+pub type Factors = Document<FactorsOpen, ()>;
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct FactorsOpen {
+    /// Raised by every change.
+    pub epoch: u64,
+    pub factors: Vec<Factor>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Factor {
+    pub module: String,
+    pub module_type: String,
+    pub active: bool,
+    pub primary: bool,
+    /// A way back in, not a factor of its own.
+    #[serde(default)]
+    pub recovery: bool,
+    pub created_at: Timestamp,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl FactorsOpen {
+    /// Whether a login needs a second factor at all.
+    pub fn requires_second_factor(&self) -> bool {
+        self.factors.iter().any(|factor| factor.active && !factor.recovery)
+    }
+
+    pub fn of(&self, module: &str) -> Option<&Factor> {
+        self.factors.iter().find(|factor| factor.module == module)
+    }
+
+    /// The list with this module confirmed: the first that counts becomes primary.
+    pub fn with_confirmed(mut self, module: &str, module_type: &str, recovery: bool, now: Timestamp) -> Self {
+        self.epoch += 1;
+        let has_primary = self.factors.iter().any(|factor| factor.primary && factor.module != module);
+        match self.factors.iter_mut().find(|factor| factor.module == module) {
+            Some(factor) => {
+                factor.active = true;
+                factor.module_type = module_type.to_owned();
+                factor.primary |= !has_primary && !recovery;
+            }
+            None => self.factors.push(Factor {
+                module: module.to_owned(),
+                module_type: module_type.to_owned(),
+                active: true,
+                primary: !has_primary && !recovery,
+                recovery,
+                created_at: now,
+                unknown: Unknown::new(),
+            }),
+        }
+        self
+    }
+
+    /// The list without this module; another active one becomes primary if it was the primary.
+    pub fn without(mut self, module: &str) -> Self {
+        self.epoch += 1;
+        self.factors.retain(|factor| factor.module != module);
+        if !self.factors.iter().any(|factor| factor.primary)
+            && let Some(next) = self.factors.iter_mut().find(|factor| factor.active && !factor.recovery)
+        {
+            next.primary = true;
+        }
+        self
+    }
+}
+
+/// `enrolment/<user>/<module>`
+pub type Enrolment = Document<EnrolmentOpen, EnrolmentSecret>;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct EnrolmentOpen {
+    pub module: String,
+    pub module_type: String,
+    pub created_at: Timestamp,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct EnrolmentSecret {
+    /// Version of the module's data.
+    pub version: u32,
+    pub data: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn primary(factors: &FactorsOpen) -> Vec<&str> {
+        factors.factors.iter().filter(|factor| factor.primary).map(|factor| factor.module.as_str()).collect()
+    }
+
+    #[test]
+    fn there_is_one_primary_from_the_first_confirmation_to_the_last_removal() {
+        let none = FactorsOpen::default();
+        let codes = none.with_confirmed("codes", "codes", true, NOW);
+        assert!(primary(&codes).is_empty() && !codes.requires_second_factor());
+        let two = codes.with_confirmed("a", "a", false, NOW).with_confirmed("b", "b", false, NOW);
+        assert_eq!(primary(&two), ["a"]);
+        let again = two.with_confirmed("a", "a", false, NOW);
+        assert_eq!((primary(&again), again.factors.len()), (vec!["a"], 3));
+        let one = again.without("a");
+        assert_eq!(primary(&one), ["b"]);
+        assert!(!one.without("b").requires_second_factor());
+    }
+
+    #[test]
+    fn every_change_raises_the_epoch() {
+        let one = FactorsOpen::default().with_confirmed("a", "a", false, NOW);
+        assert_eq!((one.epoch, one.without("a").epoch), (1, 2));
+    }
+}

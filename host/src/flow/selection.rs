@@ -1,0 +1,127 @@
+//! Which of a user's factors a login may use now. Pure.
+
+use super::{
+    attempts::{self, Refusal, Target},
+    record::{AccountOpen, FactorsOpen},
+};
+use crate::{
+    clock::Timestamp,
+    module_host::{ModuleInstance, ModuleState},
+};
+
+/// What stands between the first factor and the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// The user has no second factor.
+    NotRequired,
+    /// One module: it is asked at once.
+    One(String),
+    /// Several, in the order of the settings; the preselected one is among them.
+    Several { options: Vec<String>, preselected: String },
+    /// The user has a second factor, but none can be asked now. Never a way in.
+    Unavailable { module: String, reason: String },
+}
+
+/// The factors a login may choose from.
+pub fn select(factors: &FactorsOpen, account: &AccountOpen, modules: &[ModuleInstance], now: Timestamp) -> Selection {
+    if !factors.requires_second_factor() {
+        return Selection::NotRequired;
+    }
+    let mut options: Vec<String> = usable(factors, account, modules, now);
+    match options.len() {
+        0 => unavailable(factors, modules),
+        1 => Selection::One(options.remove(0)),
+        _ => {
+            let primary = factors.factors.iter().find(|factor| factor.primary).map(|factor| &factor.module);
+            let preselected = primary.filter(|module| options.contains(module)).unwrap_or(&options[0]).clone();
+            Selection::Several { options, preselected }
+        }
+    }
+}
+
+/// Active factors that are no way back in, whose module answers, in the order of the settings.
+fn usable(factors: &FactorsOpen, account: &AccountOpen, modules: &[ModuleInstance], now: Timestamp) -> Vec<String> {
+    modules
+        .iter()
+        .filter(|module| is_answering(&module.state))
+        .filter(|module| {
+            factors
+                .of(&module.id)
+                .is_some_and(|factor| factor.active && !factor.recovery && factor.module_type == module.module_type)
+        })
+        .filter(|module| {
+            let target = Target::login(&module.id, false);
+            attempts::permitted(account, &target, now) != Err(Refusal::Disabled)
+        })
+        .map(|module| module.id.clone())
+        .collect()
+}
+
+/// A module that is being started again answers within its deadline.
+pub fn is_answering(state: &ModuleState) -> bool {
+    matches!(state, ModuleState::Ready | ModuleState::Restarting { .. })
+}
+
+fn unavailable(factors: &FactorsOpen, modules: &[ModuleInstance]) -> Selection {
+    let required = factors.factors.iter().filter(|factor| factor.active && !factor.recovery);
+    let module = required.map(|factor| factor.module.clone()).next().unwrap_or_default();
+    let reason = match modules.iter().find(|candidate| candidate.id == module) {
+        None => "it is not configured any more".to_owned(),
+        Some(instance) if is_answering(&instance.state) => {
+            "it is locked after too many wrong codes in a row; an administrator can reset it".to_owned()
+        }
+        Some(instance) => match &instance.state {
+            ModuleState::Disabled => "it is switched off".to_owned(),
+            _ => "it cannot be loaded".to_owned(),
+        },
+    };
+    Selection::Unavailable { module, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn module(id: &str, state: ModuleState) -> ModuleInstance {
+        ModuleInstance { id: id.into(), module_type: id.into(), name: id.into(), state, description: None }
+    }
+
+    fn factors(ids: &[&str]) -> FactorsOpen {
+        ids.iter().fold(FactorsOpen::default(), |factors, id| factors.with_confirmed(id, id, false, NOW))
+    }
+
+    fn chosen(factors: &FactorsOpen, modules: &[ModuleInstance]) -> Selection {
+        select(factors, &AccountOpen::default(), modules, NOW)
+    }
+
+    #[test]
+    fn options_follow_the_settings_and_the_primary_is_preselected() {
+        let modules = [module("b", ModuleState::Ready), module("a", ModuleState::Ready)];
+        let several = Selection::Several { options: vec!["b".into(), "a".into()], preselected: "a".into() };
+        assert_eq!(chosen(&factors(&["a", "b"]), &modules), several);
+        assert_eq!(chosen(&factors(&["a"]), &modules), Selection::One("a".into()));
+        assert_eq!(chosen(&factors(&[]), &modules), Selection::NotRequired);
+    }
+
+    #[test]
+    fn a_module_that_went_away_never_turns_the_second_factor_off() {
+        let gone = chosen(&factors(&["a"]), &[]);
+        assert!(matches!(gone, Selection::Unavailable { .. }));
+        let off = chosen(&factors(&["a"]), &[module("a", ModuleState::Disabled)]);
+        assert!(matches!(off, Selection::Unavailable { .. }));
+        let other_type = ModuleInstance { module_type: "z".into(), ..module("a", ModuleState::Ready) };
+        assert!(matches!(chosen(&factors(&["a"]), &[other_type]), Selection::Unavailable { .. }));
+        let one_left = [module("a", ModuleState::Disabled), module("b", ModuleState::Ready)];
+        assert_eq!(chosen(&factors(&["a", "b"]), &one_left), Selection::One("b".into()));
+    }
+
+    #[test]
+    fn recovery_neither_counts_nor_stands_in_a_selection() {
+        let modules = [module("codes", ModuleState::Ready), module("a", ModuleState::Ready)];
+        let only_codes = FactorsOpen::default().with_confirmed("codes", "codes", true, NOW);
+        assert_eq!(chosen(&only_codes, &modules), Selection::NotRequired);
+        assert_eq!(chosen(&only_codes.with_confirmed("a", "a", false, NOW), &modules), Selection::One("a".into()));
+    }
+}

@@ -1,0 +1,172 @@
+//! The beginning of a set-up, its step shown again, and its end at the user's wish.
+
+use mfa_sdk::protocol::{Operation, Reply, SetupReply};
+
+use super::{Turn, ended};
+use crate::{
+    flow::{
+        Access, Asker, FlowError, Flows, Step,
+        engine::{self, Ask, Committed, TRIES_MAX, for_module},
+        proof::Need,
+        record::{
+            Account, AccountOpen, Document, Factors, Found, OpenFlow, Setup, SetupOpen, SetupSecret, SetupStage, key,
+        },
+        selection::is_answering,
+        token,
+    },
+    module_host::{ModuleInstance, ModuleState},
+    store::{Change, Expectation},
+};
+
+impl Flows {
+    /// Starts the set-up of a module. Needs a fresh proof once the user has a factor.
+    pub async fn begin_setup(&self, access: &Access, module_id: &str, asker: &Asker) -> Result<Step, FlowError> {
+        let instance = self.engine.modules.module(module_id).ok_or(FlowError::NotFound { what: "such module" })?;
+        check_answering(&instance)?;
+        let flow_id = token::new_flow_id();
+        let turn = Turn { engine: &self.engine, access, flow_id: &flow_id, asker, now: self.engine.clock.now() };
+        turn.begin(&instance).await
+    }
+
+    /// The step again, with the same secret.
+    pub async fn show_setup(&self, access: &Access, flow_id: &str, asker: &Asker) -> Result<Step, FlowError> {
+        let turn = Turn { engine: &self.engine, access, flow_id, asker, now: self.engine.clock.now() };
+        match turn.own().await? {
+            Ok(found) => turn.go_on(found).await,
+            Err(over) => Ok(over),
+        }
+    }
+
+    /// Ends a set-up flow at the user's wish.
+    pub async fn cancel_setup(&self, access: &Access, flow_id: &str) -> Result<(), FlowError> {
+        let asker = Asker { address: std::net::Ipv4Addr::UNSPECIFIED.into(), language: String::new() };
+        let turn = Turn { engine: &self.engine, access, flow_id, asker: &asker, now: self.engine.clock.now() };
+        match turn.own().await? {
+            Ok(found) => turn.end(found, "cancelled").await.map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn check_answering(instance: &ModuleInstance) -> Result<(), FlowError> {
+    if is_answering(&instance.state) {
+        return Ok(());
+    }
+    let reason = match &instance.state {
+        ModuleState::Disabled => "it is switched off",
+        _ => "it cannot be loaded; an administrator sees why in `mfa-host module list`",
+    };
+    Err(FlowError::ModuleUnavailable { module: instance.id.clone(), reason: reason.to_owned() })
+}
+
+impl Turn<'_> {
+    async fn begin(&self, instance: &ModuleInstance) -> Result<Step, FlowError> {
+        for _ in 0..TRIES_MAX {
+            let user = &self.access.user_id;
+            let factors: Found<Factors> = self.engine.read(key::factors(user)).await?;
+            let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+            self.engine.require_proof(self.access, &listed, Need::SetUp, self.now.wall)?;
+            let account: Found<Account> = self.engine.read(key::account(user)).await?;
+            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let place: Found<Setup> = self.engine.read(key::setup(&self.flow_hash())).await?;
+            let setup = self.new_setup(instance);
+            let (mut changes, mut expectations) = self.enlist(counted, &account, &setup.open).await?;
+            changes.push(place.put(&setup));
+            expectations.extend([place.unchanged(), factors.unchanged()]);
+            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                let found = self.engine.read(key::setup(&self.flow_hash())).await?;
+                return self.go_on(found).await;
+            }
+        }
+        Err(FlowError::Busy)
+    }
+
+    fn new_setup(&self, instance: &ModuleInstance) -> Setup {
+        Document {
+            open: SetupOpen {
+                user: self.access.user_id.clone(),
+                user_epoch: self.access.user_epoch,
+                module: instance.id.clone(),
+                module_type: instance.module_type.clone(),
+                access: self.access.session_id.clone(),
+                created_at: self.now.wall,
+                expires_at: self.now.wall.plus_s(self.engine.settings.limits.setup_lifetime_s),
+                created_boot_ms: self.now.boot_ms,
+                boot_id: self.now.boot_id.to_string(),
+                attempts_used: 0,
+                stage: SetupStage::Beginning,
+            },
+            secret: SetupSecret { seed: token::new_seed(), form: None, state: None },
+        }
+    }
+
+    /// The account with this flow in its list; when the list is full, the oldest flows end.
+    async fn enlist(
+        &self,
+        mut counted: AccountOpen,
+        account: &Found<Account>,
+        setup: &SetupOpen,
+    ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
+        let mut changes = Vec::new();
+        let mut expectations = vec![account.unchanged()];
+        counted.setups.retain(|open| self.now.wall <= open.until);
+        while counted.setups.len() >= self.engine.settings.limits.setups_per_user_max.max(1) {
+            let oldest = counted.setups.remove(0);
+            let found: Found<Setup> = self.engine.read(key::setup(&oldest.flow)).await?;
+            if let Some(record) = &found.record {
+                changes.push(found.put(&ended(record, "superseded")));
+                expectations.push(found.unchanged());
+            }
+        }
+        counted.setups.push(OpenFlow { flow: self.flow_hash(), until: setup.expires_at });
+        changes.push(account.put(&Document { open: counted, secret: () }));
+        Ok((changes, expectations))
+    }
+
+    /// The step a flow stands at. The module is asked for its first step once what asks is durable; after a crash
+    /// in between it is asked again with the same seed, and so shows the same secret.
+    pub(super) async fn go_on(&self, mut found: Found<Setup>) -> Result<Step, FlowError> {
+        for _ in 0..TRIES_MAX {
+            let Some(setup) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
+            match setup.open.stage {
+                SetupStage::Ended { .. } => return Err(FlowError::UnknownFlow),
+                SetupStage::Waiting => return self.show(&setup, None),
+                SetupStage::Beginning => {}
+            }
+            let enrolment = self.engine.enrolment(&setup.open.user, &setup.open.module).await?;
+            let operation =
+                Operation::SetupFlow { state: None, input: None, replaces: enrolment.record.as_ref().map(for_module) };
+            let answer = self.engine.ask(&setup.open.module, self.ask_with(&setup.secret.seed), operation).await;
+            let (form, state) = match answer {
+                Ok(Reply::Setup(SetupReply::Form { form, state, messages, .. })) if messages.is_empty() => {
+                    (form, state)
+                }
+                Ok(Reply::Setup(SetupReply::Form { .. })) => return self.end(found, "delivery_failed").await,
+                Ok(Reply::Setup(SetupReply::Abort { reason })) => return self.end(found, &reason).await,
+                other => {
+                    let flow = self.flow_hash();
+                    engine::report_failure(&setup.open.module, "setup_flow", token::short(&flow), &other);
+                    return self.end(found, "unknown_error").await;
+                }
+            };
+            let mut next = setup;
+            next.open.stage = SetupStage::Waiting;
+            next.secret = SetupSecret { seed: token::new_seed(), form: Some(form), state: Some(state) };
+            if let Committed::Done = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await? {
+                return self.show(&next, None);
+            }
+            found = self.engine.read(key::setup(&self.flow_hash())).await?;
+        }
+        Err(FlowError::Busy)
+    }
+
+    pub(super) fn ask_with<'b>(&'b self, seed: &'b str) -> Ask<'b> {
+        Ask {
+            user_id: &self.access.user_id,
+            user_name: &self.access.user_name,
+            language: &self.asker.language,
+            seed,
+            now: self.now.wall,
+        }
+    }
+}

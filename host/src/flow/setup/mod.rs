@@ -1,0 +1,127 @@
+//! The set-up flow: a module's own steps until a factor is proved, then one commit makes it an enrolment.
+
+mod begin;
+mod submit;
+
+use super::{
+    Abort, Access, Asker, Created, FlowError, Handler, Step,
+    engine::{Committed, Engine, TRIES_MAX},
+    lifetime::{self, Life},
+    record::{Account, AccountOpen, Document, Found, Setup, SetupOpen, SetupStage, key},
+    render::{self, Place},
+    token,
+};
+use crate::clock::Now;
+
+/// One request in a set-up flow.
+struct Turn<'a> {
+    engine: &'a Engine,
+    access: &'a Access,
+    flow_id: &'a str,
+    asker: &'a Asker,
+    now: Now,
+}
+
+impl Turn<'_> {
+    fn flow_hash(&self) -> String {
+        token::hash(self.flow_id)
+    }
+
+    /// The flow, if it is one of the caller's own that is not over. The first look after its end of life ends it.
+    async fn own(&self) -> Result<Result<Found<Setup>, Step>, FlowError> {
+        let found: Found<Setup> = self.engine.read(key::setup(&self.flow_hash())).await?;
+        let Some(setup) = &found.record else { return Err(FlowError::UnknownFlow) };
+        let is_own = setup.open.user == self.access.user_id && setup.open.user_epoch == self.access.user_epoch;
+        if !is_own || matches!(setup.open.stage, SetupStage::Ended { .. }) {
+            return Err(FlowError::UnknownFlow);
+        }
+        if is_alive(&setup.open, &self.now) {
+            return Ok(Ok(found));
+        }
+        self.end(found, "setup_expired").await.map(Err)
+    }
+
+    /// Makes the flow a tombstone: nothing of the module stays.
+    async fn end(&self, found: Found<Setup>, reason: &str) -> Result<Step, FlowError> {
+        self.end_and(found, reason, |account| account).await
+    }
+
+    /// As [`Turn::end`], with another change of the account in the same commit.
+    async fn end_and(
+        &self,
+        mut found: Found<Setup>,
+        reason: &str,
+        change: impl Fn(AccountOpen) -> AccountOpen,
+    ) -> Result<Step, FlowError> {
+        for _ in 0..TRIES_MAX {
+            let Some(setup) = &found.record else { return Err(FlowError::UnknownFlow) };
+            if let SetupStage::Ended { .. } = setup.open.stage {
+                return Err(FlowError::UnknownFlow);
+            }
+            let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
+            let mut counted = change(account.record.clone().map(|account| account.open).unwrap_or_default());
+            counted.setups.retain(|open| open.flow != self.flow_hash());
+            let changes = vec![found.put(&ended(setup, reason)), account.put(&Document { open: counted, secret: () })];
+            let expectations = vec![found.unchanged(), account.unchanged()];
+            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                return Ok(self.abort(&setup.open, reason));
+            }
+            found = self.engine.read(key::setup(&self.flow_hash())).await?;
+        }
+        Err(FlowError::Busy)
+    }
+
+    fn abort(&self, setup: &SetupOpen, reason: &str) -> Step {
+        Step::Abort(Abort {
+            flow_id: self.flow_id.to_owned(),
+            handler: handler(setup),
+            reason: reason.to_owned(),
+            text: match reason {
+                "setup_expired" => "This set-up took too long. Start again.".to_owned(),
+                "too_many_retry" => "Too many wrong codes. Start the set-up again.".to_owned(),
+                "unknown_error" => "The set-up could not go on. Start again, or ask your administrator.".to_owned(),
+                other => render::abort_text(other),
+            },
+        })
+    }
+
+    fn created(&self, setup: &SetupOpen) -> Step {
+        Step::Created(Created { flow_id: self.flow_id.to_owned(), handler: handler(setup), result: None, state: None })
+    }
+
+    /// The step as it stands, in the reader's language.
+    fn show(&self, setup: &Setup, error: Option<&str>) -> Result<Step, FlowError> {
+        let module = self.engine.modules.module(&setup.open.module).ok_or(FlowError::UnknownFlow)?;
+        let place = Place {
+            flow_id: self.flow_id,
+            handler: handler(&setup.open),
+            step_id: "setup",
+            language: &self.asker.language,
+            expires_at: Some(setup.open.expires_at),
+        };
+        let form = setup.secret.form.clone().unwrap_or_default();
+        Ok(Step::Form(render::module_step(place, &form, &module, error)))
+    }
+}
+
+fn handler(setup: &SetupOpen) -> Handler {
+    Handler { kind: setup.module_type.clone(), id: Some(setup.module.clone()) }
+}
+
+fn is_alive(setup: &SetupOpen, now: &Now) -> bool {
+    let life = Life {
+        created_at: setup.created_at,
+        expires_at: setup.expires_at,
+        created_boot_ms: setup.created_boot_ms,
+        boot_id: &setup.boot_id,
+    };
+    lifetime::is_alive(life, now)
+}
+
+fn ended(setup: &Setup, reason: &str) -> Setup {
+    let mut ended = setup.clone();
+    ended.open.stage = SetupStage::Ended { reason: reason.to_owned() };
+    ended.secret.form = None;
+    ended.secret.state = None;
+    ended
+}

@@ -1,0 +1,224 @@
+//! An answer to a set-up step: an attempt is spent durably before the module is asked, and a proved factor becomes
+//! an enrolment in one commit that replaces any former one.
+
+use mfa_sdk::{
+    form::Fields,
+    protocol::{Operation, Reply, SetupReply},
+};
+use serde_json::{Map, Value};
+
+use super::{Turn, ended};
+use crate::{
+    flow::{
+        Access, Asker, FlowError, Flows, Step,
+        attempts::{self, Refusal, Target},
+        engine::{self, Committed, TRIES_MAX, for_module},
+        record::{
+            AccessSession, Account, Document, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, Found, Setup,
+            SetupSecret, SetupStage, Unknown, key,
+        },
+        token,
+    },
+    module_host::ModuleInstance,
+};
+
+impl Flows {
+    /// Answers a step.
+    pub async fn submit_setup(
+        &self,
+        access: &Access,
+        flow_id: &str,
+        fields: Map<String, Value>,
+        asker: &Asker,
+    ) -> Result<Step, FlowError> {
+        let turn = Turn { engine: &self.engine, access, flow_id, asker, now: self.engine.clock.now() };
+        match turn.own().await? {
+            Err(over) => Ok(over),
+            Ok(found) => match found.record.as_ref().map(|setup| &setup.open.stage) {
+                Some(SetupStage::Waiting) => turn.submit(found, fields).await,
+                _ => turn.go_on(found).await,
+            },
+        }
+    }
+}
+
+impl Turn<'_> {
+    async fn submit(&self, found: Found<Setup>, raw: Map<String, Value>) -> Result<Step, FlowError> {
+        let Some(setup) = &found.record else { return Err(FlowError::UnknownFlow) };
+        let module = self.engine.modules.module(&setup.open.module).ok_or(FlowError::UnknownFlow)?;
+        let form = setup.secret.form.clone().unwrap_or_default();
+        let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
+        let target = Target::setup(&module.id);
+        let ordinal = self.spend(found, &module, &target).await?;
+        self.decide(&module, fields, &target, ordinal).await
+    }
+
+    /// Spends one attempt durably and says which one of this flow it is.
+    async fn spend(&self, mut found: Found<Setup>, module: &ModuleInstance, target: &Target) -> Result<u32, FlowError> {
+        for _ in 0..TRIES_MAX {
+            let Some(setup) = &found.record else { return Err(FlowError::UnknownFlow) };
+            let attempts_max = attempts_max(module);
+            if setup.open.stage != SetupStage::Waiting || setup.open.attempts_used >= attempts_max {
+                return Err(FlowError::UnknownFlow);
+            }
+            let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
+            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            match attempts::permitted(&counted, target, self.now.wall) {
+                Ok(()) => {}
+                Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
+                Err(Refusal::Disabled) => return Err(FlowError::Throttled { retry_after_s: 3600 }),
+            }
+            let counted = attempts::spend(counted, target, self.now.wall);
+            let mut next = setup.clone();
+            next.open.attempts_used += 1;
+            let changes = vec![found.put(&next), account.put(&Document { open: counted, secret: () })];
+            let expectations = vec![found.unchanged(), account.unchanged()];
+            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                return Ok(next.open.attempts_used);
+            }
+            found = self.engine.read(key::setup(&self.flow_hash())).await?;
+        }
+        Err(FlowError::Busy)
+    }
+
+    async fn decide(
+        &self,
+        module: &ModuleInstance,
+        fields: Fields,
+        target: &Target,
+        ordinal: u32,
+    ) -> Result<Step, FlowError> {
+        for _ in 0..TRIES_MAX {
+            let found = match self.own().await? {
+                Ok(found) => found,
+                Err(over) => return Ok(over),
+            };
+            let Some(setup) = &found.record else { return Err(FlowError::UnknownFlow) };
+            if setup.open.stage != SetupStage::Waiting {
+                return Err(FlowError::UnknownFlow);
+            }
+            let enrolment = self.engine.enrolment(&setup.open.user, &module.id).await?;
+            let operation = Operation::SetupFlow {
+                state: setup.secret.state.clone(),
+                input: Some(fields.clone()),
+                replaces: enrolment.record.as_ref().map(for_module),
+            };
+            let answer = self.engine.ask(&module.id, self.ask_with(&setup.secret.seed), operation).await;
+            let decided = match answer {
+                Ok(Reply::Setup(SetupReply::Done { enrolment: data })) => {
+                    self.enrol(&found, setup, &enrolment, module, data, target).await?
+                }
+                Ok(Reply::Setup(SetupReply::Form { messages, .. })) if !messages.is_empty() => {
+                    return self.end(found, "delivery_failed").await;
+                }
+                Ok(Reply::Setup(SetupReply::Form { error: Some(_), .. })) if ordinal >= attempts_max(module) => {
+                    return self.end(found, "too_many_retry").await;
+                }
+                Ok(Reply::Setup(SetupReply::Form { form, state, error, .. })) => {
+                    let secret = SetupSecret { seed: token::new_seed(), form: Some(form), state: Some(state) };
+                    self.next_step(&found, setup, secret, error, target).await?
+                }
+                Ok(Reply::Setup(SetupReply::Abort { reason })) => return self.end(found, &reason).await,
+                other => {
+                    let flow = self.flow_hash();
+                    engine::report_failure(&module.id, "setup_flow", token::short(&flow), &other);
+                    let refund = |account| attempts::refund(account, target);
+                    return self.end_and(found, "unknown_error", refund).await;
+                }
+            };
+            if let Some(step) = decided {
+                return Ok(step);
+            }
+        }
+        Err(FlowError::Busy)
+    }
+
+    /// Another step: after a wrong input the attempt stays spent, after a right one it is given back.
+    async fn next_step(
+        &self,
+        found: &Found<Setup>,
+        setup: &Setup,
+        secret: SetupSecret,
+        error: Option<String>,
+        target: &Target,
+    ) -> Result<Option<Step>, FlowError> {
+        let mut next = setup.clone();
+        next.secret = secret;
+        let mut changes = Vec::new();
+        let mut expectations = vec![found.unchanged()];
+        if error.is_none() {
+            let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
+            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            changes.push(account.put(&Document { open: attempts::refund(counted, target), secret: () }));
+            expectations.push(account.unchanged());
+            next.open.attempts_used = next.open.attempts_used.saturating_sub(1);
+        }
+        changes.push(found.put(&next));
+        match self.engine.commit(changes, expectations).await? {
+            Committed::Conflict => Ok(None),
+            Committed::Done => self.show(&next, error.as_deref()).map(Some),
+        }
+    }
+
+    /// One commit: enrolment kept, factor listed, flow over, the session's proof fresh.
+    async fn enrol(
+        &self,
+        found: &Found<Setup>,
+        setup: &Setup,
+        enrolment: &Found<Enrolment>,
+        module: &ModuleInstance,
+        data: Value,
+        target: &Target,
+    ) -> Result<Option<Step>, FlowError> {
+        let now = self.now.wall;
+        let user = self.engine.user_in_epoch(&setup.open.user, setup.open.user_epoch).await?;
+        let user = user.ok_or(FlowError::UnknownFlow)?;
+        let factors: Found<Factors> = self.engine.read(key::factors(&setup.open.user)).await?;
+        let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
+        let access: Found<AccessSession> = self.engine.read(key::access(&setup.open.access)).await?;
+        let description = module.description.as_ref().ok_or(FlowError::UnknownFlow)?;
+        let record: Enrolment = Document {
+            open: EnrolmentOpen {
+                module: module.id.clone(),
+                module_type: module.module_type.clone(),
+                created_at: now,
+                unknown: Unknown::new(),
+            },
+            secret: EnrolmentSecret { version: description.enrolment_version, data },
+        };
+        let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+        let listed = listed.with_confirmed(&module.id, &module.module_type, description.recovery, now);
+        let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+        let mut counted = attempts::forgive(counted, target);
+        counted.setups.retain(|open| open.flow != self.flow_hash());
+        let mut changes = vec![
+            enrolment.put(&record),
+            factors.put(&Document { open: listed, secret: () }),
+            account.put(&Document { open: counted, secret: () }),
+            found.put(&ended(setup, "done")),
+        ];
+        let mut expectations = vec![found.unchanged(), enrolment.unchanged(), factors.unchanged()];
+        expectations.extend([account.unchanged(), user.unchanged()]);
+        if let Some(mut session) = access.record.clone() {
+            session.open.factor_at = Some(now);
+            changes.push(access.put(&session));
+            expectations.push(access.unchanged());
+        }
+        match self.engine.commit(changes, expectations).await? {
+            Committed::Conflict => Ok(None),
+            Committed::Done => {
+                let (user, method) = (&setup.open.user, &module.id);
+                tracing::info!(target: "audit", event = "factor_set_up", user, method);
+                Ok(Some(self.created(&setup.open)))
+            }
+        }
+    }
+}
+
+/// Wrong inputs one set-up takes; a module without a limit in its login flow has the default one here.
+fn attempts_max(module: &ModuleInstance) -> u32 {
+    match module.description.as_ref().map_or(3, |description| description.retries_max) {
+        0 => 5,
+        limit => limit,
+    }
+}

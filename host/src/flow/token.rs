@@ -1,0 +1,254 @@
+//! Ids and tokens: made of random bits, stored as hashes, authenticated where nothing is stored.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::record::ProviderId;
+use crate::{clock::Timestamp, keys::MasterKey};
+
+/// Longest token the parsers look at.
+const TOKEN_BYTES_MAX: usize = 2048;
+const ACCESS_PREFIX: &str = "mha_";
+const REFRESH_PREFIX: &str = "mhr_";
+
+/// The keys that authenticate tokens.
+pub struct TokenKeys {
+    flow: Zeroizing<[u8; 32]>,
+    access: Zeroizing<[u8; 32]>,
+}
+
+impl TokenKeys {
+    pub fn new(master: &MasterKey) -> Self {
+        Self { flow: master.derive("flow tokens"), access: master.derive("access tokens") }
+    }
+}
+
+/// `N` random bytes from the system.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has a random number generator");
+    bytes
+}
+
+/// A new id of 256 random bits, 43 characters.
+pub fn new_flow_id() -> String {
+    URL_SAFE_NO_PAD.encode(random::<32>())
+}
+
+/// A new id of 128 random bits in hexadecimal, fit for a record key.
+pub fn new_record_id() -> String {
+    data_encoding::HEXLOWER.encode(&random::<16>())
+}
+
+/// A seed for one module call: 256 random bits in hexadecimal.
+pub fn new_seed() -> String {
+    data_encoding::HEXLOWER.encode(&random::<32>())
+}
+
+/// SHA-256 in hexadecimal: what is stored of an id.
+pub fn hash(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
+}
+
+/// A user name as it is compared: trimmed, in lower case.
+pub fn folded_name_hash(name: &str) -> String {
+    hash(&name.trim().to_lowercase())
+}
+
+/// Whether two texts are the same, in constant time for texts of one length.
+pub fn same(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
+}
+
+/// RFC 7636 section 4.6, method S256.
+pub fn fits_code_challenge(verifier: &str, challenge: &str) -> bool {
+    same(&URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())), challenge)
+}
+
+/// How a flow is named in logs: 8 hexadecimal digits of its hash.
+pub fn short(flow_hash: &str) -> &str {
+    flow_hash.get(..8).unwrap_or(flow_hash)
+}
+
+/// Everything known of a login flow before its first factor. The flow id carries it, so nothing is stored until then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowToken {
+    #[serde(rename = "n")]
+    pub nonce: String,
+    #[serde(rename = "t")]
+    pub created_ms: i64,
+    #[serde(rename = "p")]
+    pub provider: ProviderId,
+    #[serde(rename = "c")]
+    pub client_hash: String,
+    #[serde(rename = "r")]
+    pub redirect_hash: String,
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge: Option<String>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// For a proof: the access session it is for.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub proof_for: Option<String>,
+}
+
+impl FlowToken {
+    pub fn new_nonce() -> String {
+        URL_SAFE_NO_PAD.encode(random::<16>())
+    }
+
+    pub fn created_at(&self) -> Timestamp {
+        Timestamp(self.created_ms)
+    }
+
+    /// The flow id.
+    pub fn seal(&self, keys: &TokenKeys) -> String {
+        let body = serde_json::to_vec(self).expect("a plain struct");
+        let mut bytes = tag(&keys.flow, &[&body]).to_vec();
+        bytes.extend_from_slice(&body);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// What a flow id carries, if this host (or one with the same key) made it.
+    pub fn open(flow_id: &str, keys: &TokenKeys) -> Option<Self> {
+        if flow_id.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(flow_id).ok()?;
+        let (found, body) = bytes.split_at_checked(32)?;
+        if !bool::from(tag(&keys.flow, &[body]).ct_eq(found)) {
+            return None;
+        }
+        serde_json::from_slice(body).ok()
+    }
+}
+
+/// Half a hash is enough to bind a client or a redirect URI, and keeps flow ids short.
+pub fn short_hash(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(&Sha256::digest(text.as_bytes())[..16])
+}
+
+fn tag(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// An access token: session id, end of life and a tag; checked without a look-up, believed only with one.
+pub fn access_token(session: &str, expires_at: Timestamp, keys: &TokenKeys) -> String {
+    let body = format!("{session}.{}", expires_at.0);
+    let tag = URL_SAFE_NO_PAD.encode(tag(&keys.access, &[body.as_bytes()]));
+    format!("{ACCESS_PREFIX}{body}.{tag}")
+}
+
+/// Session id and end of life of an access token this host made.
+pub fn open_access_token(token: &str, keys: &TokenKeys) -> Option<(String, Timestamp)> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return None;
+    }
+    let (body, found) = token.strip_prefix(ACCESS_PREFIX)?.rsplit_once('.')?;
+    let expected = URL_SAFE_NO_PAD.encode(tag(&keys.access, &[body.as_bytes()]));
+    if !same(&expected, found) {
+        return None;
+    }
+    let (session, expires_ms) = body.split_once('.')?;
+    Some((session.to_owned(), Timestamp(expires_ms.parse().ok()?)))
+}
+
+/// A text of which the record `session` keeps the hash: a result code or a refresh token. 128 random bits.
+pub struct Bearer {
+    pub text: String,
+    pub hash: String,
+}
+
+/// A result code for this access session; over 32 characters.
+pub fn new_result_code(session: &str) -> Bearer {
+    bearer("", session)
+}
+
+/// A refresh token for this access session.
+pub fn new_refresh_token(session: &str) -> Bearer {
+    bearer(REFRESH_PREFIX, session)
+}
+
+fn bearer(prefix: &str, session: &str) -> Bearer {
+    let text = format!("{prefix}{session}.{}", URL_SAFE_NO_PAD.encode(random::<32>()));
+    Bearer { hash: hash(&text), text }
+}
+
+/// The access session a result code or refresh token claims; whether it is right, its hash tells.
+pub fn claimed_session(text: &str) -> Option<&str> {
+    let text = text.strip_prefix(REFRESH_PREFIX).unwrap_or(text);
+    let (session, _) = text.split_once('.')?;
+    (session.len() == 32 && session.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(first: u8) -> TokenKeys {
+        TokenKeys { flow: Zeroizing::new([first; 32]), access: Zeroizing::new([first; 32]) }
+    }
+
+    fn flow_token() -> FlowToken {
+        FlowToken {
+            nonce: FlowToken::new_nonce(),
+            created_ms: 1_000_000,
+            provider: ProviderId { kind: "local".to_owned(), id: None },
+            client_hash: short_hash("http://127.0.0.1/"),
+            redirect_hash: short_hash("http://127.0.0.1/callback"),
+            code_challenge: None,
+            state: Some("x".to_owned()),
+            proof_for: None,
+        }
+    }
+
+    #[test]
+    fn a_flow_id_opens_with_its_key_and_no_byte_of_it_may_change() {
+        let token = flow_token();
+        let sealed = token.seal(&keys(1));
+        assert_eq!(FlowToken::open(&sealed, &keys(1)), Some(token));
+        assert_eq!(FlowToken::open(&sealed, &keys(2)), None);
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        for place in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[place] ^= 1;
+            assert_eq!(FlowToken::open(&URL_SAFE_NO_PAD.encode(changed), &keys(1)), None, "byte {place}");
+        }
+        for text in ["", "a", "%", &"A".repeat(5000)] {
+            assert_eq!(FlowToken::open(text, &keys(1)), None);
+        }
+    }
+
+    #[test]
+    fn an_access_token_carries_its_end_and_neither_can_be_changed() {
+        let token = access_token("00112233445566778899aabbccddeeff", Timestamp(77), &keys(1));
+        let opened = open_access_token(&token, &keys(1));
+        assert_eq!(opened, Some(("00112233445566778899aabbccddeeff".to_owned(), Timestamp(77))));
+        assert_eq!(open_access_token(&token.replace(".77.", ".78."), &keys(1)), None);
+        assert_eq!(open_access_token(&token, &keys(2)), None);
+    }
+
+    #[test]
+    fn only_what_looks_like_a_session_is_looked_up() {
+        let code = new_result_code(&new_record_id());
+        assert!(code.text.len() >= 32 && claimed_session(&code.text).is_some());
+        for text in ["", "x.y", "../../user/1.z", "00112233445566778899AABBCCDDEEFG.x"] {
+            assert_eq!(claimed_session(text), None);
+        }
+    }
+
+    #[test]
+    fn the_challenge_of_rfc_7636_appendix_b_fits_its_verifier() {
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        assert!(fits_code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", challenge));
+        assert!(!fits_code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl", challenge));
+    }
+}

@@ -1,0 +1,190 @@
+//! What time and restarts do to sessions: resume after a start, sweep what has expired, and the list of what is open.
+
+use super::{
+    FlowError, Flows, PeopleError,
+    record::{self, AccessSession, AccessStage, Found, Session, SessionStage, Setup, SetupStage, Stored, User, key},
+};
+use crate::{
+    clock::Timestamp,
+    store::{Change, Expectation, Key, OpenReport, Revision, StoreError},
+};
+
+/// An expired set-up stays this long, so that its user is told once.
+const SETUP_TOMBSTONE_S: u64 = 600;
+/// Records one sweep commit removes.
+const SWEEP_BATCH: usize = 500;
+
+/// An open access session, or a validation session or set-up in progress.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct SessionView {
+    /// `access`, `validation` or `setup`.
+    pub kind: String,
+    /// Access: the session id. Others: 8 hexadecimal digits of the flow's hash.
+    pub id: String,
+    pub user: String,
+    pub client_id: Option<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub mfa_method_used: Option<String>,
+    pub mfa_verified_at: Option<Timestamp>,
+}
+
+impl Flows {
+    /// Once at the start of `serve`: tampered flows are dropped, and after a rollback or with a clock earlier than
+    /// the last commit every open flow ends.
+    pub async fn resume(&self, report: &OpenReport) -> Result<(), StoreError> {
+        if report.damage.is_some() {
+            return Ok(());
+        }
+        for key in report.tampered.iter().filter(|key| is_flow(key)) {
+            tracing::error!(target: "audit", event = "tampered_record_dropped", record = %key);
+            let _ = self.engine.commit(vec![Change::Delete(key.clone())], Vec::new()).await?;
+        }
+        for key in report.tampered.iter().filter(|key| !is_flow(key)) {
+            tracing::error!(target: "audit", event = "tampered_record_refused", record = %key);
+        }
+        let now = self.engine.clock.now().wall;
+        let clock_went_back = report.last_commit_ms.is_some_and(|last_ms| now.0 < last_ms);
+        if report.rolled_back || clock_went_back {
+            let reason = if report.rolled_back {
+                "an older copy of the store was put back"
+            } else {
+                "the clock is earlier than the last commit"
+            };
+            tracing::error!(target: "audit", event = "open_sessions_ended", reason);
+            self.end_all_flows().await?;
+        }
+        Ok(())
+    }
+
+    async fn end_all_flows(&self) -> Result<(), StoreError> {
+        let store = &self.engine.store;
+        let mut gone: Vec<(Key, Revision)> = Vec::new();
+        gone.extend(record::scan::<Session>(store, "session/").await?.into_iter().map(|(key, at, _)| (key, at)));
+        gone.extend(record::scan::<Setup>(store, "setup/").await?.into_iter().map(|(key, at, _)| (key, at)));
+        let issued = record::scan::<AccessSession>(store, "access/").await?.into_iter();
+        let issued = issued.filter(|(_, _, access)| matches!(access.open.stage, AccessStage::Issued { .. }));
+        gone.extend(issued.map(|(key, at, _)| (key, at)));
+        self.remove(gone).await
+    }
+
+    /// Removes what has expired from memory and disk; `serve` calls it once a minute.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        let now = self.engine.clock.now().wall;
+        self.engine.forget_ended_tokens(now);
+        let store = &self.engine.store;
+        let sessions = record::scan::<Session>(store, "session/").await?.into_iter();
+        let sessions = sessions.filter(|(_, _, session)| now > session.open.retain_until).map(|(key, at, _)| (key, at));
+        self.remove(sessions.collect()).await?;
+        let setups = record::scan::<Setup>(store, "setup/").await?.into_iter();
+        let setups = setups
+            .filter(|(_, _, setup)| now > setup.open.expires_at.plus_s(SETUP_TOMBSTONE_S))
+            .map(|(key, at, _)| (key, at));
+        self.remove(setups.collect()).await?;
+        let mut gone = Vec::new();
+        for (key, at, access) in record::scan::<AccessSession>(store, "access/").await? {
+            let expires_at = match access.open.stage {
+                AccessStage::Issued { code_expires_at } => code_expires_at,
+                AccessStage::Active { expires_at } => expires_at,
+            };
+            if now > expires_at || !self.is_of_its_user(&access).await? {
+                gone.push((key, at));
+            }
+        }
+        self.remove(gone).await
+    }
+
+    async fn is_of_its_user(&self, access: &AccessSession) -> Result<bool, StoreError> {
+        let Some(key) = key::user(&access.open.user) else { return Ok(false) };
+        let user: Found<User> = match record::read(&self.engine.store, key).await {
+            Err(StoreError::Tampered(_)) => return Ok(true),
+            other => other?,
+        };
+        Ok(user.record.is_some_and(|user| user.open.epoch == access.open.user_epoch))
+    }
+
+    /// What changed since it was looked at is left for the next sweep.
+    async fn remove(&self, gone: Vec<(Key, Revision)>) -> Result<(), StoreError> {
+        for batch in gone.chunks(SWEEP_BATCH) {
+            let changes = batch.iter().map(|(key, _)| Change::Delete(key.clone())).collect();
+            let expectations = batch.iter().map(|(key, at)| Expectation::At(key.clone(), *at)).collect();
+            let _ = self.engine.commit(changes, expectations).await?;
+        }
+        Ok(())
+    }
+
+    /// All open sessions, or those of one user.
+    pub async fn sessions(&self, name: Option<&str>) -> Result<Vec<SessionView>, PeopleError> {
+        let only = match name {
+            Some(name) => Some(self.user_named(name).await?.0),
+            None => None,
+        };
+        let is_wanted = |user: &str| only.as_deref().is_none_or(|only| only == user);
+        let now = self.engine.clock.now().wall;
+        let mut views = Vec::new();
+        for (key, _, session) in self.open_records::<Session>("session/").await? {
+            let is_open = !matches!(session.open.stage, SessionStage::Ended { .. }) && now <= session.open.expires_at;
+            if is_open && is_wanted(&session.open.user) {
+                let client_id = Some(session.open.client_id.clone());
+                let life = (session.open.created_at, Some(session.open.expires_at));
+                views.push(self.view("validation", short(&key), &session.open.user, client_id, life).await?);
+            }
+        }
+        for (key, _, setup) in self.open_records::<Setup>("setup/").await? {
+            let is_open = !matches!(setup.open.stage, SetupStage::Ended { .. }) && now <= setup.open.expires_at;
+            if is_open && is_wanted(&setup.open.user) {
+                let life = (setup.open.created_at, Some(setup.open.expires_at));
+                views.push(self.view("setup", short(&key), &setup.open.user, None, life).await?);
+            }
+        }
+        for (key, _, access) in self.open_records::<AccessSession>("access/").await? {
+            let AccessStage::Active { expires_at } = access.open.stage else { continue };
+            if now <= expires_at && is_wanted(&access.open.user) && self.is_of_its_user(&access).await? {
+                let id = key.as_str().trim_start_matches("access/").to_owned();
+                let life = (access.open.created_at, Some(expires_at));
+                let client_id = Some(access.open.client_id.clone());
+                let mut view = self.view("access", id, &access.open.user, client_id, life).await?;
+                view.mfa_method_used = access.open.mfa_method_used.clone();
+                view.mfa_verified_at = access.open.mfa_verified_at;
+                views.push(view);
+            }
+        }
+        Ok(views)
+    }
+
+    async fn open_records<T: Stored>(&self, prefix: &str) -> Result<Vec<(Key, Revision, T)>, StoreError> {
+        record::scan(&self.engine.store, prefix).await
+    }
+
+    async fn view(
+        &self,
+        kind: &str,
+        id: String,
+        user: &str,
+        client_id: Option<String>,
+        (created_at, expires_at): (Timestamp, Option<Timestamp>),
+    ) -> Result<SessionView, PeopleError> {
+        let found: Result<Found<User>, FlowError> = self.engine.read(key::user(user)).await;
+        let name = found.ok().and_then(|found| found.record).map_or_else(|| user.to_owned(), |user| user.open.name);
+        Ok(SessionView {
+            kind: kind.to_owned(),
+            id,
+            user: name,
+            client_id,
+            created_at,
+            expires_at,
+            mfa_method_used: None,
+            mfa_verified_at: None,
+        })
+    }
+}
+
+/// Flows and access sessions can be dropped: their user signs in again. Anything else stays and stays refused.
+fn is_flow(key: &Key) -> bool {
+    ["session/", "setup/", "access/"].iter().any(|prefix| key.as_str().starts_with(prefix))
+}
+
+fn short(key: &Key) -> String {
+    let hash = key.as_str().rsplit('/').next().unwrap_or_default();
+    super::token::short(hash).to_owned()
+}
