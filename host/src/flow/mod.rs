@@ -66,6 +66,12 @@ impl Flows {
         todo!()
     }
 
+    /// Whether the store answers: one read of a record that need not exist.
+    pub async fn health(&self) -> Result<(), StoreError> {
+        let Ok(nothing) = crate::store::Key::new(&["health"]) else { return Ok(()) };
+        self.core.store.read(&nothing).await.map(drop)
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.core.settings
