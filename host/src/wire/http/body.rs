@@ -1,6 +1,6 @@
 //! Request bodies, strictly: bounded, UTF-8, each name once, no NUL, no unknown fields where the type denies them.
 
-use std::{collections::BTreeMap, fmt};
+use std::{fmt, time::Duration};
 
 use axum::{
     body::{Body, HttpBody},
@@ -17,14 +17,14 @@ use crate::flow::Flows;
 
 use super::error::Failure;
 
+/// A body has to be there within this time once its head is.
+const READ_TIMEOUT_S: u64 = 10;
+
 /// A JSON body under `/api/`: the content type has to say so; an empty body reads as `{}`.
 pub struct Json<T>(pub T);
 
 /// A JSON body of the login flow. Clients of that protocol send it under any content type, so none is asked for.
 pub struct UntypedJson<T>(pub T);
-
-/// A form body: each parameter once; which ones matter is the reader's choice (RFC 6749 section 3.2).
-pub struct Form(pub BTreeMap<String, String>);
 
 impl<T: DeserializeOwned> FromRequest<Flows> for Json<T> {
     type Rejection = Failure;
@@ -48,18 +48,15 @@ impl<T: DeserializeOwned> FromRequest<Flows> for UntypedJson<T> {
     }
 }
 
-impl FromRequest<Flows> for Form {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, flows: &Flows) -> Result<Self, Failure> {
-        let (parts, body) = request.into_parts();
-        require(&parts.headers, "application/x-www-form-urlencoded")?;
-        form(&bytes(body, flows).await?).map(Self)
-    }
+/// The whole body, if it is not too long and comes in time.
+pub async fn bytes(body: Body, flows: &Flows) -> Result<Vec<u8>, Failure> {
+    let reading = bounded(body, flows.settings().limits.body_bytes_max);
+    tokio::time::timeout(Duration::from_secs(READ_TIMEOUT_S), reading).await.unwrap_or_else(|_| {
+        Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body did not come in time."))
+    })
 }
 
-async fn bytes(body: Body, flows: &Flows) -> Result<Vec<u8>, Failure> {
-    let limit = flows.settings().limits.body_bytes_max;
+async fn bounded(body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
     let too_large =
         || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("A body has at most {limit} bytes."));
     // A body that announces too much is refused unread.
@@ -80,16 +77,21 @@ async fn bytes(body: Body, flows: &Flows) -> Result<Vec<u8>, Failure> {
 }
 
 fn require(headers: &HeaderMap, kind: &str) -> Result<(), Failure> {
+    let (given, _) = content_type(headers);
+    if given.eq_ignore_ascii_case(kind) { Ok(()) } else { Err(wrong_type(kind)) }
+}
+
+/// The content type without its parameters, and the parameters.
+pub fn content_type(headers: &HeaderMap) -> (&str, &str) {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(kind) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        format!("Send a body of the type {kind}."),
-    ))
+    let (essence, parameters) = given.split_once(';').unwrap_or((given, ""));
+    (essence.trim(), parameters)
+}
+
+/// 415.
+pub fn wrong_type(kind: &str) -> Failure {
+    let detail = format!("Send a body of the type {kind}.");
+    Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
 /// The value of a JSON text. Messages name the place, never the content: it may be a secret.
@@ -177,39 +179,6 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
-fn form(bytes: &[u8]) -> Result<BTreeMap<String, String>, Failure> {
-    let mut fields = BTreeMap::new();
-    for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        let (name, value) = (decoded(&pair[..equals])?, decoded(pair.get(equals + 1..).unwrap_or_default())?);
-        if fields.insert(name, value).is_some() {
-            return Err(Failure::malformed("A parameter stands twice."));
-        }
-    }
-    Ok(fields)
-}
-
-/// `application/x-www-form-urlencoded` without the leniency of browsers: bad escapes and bad UTF-8 are refused.
-fn decoded(text: &[u8]) -> Result<String, Failure> {
-    let malformed = || Failure::malformed("The body is not a clean form.");
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
-    while let Some(byte) = rest.next() {
-        plain.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || rest.next().and_then(|digit| char::from(*digit).to_digit(16));
-                let (high, low) = (digit().ok_or_else(malformed)?, digit().ok_or_else(malformed)?);
-                u8::try_from(high * 16 + low).map_err(|_| malformed())?
-            }
-            0 => return Err(malformed()),
-            other => *other,
-        });
-    }
-    let plain = String::from_utf8(plain).map_err(|_| malformed())?;
-    if plain.contains('\0') { Err(malformed()) } else { Ok(plain) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,13 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_decoded_once_and_strictly() {
-        let fields = form(b"grant_type=refresh_token&refresh_token=a%2Bb+c&empty=&bare").unwrap();
-        assert_eq!(fields["refresh_token"], "a+b c");
-        assert_eq!((fields["empty"].as_str(), fields["bare"].as_str()), ("", ""));
-        for text in [&b"a=1&a=2"[..], b"a=%", b"a=%2", b"a=%zz", b"a=%ff", b"a=%00", b"a=\0", b"a=%+1"] {
-            assert!(form(text).is_err(), "{text:?}");
-        }
+    fn a_body_at_the_limit_passes_and_one_byte_more_does_not() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(bounded(Body::from("1234"), 4)).unwrap(), b"1234");
+        let failure = runtime.block_on(bounded(Body::from("12345"), 4)).unwrap_err();
+        assert_eq!(failure.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     #[test]

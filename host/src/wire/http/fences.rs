@@ -33,12 +33,19 @@ pub async fn word(request: Request, next: Next) -> Response {
     response
 }
 
-/// One request may take `request_timeout_s`, its body included.
+/// One request may take `request_timeout_s`. The work itself goes on to its own end: a client that hangs up in the
+/// middle cannot cut a decision in half, nor free a place in a queue whose work is still being done.
 pub async fn limit_time(State(flows): State<Flows>, request: Request, next: Next) -> Response {
     let limit = Duration::from_secs(flows.settings().limits.request_timeout_s);
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "There was no answer in time.").into_response()
-    })
+    let answering = tokio::spawn(next.run(request));
+    match tokio::time::timeout(limit, answering).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => panicked(Box::new(error)),
+        Err(_) => {
+            let detail = "There was no answer in time.";
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
+        }
+    }
 }
 
 /// Method, route, status and time; the route is the pattern, so no flow id gets into a log.

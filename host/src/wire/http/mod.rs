@@ -5,6 +5,7 @@ mod client_address;
 mod connections;
 mod error;
 mod fences;
+mod form;
 mod login_api;
 mod login_flow;
 mod mfa;

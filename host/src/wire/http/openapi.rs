@@ -77,9 +77,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 /// Adds the refusals of a dialect where the handler does not describe its own.
 fn refuse(operation: &mut Operation, dialect: Dialect) {
     let (schema, kind, statuses): (_, _, &[u16]) = match dialect {
-        Dialect::Message => ("Message", "application/json", &[400, 404, 413, 429, 500, 503]),
-        Dialect::OAuth => ("OAuthError", "application/json", &[400, 403, 413, 415, 429, 500, 503]),
-        Dialect::Problem => ("Problem", "application/problem+json", &[400, 401, 404, 409, 413, 415, 429, 500, 503]),
+        Dialect::Message => ("Message", "application/json", &[400, 404, 408, 413, 429, 500, 503]),
+        Dialect::OAuth => ("OAuthError", "application/json", &[400, 403, 408, 413, 415, 429, 500, 503]),
+        Dialect::Problem => ("Problem", "application/problem+json", &[400, 401, 404, 408, 409, 413, 415, 429, 500, 503]),
     };
     for status in statuses {
         let response = ResponseBuilder::new()
@@ -96,6 +96,7 @@ fn meaning(status: u16) -> &'static str {
         401 => "Sign in, prove it freshly, or the password or code was wrong: `code` says which",
         403 => "The user may not",
         404 => "There is no such flow, handler or method",
+        408 => "The body did not come in time",
         409 => "Not possible in this state",
         413 => "The body is too large",
         415 => "Wrong content type",

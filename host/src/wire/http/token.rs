@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::flow::{FlowError, Flows, TokenError, Tokens};
 
-use super::{body::Form, error::Failure};
+use super::{error::Failure, form::Form};
 
 /// What a finished login gives.
 #[derive(Serialize, ToSchema)]
@@ -66,7 +66,7 @@ pub struct RevokeForm {
 /// Changes a code or a refresh token for an access token.
 #[utoipa::path(
     post, path = "/auth/token", tag = "tokens",
-    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded", description = "Also as multipart/form-data"),
     responses((status = 200, body = TokensJson))
 )]
 pub async fn token(State(flows): State<Flows>, Form(form): Form) -> Result<Response, Failure> {
@@ -93,7 +93,7 @@ pub async fn token(State(flows): State<Flows>, Form(form): Form) -> Result<Respo
 /// Ends the session of a token. Always 200, so that nothing is told about a token (RFC 7009 section 2.2).
 #[utoipa::path(
     post, path = "/auth/revoke", tag = "tokens",
-    request_body(content = RevokeForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = RevokeForm, content_type = "application/x-www-form-urlencoded", description = "Also as multipart/form-data"),
     responses((status = 200, description = "The token is good for nothing any more"))
 )]
 pub async fn revoke(State(flows): State<Flows>, Form(form): Form) -> Result<Response, Failure> {
