@@ -79,7 +79,9 @@ fn refuse(operation: &mut Operation, dialect: Dialect) {
     let (schema, kind, statuses): (_, _, &[u16]) = match dialect {
         Dialect::Message => ("Message", "application/json", &[400, 404, 408, 413, 429, 500, 503]),
         Dialect::OAuth => ("OAuthError", "application/json", &[400, 403, 408, 413, 415, 429, 500, 503]),
-        Dialect::Problem => ("Problem", "application/problem+json", &[400, 401, 404, 408, 409, 413, 415, 429, 500, 503]),
+        Dialect::Problem => {
+            ("Problem", "application/problem+json", &[400, 401, 404, 408, 409, 413, 415, 429, 500, 503])
+        }
     };
     for status in statuses {
         let response = ResponseBuilder::new()
