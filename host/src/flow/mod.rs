@@ -60,6 +60,12 @@ impl Flows {
         Self { engine: Arc::new(engine::Engine::new(core)) }
     }
 
+    /// Whether the store answers: one read of a record that need not exist.
+    pub async fn health(&self) -> Result<(), StoreError> {
+        let Ok(nothing) = crate::store::Key::new(&["health"]) else { return Ok(()) };
+        self.core.store.read(&nothing).await.map(drop)
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.engine.settings

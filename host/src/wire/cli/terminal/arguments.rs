@@ -1,0 +1,112 @@
+//! What the caller said, and which host that means.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use super::{ask::Terminal, client::Host, conversation::Stop};
+
+const URL_VARIABLE: &str = "MFA_HOST_URL";
+const CONFIG_VARIABLE: &str = "MFA_HOST_CONFIG";
+const LISTEN: &str = "127.0.0.1:8126";
+
+/// What `login` and `setup` take.
+pub struct TerminalArguments {
+    /// Else `$MFA_HOST_URL`, else what `host.toml` says.
+    pub url: Option<String>,
+    /// Else `$MFA_HOST_CONFIG`, `./config`, `/etc/mfa-host`.
+    pub config_directory: Option<PathBuf>,
+    /// Answers the field `username`.
+    pub user: Option<String>,
+    /// Only the result on standard output, as JSON. For `login` that is the tokens: secrets.
+    pub json: bool,
+}
+
+impl TerminalArguments {
+    /// The host to talk to.
+    pub(super) fn host(&self, terminal: &mut Terminal) -> Result<Host, Stop> {
+        let said = self.url.clone().or_else(|| std::env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty()));
+        let text = said.unwrap_or_else(|| configured(&self.directory()));
+        let url = checked(&text)?;
+        let is_local = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if !is_local {
+            terminal.complain(&format!("warning: {url} is not this machine and the connection is not encrypted"));
+        }
+        Ok(Host::new(url.as_str().trim_end_matches('/')))
+    }
+
+    fn directory(&self) -> PathBuf {
+        let said = self.config_directory.clone();
+        said.or_else(|| std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from))
+            .unwrap_or_else(|| {
+                let here = PathBuf::from("config");
+                if here.join("host.toml").exists() { here } else { PathBuf::from("/etc/mfa-host") }
+            })
+    }
+}
+
+fn checked(text: &str) -> Result<url::Url, Stop> {
+    let url: url::Url = text.parse().map_err(|error| Stop(format!("{text:?} is not a URL: {error}")))?;
+    match url.scheme() {
+        "http" => Ok(url),
+        "https" => Err(Stop(format!(
+            "{url}: this client speaks plain http and runs beside the host; give its listen address, for example \
+             --url http://{LISTEN}"
+        ))),
+        other => Err(Stop(format!("{other:?} is not a scheme of a host; use http://ADDRESS:PORT"))),
+    }
+}
+
+/// `public_url` if it is plain http, else the listen address: the client usually stands beside the host.
+fn configured(directory: &Path) -> String {
+    let text = std::fs::read_to_string(directory.join("host.toml")).unwrap_or_default();
+    address(&text.parse().unwrap_or_default())
+}
+
+fn address(settings: &toml::Table) -> String {
+    let said = |name: &str| settings.get(name).and_then(toml::Value::as_str);
+    if let Some(public) = said("public_url").filter(|url| url.starts_with("http://")) {
+        return public.to_owned();
+    }
+    let listen = said("listen").unwrap_or(LISTEN);
+    match listen.parse::<SocketAddr>() {
+        Ok(mut socket) => {
+            match socket.ip() {
+                IpAddr::V4(any) if any.is_unspecified() => socket.set_ip(Ipv4Addr::LOCALHOST.into()),
+                IpAddr::V6(any) if any.is_unspecified() => socket.set_ip(Ipv6Addr::LOCALHOST.into()),
+                _ => {}
+            }
+            format!("http://{socket}")
+        }
+        Err(_) => format!("http://{listen}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_comes_from_the_settings() {
+        let of = |text: &str| address(&text.parse().unwrap());
+        assert_eq!(of(""), "http://127.0.0.1:8126");
+        assert_eq!(of("listen = \"0.0.0.0:9000\""), "http://127.0.0.1:9000");
+        assert_eq!(of("listen = \"[::]:9000\""), "http://[::1]:9000");
+        assert_eq!(of("public_url = \"http://door.example\"\nlisten = \"0.0.0.0:1\""), "http://door.example");
+        assert_eq!(of("public_url = \"https://door.example\"\nlisten = \"127.0.0.1:1\""), "http://127.0.0.1:1");
+    }
+
+    #[test]
+    fn only_plain_http_is_spoken() {
+        assert!(checked("http://127.0.0.1:1").is_ok());
+        assert!(checked("https://door.example").err().unwrap().0.contains("--url http://"));
+        assert!(checked("file:///etc/passwd").is_err());
+        assert!(checked("door").is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! Who asks: the address behind trusted proxies, and the language.
+
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{HeaderMap, header, request::Parts},
+};
+use ipnet::IpNet;
+
+use crate::flow::{Asker, Flows};
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The asker of a request.
+pub struct Client(pub Asker);
+
+impl FromRequestParts<Flows> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, flows: &Flows) -> Result<Self, Infallible> {
+        // Without a peer (a router driven without a socket) nothing vouches for the header.
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        Ok(Self(Asker {
+            address: address(peer, &parts.headers, &flows.settings().trusted_proxies),
+            language: language(&parts.headers),
+        }))
+    }
+}
+
+/// The peer, or, when the peer is a trusted proxy, the rightmost address in `X-Forwarded-For` that is not one:
+/// everything left of it could have been written by the client itself.
+fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut nearest = peer.to_canonical();
+    let mut hops = Vec::new();
+    for line in headers.get_all(FORWARDED_FOR) {
+        match line.to_str() {
+            Ok(line) => hops.extend(line.split(',').map(hop)),
+            Err(_) => hops.push(None),
+        }
+    }
+    while is_trusted(&nearest) {
+        match hops.pop() {
+            Some(Some(address)) => nearest = address,
+            // The chain ends, or is not readable from here on.
+            Some(None) | None => break,
+        }
+    }
+    nearest
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.
+fn hop(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+/// Primary subtag of the first language in `Accept-Language`, else `en`.
+fn language(headers: &HeaderMap) -> String {
+    let first = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split([',', ';', '-']).next())
+        .map(|tag| tag.trim().to_ascii_lowercase())
+        .filter(|tag| (2..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_lowercase()));
+    first.unwrap_or_else(|| "en".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, lines: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, line.parse().unwrap());
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_stranger_cannot_choose_an_address() {
+        assert_eq!(seen("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", &["198.51.100.1, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", &["198.51.100.1", "203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn an_unreadable_hop_ends_the_chain_at_the_last_known_one() {
+        assert_eq!(seen("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &[""]), "10.0.0.1");
+    }
+
+    #[test]
+    fn ports_brackets_and_mapped_addresses_are_one_address() {
+        assert_eq!(seen("::ffff:10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(seen("fd00::1", &["[2001:db8::1]:80"]), "2001:db8::1");
+        assert_eq!(seen("fd00::1", &["[2001:db8::1]"]), "2001:db8::1");
+        assert_eq!(seen("fd00::1", &["::ffff:203.0.113.9"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_language_is_the_first_primary_subtag() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, text.parse().unwrap());
+            language(&headers)
+        };
+        assert_eq!(read("de-CH, fr;q=0.9"), "de");
+        assert_eq!(read("FR;q=0.3, de"), "fr");
+        for odd in ["*", "", "../../etc", "x", "abcdefghi", "d3"] {
+            assert_eq!(read(odd), "en", "{odd:?}");
+        }
+        assert_eq!(language(&HeaderMap::new()), "en");
+    }
+}

@@ -1,0 +1,111 @@
+//! Connections: accepted up to a limit, closed when they dawdle, and let finish at the end.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+
+use crate::flow::Flows;
+
+use super::routes::router;
+
+/// Open connections; more wait in the system's backlog.
+const CONNECTIONS_MAX: usize = 1024;
+/// A request's head has to be there within this time; it also bounds how long a kept connection idles.
+const HEAD_READ_TIMEOUT_S: u64 = 20;
+/// Largest head of a request.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Headers one request may have.
+const HEADERS_MAX: usize = 64;
+/// After the shutdown signal, requests under way get this long.
+const DRAIN_S: u64 = 10;
+/// Pause after a failed accept (out of file descriptors, say) so that it does not become a busy loop.
+const ACCEPT_PAUSE_MS: u64 = 50;
+
+/// Answers HTTP on `listener` until `shutdown` resolves, then lets requests under way finish.
+///
+/// # Errors
+/// None today; the result leaves room for a listener that dies.
+pub async fn serve(
+    flows: Flows,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = router(flows);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (ending, ended) = watch::channel(false);
+    tokio::pin!(shutdown);
+    loop {
+        let place = tokio::select! {
+            () = &mut shutdown => break,
+            place = places.clone().acquire_owned() => place.map_err(io::Error::other)?,
+        };
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let answering = answer(stream, peer, router.clone(), ended.clone());
+                tokio::spawn(async move {
+                    answering.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+            }
+        }
+    }
+    drop(listener);
+    ending.send_replace(true);
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    if tokio::time::timeout(Duration::from_secs(DRAIN_S), places.acquire_many(all)).await.is_err() {
+        tracing::warn!("some connections were still open at the end and are cut");
+    }
+    Ok(())
+}
+
+/// Answers the requests of one connection.
+async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, mut ended: watch::Receiver<bool>) {
+    // Answers are small and whole; waiting to fill a packet only delays them.
+    stream.set_nodelay(true).ok();
+    let service = tower::service_fn(move |request: Request<Incoming>| {
+        let router = router.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            Ok::<_, Infallible>(
+                tower::ServiceExt::oneshot(router, request).await.unwrap_or_else(|never| match never {}),
+            )
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(HEAD_READ_TIMEOUT_S))
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(2 * HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::pin!(connection);
+    tokio::select! {
+        result = &mut connection => return note(result),
+        _ = ended.wait_for(|ended| *ended) => connection.as_mut().graceful_shutdown(),
+    }
+    note(connection.await);
+}
+
+fn note(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        tracing::trace!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,153 @@
+//! The login in a plainer rendering: user name and password, then a code.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::flow::{ApiLogin, Flows};
+
+use super::{body::Json, client_address::Client, error::Failure, token::TokensJson};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    client_id: String,
+    username: String,
+    password: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    token: String,
+    /// The method's code, or a recovery code.
+    code: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    token: String,
+    /// Id of another method of `methods`.
+    method: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resend {
+    token: String,
+}
+
+/// Tokens, or the second factor that is due.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum LoginJson {
+    Tokens {
+        /// false
+        mfa_enabled: bool,
+        #[serde(flatten)]
+        tokens: TokensJson,
+    },
+    SecondFactor {
+        /// true
+        mfa_enabled: bool,
+        /// For `verify`, `change` and `resend`.
+        token: String,
+        /// The method that asks.
+        method: String,
+        methods: Vec<Method>,
+    },
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Method {
+    id: String,
+    name: String,
+}
+
+impl From<ApiLogin> for LoginJson {
+    fn from(login: ApiLogin) -> Self {
+        match login {
+            ApiLogin::Tokens(tokens) => Self::Tokens { mfa_enabled: false, tokens: tokens.into() },
+            ApiLogin::SecondFactor { token, method, methods } => Self::SecondFactor {
+                mfa_enabled: true,
+                token,
+                method,
+                methods: methods.into_iter().map(|(id, name)| Method { id, name }).collect(),
+            },
+        }
+    }
+}
+
+type Answer = Result<axum::Json<LoginJson>, Failure>;
+
+/// User name and password.
+#[utoipa::path(
+    post, path = "/api/login", tag = "plain login", request_body = Login,
+    responses((status = 200, body = LoginJson))
+)]
+pub async fn login(State(flows): State<Flows>, Client(asker): Client, Json(login): Json<Login>) -> Answer {
+    let password = login.password.into();
+    Ok(axum::Json(flows.api_login(&login.client_id, &login.username, &password, &asker).await?.into()))
+}
+
+/// The code of the method that asks. A wrong one is 401 `invalid_code`; the token stays.
+#[utoipa::path(
+    post, path = "/api/login/verify", tag = "plain login", request_body = Verify,
+    responses((status = 200, body = TokensJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>))
+)]
+pub async fn verify(
+    State(flows): State<Flows>,
+    Client(asker): Client,
+    Json(verify): Json<Verify>,
+) -> Result<axum::Json<TokensJson>, Failure> {
+    Ok(axum::Json(flows.api_verify(&verify.token, &verify.code, &asker).await?.into()))
+}
+
+/// Another method for the same login. The former token is dead.
+#[utoipa::path(
+    post, path = "/api/login/change", tag = "plain login", request_body = Change,
+    responses((status = 200, body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>))
+)]
+pub async fn change(State(flows): State<Flows>, Client(asker): Client, Json(change): Json<Change>) -> Answer {
+    Ok(axum::Json(flows.api_change(&change.token, &change.method, &asker).await?.into()))
+}
+
+/// A new code from a method that sends. The former token is dead.
+#[utoipa::path(
+    post, path = "/api/login/resend", tag = "plain login", request_body = Resend,
+    responses((status = 200, body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>))
+)]
+pub async fn resend(State(flows): State<Flows>, Client(asker): Client, Json(resend): Json<Resend>) -> Answer {
+    Ok(axum::Json(flows.api_resend(&resend.token, &asker).await?.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_answers_are_flat() {
+        let tokens = crate::flow::Tokens {
+            access_token: "a".into(),
+            refresh_token: Some("r".into()),
+            expires_in_s: 1800,
+            session_id: String::new(),
+        };
+        assert_eq!(
+            serde_json::to_value(LoginJson::from(ApiLogin::Tokens(tokens))).unwrap(),
+            json!({"mfa_enabled": false, "access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1800})
+        );
+        let second = ApiLogin::SecondFactor {
+            token: "t".into(),
+            method: "totp".into(),
+            methods: vec![("totp".into(), "App".into())],
+        };
+        assert_eq!(
+            serde_json::to_value(LoginJson::from(second)).unwrap(),
+            json!({"mfa_enabled": true, "token": "t", "method": "totp", "methods": [{"id": "totp", "name": "App"}]})
+        );
+    }
+}

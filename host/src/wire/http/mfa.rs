@@ -1,0 +1,247 @@
+//! A signed-in user's own methods, their set-up, the fresh proof, and the session itself.
+
+use axum::{Json as Answer, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::{
+    clock::Timestamp,
+    flow::{Access, Asker, Flows, MethodView},
+};
+
+use super::{
+    body::Json,
+    client_address::Client,
+    error::Failure,
+    session::{Bearer, PathId},
+    step_json::StepJson,
+};
+
+/// Last segment of the path that begins a set-up.
+const SETUP: &str = "setup";
+
+/// An empty object.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// A method and what the user has of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes MethodView, which belongs to the flows")]
+pub struct MethodJson {
+    id: String,
+    #[schema(rename = "type")]
+    module_type: String,
+    name: String,
+    /// Whether it can be used now.
+    is_available: bool,
+    is_setup: bool,
+    is_active: bool,
+    is_primary: bool,
+    /// `knowledge`, `possession`, `inherence`.
+    kind: Option<String>,
+    /// Whether a login with it sends a message.
+    sends: bool,
+    /// Whether it is a way back in and no factor of its own.
+    recovery: bool,
+    /// RFC 3339.
+    created_at: Option<String>,
+    /// RFC 3339.
+    last_used_at: Option<String>,
+    /// Shown before set-up begins.
+    setup_message: Option<String>,
+}
+
+/// Who is signed in, and what was proved when.
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    user: User,
+    session: Session,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct User {
+    id: String,
+    name: String,
+    is_owner: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Session {
+    id: String,
+    client_id: String,
+    /// RFC 3339.
+    #[schema(value_type = String)]
+    created_at: Timestamp,
+    /// RFC 3339; when the user was last asked to prove anything.
+    #[schema(value_type = String)]
+    auth_time: Timestamp,
+    /// RFC 8176 values.
+    amr: Vec<String>,
+    /// Module id of the second factor.
+    mfa_method_used: Option<String>,
+    /// RFC 3339.
+    #[schema(value_type = Option<String>)]
+    mfa_verified_at: Option<Timestamp>,
+}
+
+/// Every method there is, and what the caller has of it.
+#[utoipa::path(
+    get, path = "/api/mfa", tag = "methods", security(("bearer" = [])),
+    responses((status = 200, body = Vec<MethodJson>))
+)]
+pub async fn list(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    Client(asker): Client,
+) -> Result<Answer<Vec<MethodView>>, Failure> {
+    Ok(Answer(flows.methods(&access, &asker.language).await?))
+}
+
+/// Removes every method. Needs a fresh proof.
+#[utoipa::path(
+    delete, path = "/api/mfa", tag = "methods", security(("bearer" = [])),
+    responses((status = 204, description = "No second factor is left"))
+)]
+pub async fn delete_all(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<StatusCode, Failure> {
+    flows.delete_all_methods(&access).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes one method. Needs a fresh proof.
+#[utoipa::path(
+    delete, path = "/api/mfa/{id}", tag = "methods", security(("bearer" = [])),
+    params(("id" = String, Path, description = "Module id")),
+    responses((status = 204, description = "The method is gone"))
+)]
+pub async fn delete(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(id): PathId,
+) -> Result<StatusCode, Failure> {
+    flows.delete_method(&access, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Begins the set-up of a method. Needs a fresh proof once the caller has a method.
+#[utoipa::path(
+    post, path = "/api/mfa/{id}/setup", tag = "methods", security(("bearer" = [])),
+    params(("id" = String, Path, description = "Module id")), request_body = Nothing,
+    responses((status = 200, description = "The first step", body = StepJson))
+)]
+pub async fn begin_setup(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(id): PathId,
+    Client(asker): Client,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Answer<StepJson>, Failure> {
+    begin(&flows, &access, &id, &asker).await
+}
+
+async fn begin(flows: &Flows, access: &Access, id: &str, asker: &Asker) -> Result<Answer<StepJson>, Failure> {
+    Ok(Answer(flows.begin_setup(access, id, asker).await?.into()))
+}
+
+/// The step of a set-up once more, with the same secret.
+#[utoipa::path(
+    get, path = "/api/mfa/setup/{flow_id}", tag = "methods", security(("bearer" = [])),
+    params(("flow_id" = String, Path, description = "As the step before gave it")),
+    responses((status = 200, body = StepJson))
+)]
+pub async fn show_setup(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(flow_id): PathId,
+    Client(asker): Client,
+) -> Result<Answer<StepJson>, Failure> {
+    Ok(Answer(flows.show_setup(&access, &flow_id, &asker).await?.into()))
+}
+
+/// Answers a step of a set-up.
+///
+/// No flow id is `setup` (flow ids carry 128 random bits), so `POST /api/mfa/setup/setup` can only mean the
+/// set-up of a module that an admin gave the id `setup`: the two routes never clash.
+#[utoipa::path(
+    post, path = "/api/mfa/setup/{flow_id}", tag = "methods", security(("bearer" = [])),
+    params(("flow_id" = String, Path, description = "As the step before gave it")),
+    request_body(content = Object, description = "Every field of `data_schema` under its name"),
+    responses((status = 200, description = "The next step", body = StepJson))
+)]
+pub async fn submit_setup(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(flow_id): PathId,
+    Client(asker): Client,
+    Json(fields): Json<Map<String, Value>>,
+) -> Result<Answer<StepJson>, Failure> {
+    if flow_id == SETUP {
+        if !fields.is_empty() {
+            return Err(Failure::malformed("A set-up begins with an empty object."));
+        }
+        return begin(&flows, &access, SETUP, &asker).await;
+    }
+    Ok(Answer(flows.submit_setup(&access, &flow_id, fields, &asker).await?.into()))
+}
+
+/// Ends a set-up at the user's wish.
+#[utoipa::path(
+    delete, path = "/api/mfa/setup/{flow_id}", tag = "methods", security(("bearer" = [])),
+    params(("flow_id" = String, Path, description = "As the step before gave it")),
+    responses((status = 204, description = "Nothing was set up"))
+)]
+pub async fn cancel_setup(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(flow_id): PathId,
+) -> Result<StatusCode, Failure> {
+    flows.cancel_setup(&access, &flow_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Begins a fresh proof of the caller's session. Its steps are answered at `POST /auth/login_flow/{flow_id}` with
+/// the `client_id` given here; it ends in `create_entry` without a result, and the session is fresh.
+#[utoipa::path(
+    post, path = "/api/proof", tag = "session", security(("bearer" = [])), request_body = Nothing,
+    responses((status = 200, description = "The first step", body = StepJson))
+)]
+pub async fn proof(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    Client(asker): Client,
+    Json(Nothing {}): Json<Nothing>,
+) -> Result<Answer<StepJson>, Failure> {
+    let step = flows.begin_proof(&access, &asker).await?;
+    Ok(Answer(StepJson::with_client_id(step, access.client_id)))
+}
+
+/// Who the bearer is, and what was proved when.
+#[utoipa::path(
+    get, path = "/api/me", tag = "session", security(("bearer" = [])),
+    responses((status = 200, body = Me))
+)]
+pub async fn me(Bearer(access): Bearer) -> Answer<Me> {
+    Answer(Me {
+        user: User { id: access.user_id, name: access.user_name, is_owner: access.is_owner },
+        session: Session {
+            id: access.session_id,
+            client_id: access.client_id,
+            created_at: access.created_at,
+            auth_time: access.auth_time,
+            amr: access.amr,
+            mfa_method_used: access.mfa_method_used,
+            mfa_verified_at: access.mfa_verified_at,
+        },
+    })
+}
+
+/// Signs out: ends the bearer's session.
+#[utoipa::path(
+    delete, path = "/api/me/session", tag = "session", security(("bearer" = [])),
+    responses((status = 204, description = "The session and its tokens are dead"))
+)]
+pub async fn sign_out(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<StatusCode, Failure> {
+    flows.sign_out(&access).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

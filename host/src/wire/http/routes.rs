@@ -1,0 +1,59 @@
+//! The one table of routes. The OpenAPI document has to hold exactly these; a test compares them.
+
+use axum::{
+    Router, middleware,
+    routing::{MethodRouter, delete, get, post},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::flow::Flows;
+
+use super::{fences, login_api, login_flow, mfa, openapi, status, token};
+
+/// Method, path and what answers there.
+pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
+
+/// Every route.
+pub fn routes() -> Vec<Route> {
+    vec![
+        ("get", "/auth/providers", get(login_flow::providers)),
+        ("post", "/auth/login_flow", post(login_flow::begin)),
+        ("get", "/auth/login_flow/{flow_id}", get(login_flow::show)),
+        ("post", "/auth/login_flow/{flow_id}", post(login_flow::submit)),
+        ("delete", "/auth/login_flow/{flow_id}", delete(login_flow::abort)),
+        ("post", "/auth/token", post(token::token)),
+        ("post", "/auth/revoke", post(token::revoke)),
+        ("post", "/api/login", post(login_api::login)),
+        ("post", "/api/login/verify", post(login_api::verify)),
+        ("post", "/api/login/change", post(login_api::change)),
+        ("post", "/api/login/resend", post(login_api::resend)),
+        ("get", "/api/mfa", get(mfa::list)),
+        ("delete", "/api/mfa", delete(mfa::delete_all)),
+        ("delete", "/api/mfa/{id}", delete(mfa::delete)),
+        ("post", "/api/mfa/{id}/setup", post(mfa::begin_setup)),
+        ("get", "/api/mfa/setup/{flow_id}", get(mfa::show_setup)),
+        ("post", "/api/mfa/setup/{flow_id}", post(mfa::submit_setup)),
+        ("delete", "/api/mfa/setup/{flow_id}", delete(mfa::cancel_setup)),
+        ("post", "/api/proof", post(mfa::proof)),
+        ("get", "/api/me", get(mfa::me)),
+        ("delete", "/api/me/session", delete(mfa::sign_out)),
+        ("get", "/healthz", get(status::healthz)),
+        ("get", "/api/status", get(status::status)),
+        ("get", "/api/openapi.json", get(openapi::serve)),
+    ]
+}
+
+/// The whole of HTTP, fences included. No CORS header is ever sent and no cookie is ever set: a token is shown by
+/// the client's own hand, so a foreign page has nothing to borrow and nothing to read.
+pub fn router(flows: Flows) -> Router {
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
+        .fallback(fences::no_route)
+        .method_not_allowed_fallback(fences::no_method)
+        .layer(CatchPanicLayer::custom(fences::panicked))
+        .layer(middleware::from_fn_with_state(flows.clone(), fences::limit_time))
+        .layer(middleware::from_fn(fences::log))
+        .layer(middleware::from_fn(fences::word))
+        .with_state(flows)
+}

@@ -1,0 +1,108 @@
+//! What a request carries besides its body: a bearer token, service credentials, ids in the path.
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{HeaderMap, header, request::Parts},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::flow::{Access, FlowError, Flows, ServiceLogin};
+
+use super::error::Failure;
+
+/// Longest id in a path and longest credential in a header that is looked at.
+const ID_BYTES_MAX: usize = 512;
+const CREDENTIAL_BYTES_MAX: usize = 4096;
+
+/// The session of `Authorization: Bearer`.
+pub struct Bearer(pub Access);
+
+/// As [`Bearer`], where the answer without one is only shorter. A wrong token is refused here too.
+pub struct MaybeBearer(pub Option<Access>);
+
+/// The one id in the path. What cannot be an id is answered like an id nobody has.
+pub struct PathId(pub String);
+
+impl FromRequestParts<Flows> for Bearer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, flows: &Flows) -> Result<Self, Failure> {
+        let token = credentials(&parts.headers, "bearer").ok_or(FlowError::Unauthenticated)?;
+        Ok(Self(flows.authenticate(&token).await?))
+    }
+}
+
+impl FromRequestParts<Flows> for MaybeBearer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, flows: &Flows) -> Result<Self, Failure> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(Self(None));
+        }
+        let Bearer(access) = Bearer::from_request_parts(parts, flows).await?;
+        Ok(Self(Some(access)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| FlowError::UnknownFlow)?;
+        let id = params.iter().next().map(|(_, value)| value).unwrap_or_default();
+        if id.is_empty() || id.len() > ID_BYTES_MAX || id.contains(char::is_control) {
+            return Err(FlowError::UnknownFlow.into());
+        }
+        Ok(Self(id.to_owned()))
+    }
+}
+
+/// HTTP Basic of an application that vouches (RFC 7617). Another scheme is none of ours and is passed over.
+pub fn service_login(headers: &HeaderMap) -> Result<Option<ServiceLogin>, Failure> {
+    let Some(encoded) = credentials(headers, "basic") else { return Ok(None) };
+    let malformed = || Failure::malformed("The Basic credentials cannot be read.");
+    let plain = STANDARD.decode(encoded).map_err(|_| malformed())?;
+    let plain = String::from_utf8(plain).map_err(|_| malformed())?;
+    let (id, secret) = plain.split_once(':').ok_or_else(malformed)?;
+    Ok(Some(ServiceLogin { credential_id: id.to_owned(), credential_secret: secret.to_owned().into() }))
+}
+
+/// What follows `scheme` in the only `Authorization` header; two headers are none.
+fn credentials(headers: &HeaderMap, scheme: &str) -> Option<String> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (given, rest) = value.to_str().ok()?.split_once(' ')?;
+    let token = rest.trim();
+    let fits = given.eq_ignore_ascii_case(scheme) && !token.is_empty() && token.len() <= CREDENTIAL_BYTES_MAX;
+    fits.then(|| token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn with(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn basic_credentials_split_at_the_first_colon() {
+        let login = service_login(&with(&["Basic YXBwOnM6ZWNyZXQ="])).unwrap().unwrap();
+        assert_eq!((login.credential_id.as_str(), login.credential_secret.expose_secret()), ("app", "s:ecret"));
+        assert!(service_login(&with(&["Basic ***"])).is_err());
+        assert!(service_login(&with(&["Basic YXBw"])).is_err());
+        assert!(service_login(&with(&["Bearer YXBwOnM="])).unwrap().is_none());
+        assert!(service_login(&with(&[])).unwrap().is_none());
+    }
+
+    #[test]
+    fn two_authorizations_are_none() {
+        assert_eq!(credentials(&with(&["Bearer a"]), "bearer").as_deref(), Some("a"));
+        assert_eq!(credentials(&with(&["bearer  a "]), "bearer").as_deref(), Some("a"));
+        for values in [&["Bearer a", "Bearer b"][..], &["Bearer "], &["Bearer"], &["Basic a"]] {
+            assert_eq!(credentials(&with(values), "bearer"), None, "{values:?}");
+        }
+    }
+}
