@@ -8,3 +8,4 @@ pub mod module_host;
 pub mod provider;
 pub mod settings;
 pub mod store;
+pub mod wire;

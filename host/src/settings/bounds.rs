@@ -43,7 +43,7 @@ pub fn of_limits(limits: &Limits) -> Vec<Bounded> {
     ]
 }
 
-/// All numbers of `[argon2]`; the product of memory and iterations has a floor of its own.
+/// All numbers of `[argon2]`; too small a product of memory and iterations is warned of.
 pub fn of_argon2(argon2: &Argon2Settings) -> Vec<Bounded> {
     vec![
         bounded("argon2.memory_kib", argon2.memory_kib.into(), 7168, 1024 * 1024),
@@ -52,6 +52,6 @@ pub fn of_argon2(argon2: &Argon2Settings) -> Vec<Bounded> {
     ]
 }
 
-/// Least memory times iterations: the weakest of the recommendations for argon2id in the OWASP password storage
+/// Memory times iterations below which a start warns: the weakest of the recommendations for argon2id in the OWASP password storage
 /// cheat sheet (7 MiB, 5 iterations).
 pub const ARGON2_WORK_KIB_MIN: u64 = 7168 * 5;

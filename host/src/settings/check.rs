@@ -69,14 +69,6 @@ fn numbers(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
             ));
         }
     }
-    let work = u64::from(settings.argon2.memory_kib) * u64::from(settings.argon2.iterations);
-    if work < bounds::ARGON2_WORK_KIB_MIN {
-        return Err(mistake(
-            "argon2.iterations",
-            format!("memory_kib times iterations is {work}, too little work to slow down guessing"),
-            format!("raise iterations or memory_kib until the product is at least {}", bounds::ARGON2_WORK_KIB_MIN),
-        ));
-    }
     if settings.limits.request_timeout_s * 1000 <= settings.limits.module_deadline_ms {
         return Err(mistake(
             "limits.module_deadline_ms",

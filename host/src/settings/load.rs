@@ -131,7 +131,6 @@ mod tests {
             ("[limits]\nmodule_slots = -1\n", 2, "invalid"),
             ("[limits]\nrequest_timeout_s = 2\nmodule_deadline_ms = 3000\n", 3, "request_timeout_s"),
             ("[argon2]\niterations = 1\nmemory_kib = 8\n", 3, "memory_kib"),
-            ("[argon2]\nmemory_kib = 7168\niterations = 1\n", 3, "iterations"),
             ("[argon2]\nparallelism = 0\n", 2, "parallelism"),
             ("[[client]]\nid = \"a\"\n\n[[client]]\nid = \"a\"\n", 5, "twice"),
             ("[[client]]\nid = \"a\"\nredirect_uris = [\n  \"http://a/\",\n  \"nonsense\",\n]\n", 5, "nonsense"),

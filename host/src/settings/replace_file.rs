@@ -10,19 +10,22 @@ use std::{
 /// Permissions of the file afterwards.
 #[derive(Clone, Copy, Debug)]
 pub enum FileMode {
-    /// These, whatever the file had.
+    /// These, whatever the file had. A symbolic link is replaced, not followed.
     Exactly(u32),
-    /// Those the file has; these if it is new.
+    /// Those the file has; these if it is new. A symbolic link stays one: what it points to is replaced.
     KeepOr(u32),
 }
 
 /// Puts `content` in the place of `path`. A reader sees the former file or the new one, also after a power failure;
-/// on an error the former file is as it was. A symbolic link stays one: what it points to is replaced.
+/// on an error the former file is as it was.
 ///
 /// # Errors
 /// I/O; nothing of the new file is left then.
 pub fn replace_file(path: &Path, content: &[u8], mode: FileMode) -> std::io::Result<()> {
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let target = match mode {
+        FileMode::Exactly(_) => path.to_owned(),
+        FileMode::KeepOr(_) => std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+    };
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -94,13 +97,16 @@ mod tests {
     }
 
     #[test]
-    fn a_link_stays_a_link() {
+    fn a_link_is_followed_only_where_the_mode_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let (real, link) = (directory.path().join("real"), directory.path().join("link"));
         std::fs::write(&real, "one").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         replace_file(&link, b"two", FileMode::KeepOr(0o600)).unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&real).unwrap(), b"two");
+        replace_file(&link, b"three", FileMode::Exactly(0o644)).unwrap();
+        assert!(!std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(std::fs::read(&real).unwrap(), b"two");
     }
 }

@@ -117,7 +117,7 @@ impl Default for Limits {
 pub struct Argon2Settings {
     /// 7168 to 1048576.
     pub memory_kib: u32,
-    /// 1 to 64; memory times iterations is at least 35840.
+    /// 1 to 64; memory times iterations should be at least 35840.
     pub iterations: u32,
     /// 1 to 16.
     pub parallelism: u32,

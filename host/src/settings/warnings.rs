@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{ProviderKind, Settings};
+use super::{ProviderKind, Settings, bounds};
 
 /// Sentences for the log and for `status`.
 pub fn warnings(settings: &Settings) -> Vec<String> {
@@ -25,6 +25,13 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
              name only your proxies"
                 .to_owned(),
         );
+    }
+    let work_kib = u64::from(settings.argon2.memory_kib) * u64::from(settings.argon2.iterations);
+    if work_kib < bounds::ARGON2_WORK_KIB_MIN {
+        found.push(format!(
+            "argon2 memory_kib times iterations is {work_kib}, little work to slow down guessing; raise it to at least {}",
+            bounds::ARGON2_WORK_KIB_MIN
+        ));
     }
     for provider in settings.providers.iter().filter(|provider| provider.kind == ProviderKind::Service) {
         for credential in provider.credentials.iter().filter(|credential| credential.clients.is_empty()) {
@@ -73,6 +80,7 @@ mod tests {
         assert!(of("public_url = \"https://login.example.org\"\nlisten = \"0.0.0.0:80\"\n").is_empty());
         assert_eq!(of("public_url = \"http://login.example.org\"\n").len(), 1);
         assert_eq!(of("listen = \"0.0.0.0:80\"\n").len(), 1);
+        assert_eq!(of("[argon2]\nmemory_kib = 7168\niterations = 1\n").len(), 1);
         assert_eq!(of("trusted_proxies = [\"0.0.0.0/0\"]\n").len(), 1);
     }
 }
