@@ -27,7 +27,7 @@ pub fn line_of_place(text: &str, place: &str) -> usize {
             DeValue::Array(array) => segment
                 .parse::<usize>()
                 .ok()
-                .and_then(|index| array.iter().nth(index))
+                .and_then(|index| array.get(index))
                 .map(|inner| (inner.span().start, inner)),
             _ => None,
         };

@@ -39,7 +39,7 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
             Err(error @ (AskError::Io(_) | AskError::ForeignServer(_))) => {
                 return Err(Failure::failed(error, "run the command as the user the directory belongs to, or as root"));
             }
-            Err(error @ AskError::NoAnswer(_)) => {
+            Err(error @ (AskError::NoAnswer(_) | AskError::Late)) => {
                 return Err(Failure::failed(error, "look at the host's log; whether it was done, a list shows"));
             }
         }

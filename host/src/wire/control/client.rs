@@ -1,6 +1,6 @@
 //! The command line's end of the control socket.
 
-use std::{os::unix::fs::MetadataExt, path::Path};
+use std::{os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use tokio::{io::BufReader, net::UnixStream};
 
@@ -14,6 +14,9 @@ use super::{
 /// A list of every user and session of a large host fits.
 const OUTCOME_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Longer than any command takes on a host that is well.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// Nobody listens: the host is stopped.
@@ -23,6 +26,8 @@ pub enum AskError {
     ForeignServer(u32),
     #[error("the running host did not answer: {0}")]
     NoAnswer(#[from] FrameError),
+    #[error("the running host did not answer within {} s", ANSWER_TIMEOUT.as_secs())]
+    Late,
     #[error("the control socket cannot be used: {0}")]
     Io(std::io::Error),
 }
@@ -42,8 +47,11 @@ pub async fn ask(config_directory: &Path, command: &Command) -> Result<Outcome, 
         return Err(AskError::ForeignServer(server));
     }
     let (reading, mut writing) = stream.split();
-    frame::write(&mut writing, command).await?;
-    Ok(frame::read(&mut BufReader::new(reading), OUTCOME_BYTES_MAX).await?)
+    let exchange = async {
+        frame::write(&mut writing, command).await?;
+        frame::read(&mut BufReader::new(reading), OUTCOME_BYTES_MAX).await
+    };
+    Ok(tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_| AskError::Late)??)
 }
 
 fn not_running(error: std::io::Error) -> AskError {

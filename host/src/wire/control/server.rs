@@ -20,10 +20,14 @@ use super::{Host, Outcome, SOCKET_NAME, address::SocketPath, execute, frame, soc
 const COMMAND_BYTES_MAX: u64 = 64 * 1024;
 const CONNECTIONS_MAX: usize = 16;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// A command that runs when the socket closes has this long to finish.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The socket while it is open.
 pub struct ControlSocket {
     task: JoinHandle<()>,
+    /// All of it is free when no command runs.
+    room: Arc<Semaphore>,
     directory: PathBuf,
 }
 
@@ -39,14 +43,19 @@ impl ControlSocket {
         remove_if_there(path.as_path())?;
         let listener = UnixListener::bind(path.as_path())?;
         std::fs::set_permissions(path.as_path(), std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { task: tokio::spawn(accept(listener, host)), directory })
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        Ok(Self { task: tokio::spawn(accept(listener, room.clone(), host)), room, directory })
     }
 
-    /// Takes no more commands. The store's lock must still be held.
+    /// Takes no more commands and lets those that run finish. The store's lock must still be held.
     pub async fn close(self) {
         self.task.abort();
         // The task was aborted on purpose; its result says nothing.
         let _ = self.task.await;
+        let all_done = self.room.acquire_many(CONNECTIONS_MAX as u32);
+        if tokio::time::timeout(FINISH_TIMEOUT, all_done).await.is_err() {
+            tracing::warn!("a command did not finish within {} s and was cut", FINISH_TIMEOUT.as_secs());
+        }
         let removed = SocketPath::new(&self.directory, SOCKET_NAME).and_then(|path| remove_if_there(path.as_path()));
         if let Err(error) = removed {
             tracing::warn!("the control socket could not be removed: {error}");
@@ -61,8 +70,7 @@ fn remove_if_there(path: &Path) -> std::io::Result<()> {
     }
 }
 
-async fn accept(listener: UnixListener, host: Arc<Host>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(listener: UnixListener, room: Arc<Semaphore>, host: Arc<Host>) {
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
