@@ -100,7 +100,13 @@ fn install_modules(directory: &Path, made: &mut Made) -> Result<Vec<String>, Fai
     make_directory(&target, 0o755, made)?;
     let mut types = Vec::new();
     for (module_type, file) in modules::beside_the_program() {
-        let content = modules::read_module(&file)?;
+        let content = match modules::read_module(&file) {
+            Ok(content) => content,
+            Err(failure) => {
+                eprintln!("mfa-host: left out: {failure}");
+                continue;
+            }
+        };
         let installed = target.join(format!("{module_type}.so"));
         if installed.symlink_metadata().is_err() {
             made.paths.push(installed);
