@@ -28,7 +28,13 @@ pub use people::{PeopleError, UserView};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};
 pub use upkeep::SessionView;
 
-use crate::{clock::Clock, keys::MasterKey, module_host::ModuleHost, settings::Settings, store::Store};
+use crate::{
+    clock::Clock,
+    keys::MasterKey,
+    module_host::ModuleHost,
+    settings::Settings,
+    store::{Store, StoreError},
+};
 
 /// Everything the wire may ask for. Cheap to clone.
 #[derive(Clone)]
@@ -63,7 +69,7 @@ impl Flows {
     /// Whether the store answers: one read of a record that need not exist.
     pub async fn health(&self) -> Result<(), StoreError> {
         let Ok(nothing) = crate::store::Key::new(&["health"]) else { return Ok(()) };
-        self.core.store.read(&nothing).await.map(drop)
+        self.engine.store.read(&nothing).await.map(drop)
     }
 
     /// The settings in force.

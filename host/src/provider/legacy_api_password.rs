@@ -1,13 +1,134 @@
 //! One shared password in a file, for one named user: kept for clients that know nothing else.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::Read,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::settings::ProviderSettings;
 
+/// More than this is not a password.
+const FILE_BYTES_MAX: u64 = 4096;
+
+#[derive(Debug, thiserror::Error)]
+enum PasswordFileError {
+    #[error("no password_file is set")]
+    Unset,
+    #[error("read {path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{0} is not a file of 1 to {FILE_BYTES_MAX} bytes")]
+    NotAPassword(PathBuf),
+    #[error("{0} can be read or written by others; run: chmod 600 {0}")]
+    Exposed(PathBuf),
+    #[error("{path} belongs to user id {owner}; run: chown {wanted} {path}")]
+    ForeignOwner { path: PathBuf, owner: u32, wanted: u32 },
+}
+
 /// Whether `password` is the one in the provider's file (0600, owner root or the host's user; else the answer is no
 /// and the log says what mends it). Constant time.
-pub fn check(_provider: &ProviderSettings, _config_directory: &Path, _password: &SecretString) -> bool {
-    todo!()
+pub fn check(provider: &ProviderSettings, config_directory: &Path, password: &SecretString) -> bool {
+    match read(provider, config_directory) {
+        Ok(expected) => {
+            // Digests have one length, so that the comparison says nothing of the password's.
+            let expected = Sha256::digest(&*expected);
+            let given = Sha256::digest(password.expose_secret().as_bytes());
+            !password.expose_secret().is_empty() && bool::from(expected.as_slice().ct_eq(given.as_slice()))
+        }
+        Err(error) => {
+            tracing::warn!("legacy_api_password refuses every sign-in: {error}");
+            false
+        }
+    }
+}
+
+/// The password without the line's end.
+fn read(provider: &ProviderSettings, config_directory: &Path) -> Result<Zeroizing<Vec<u8>>, PasswordFileError> {
+    let path = config_directory.join(provider.password_file.as_ref().ok_or(PasswordFileError::Unset)?);
+    let io = |source| PasswordFileError::Io { path: path.clone(), source };
+    let file = File::open(&path).map_err(io)?;
+    // Asked of the open file, so that what was checked is what is read.
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() || !(1..=FILE_BYTES_MAX).contains(&metadata.len()) {
+        return Err(PasswordFileError::NotAPassword(path));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(PasswordFileError::Exposed(path));
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != own {
+        return Err(PasswordFileError::ForeignOwner { path, owner: metadata.uid(), wanted: own });
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX as usize));
+    file.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(io)?;
+    while matches!(content.last(), Some(b'\n' | b'\r')) {
+        content.pop();
+    }
+    if content.is_empty() { Err(PasswordFileError::NotAPassword(path)) } else { Ok(content) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::settings::ProviderKind;
+
+    fn attempt(content: &str, mode: u32, password: &str) -> bool {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        check(&provider(), directory.path(), &SecretString::from(password))
+    }
+
+    fn provider() -> ProviderSettings {
+        ProviderSettings {
+            kind: ProviderKind::LegacyApiPassword,
+            id: None,
+            name: None,
+            enabled: true,
+            user: Some("old".into()),
+            password_file: Some("password".into()),
+            credentials: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_the_whole_password_passes() {
+        assert!(attempt("secret words\n", 0o600, "secret words"));
+        assert!(attempt("secret words\r\n", 0o400, "secret words"));
+        assert!(!attempt("secret words\n", 0o600, "secret words\n"));
+        assert!(!attempt("secret words\n", 0o600, "secret"));
+        assert!(!attempt("secret words\n", 0o600, ""));
+    }
+
+    #[test]
+    fn an_empty_password_never_passes() {
+        for content in ["", "\n", "\r\n"] {
+            assert!(!attempt(content, 0o600, ""));
+            assert!(!attempt(content, 0o600, content));
+        }
+    }
+
+    #[test]
+    fn a_file_others_can_read_is_refused() {
+        for mode in [0o640, 0o604, 0o660, 0o602] {
+            assert!(!attempt("secret", mode, "secret"), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn no_file_means_no() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!check(&provider(), directory.path(), &SecretString::from("secret")));
+        std::fs::create_dir(directory.path().join("password")).unwrap();
+        assert!(!check(&provider(), directory.path(), &SecretString::from("secret")));
+    }
 }

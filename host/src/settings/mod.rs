@@ -1,8 +1,21 @@
 //! `host.toml` → typed settings, each mistake told with file, line and remedy.
 
+mod bounds;
+mod check;
+mod edit;
+mod load;
+mod locate;
+mod replace_file;
 mod types;
+mod warnings;
+mod watch;
 
+pub use edit::{EditError, Edited, set_module_enabled};
+pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
+pub use replace_file::{FileMode, replace_file};
 pub use types::{
     Argon2Settings, Client, Development, Limits, ModuleSettings, ProviderKind, ProviderSettings, ServiceCredential,
     Settings,
 };
+pub use warnings::warnings;
+pub use watch::SettingsWatch;

@@ -55,43 +55,43 @@ impl Settings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Life of a validation session from the first factor's success.
+    /// Life of a validation session from the first factor's success. 1 to 3600.
     pub session_lifetime_s: u64,
-    /// Life of a flow id before the first factor.
+    /// Life of a flow id before the first factor. 1 to 3600.
     pub first_factor_lifetime_s: u64,
-    /// Life of a set-up flow.
+    /// Life of a set-up flow. 1 to 3600.
     pub setup_lifetime_s: u64,
-    /// Life of the result code of a login.
+    /// Life of the result code of a login. 1 to 600 (RFC 6749 section 4.1.2).
     pub result_code_lifetime_s: u64,
-    /// Life of an access token.
+    /// Life of an access token. 1 to 86400.
     pub access_token_lifetime_s: u64,
-    /// Life of a refresh token since it was last used.
+    /// Life of a refresh token since it was last used. 1 s to 5 years.
     pub refresh_token_lifetime_s: u64,
-    /// Age up to which a proof counts as fresh.
+    /// Age up to which a proof counts as fresh. 1 to 3600.
     pub fresh_proof_max_age_s: u64,
-    /// Open validation sessions of one user; one more ends the oldest.
+    /// Open validation sessions of one user; one more ends the oldest. 1 to 1000.
     pub sessions_per_user_max: usize,
-    /// Open set-up flows of one user; one more ends the oldest.
+    /// Open set-up flows of one user; one more ends the oldest. 1 to 100.
     pub setups_per_user_max: usize,
-    /// Largest request body.
+    /// Largest request body. 4 KiB to 16 MiB.
     pub body_bytes_max: usize,
-    /// Time one HTTP request may take.
+    /// Time one HTTP request may take. 1 to 300.
     pub request_timeout_s: u64,
-    /// Time a module has for one call.
+    /// Time a module has for one call. 100 to 60000, and shorter than `request_timeout_s`.
     pub module_deadline_ms: u64,
-    /// Calls one module answers at once.
+    /// Calls one module answers at once. 1 to 64.
     pub module_slots: usize,
-    /// Largest reply of a module.
+    /// Largest reply of a module. 4 KiB to 64 MiB.
     pub module_reply_bytes_max: usize,
-    /// Memory one worker may hold.
+    /// Memory one worker may hold. 32 to 16384.
     pub module_memory_mib_max: u64,
-    /// Crashes in a row after which a module is quarantined.
+    /// Crashes in a row after which a module is quarantined. 1 to 1000.
     pub module_crashes_max: u32,
-    /// Password hashes computed at once.
+    /// Password hashes computed at once. 1 to 256.
     pub password_hashes_at_once: usize,
-    /// Password checks that may wait; more are answered 503.
+    /// Password checks that may wait; more are answered 503. 1 to 10000.
     pub password_queue_max: usize,
-    /// Shortest password `user add` and `user passwd` take, in characters.
+    /// Shortest password `user add` and `user passwd` take, in characters. 8 to 128.
     pub password_length_min: usize,
 }
 
@@ -125,8 +125,11 @@ impl Default for Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Argon2Settings {
+    /// 7168 to 1048576.
     pub memory_kib: u32,
+    /// 1 to 64; memory times iterations should be at least 35840.
     pub iterations: u32,
+    /// 1 to 16.
     pub parallelism: u32,
 }
 

@@ -1,4 +1,5 @@
-//! What the outside speaks: HTTP and the command line. No decisions.
+//! What the outside speaks: HTTP, the control socket and the command line. No decisions.
 
 pub mod cli;
+pub mod control;
 pub mod http;

@@ -1,3 +1,94 @@
-//! The command line.
+//! The command line: `mfa-host --config DIR …`.
 
+mod admin;
+mod arguments;
+mod directory;
+mod failure;
+mod init;
+mod logging;
+mod modules;
+mod password;
+mod render;
+mod serve;
+mod table;
 pub mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::{
+    arguments::{Arguments, MfaCommand, ModuleCommand, SessionCommand, UserCommand, Verb},
+    failure::Failure,
+};
+use crate::wire::control::Command;
+
+/// Runs the command line. 0: done; 1: it failed; 2: the command or `host.toml` is not usable.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("mfa-host: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { config, json, verb } = arguments;
+    let terminal = |url, user, config_directory| terminal::TerminalArguments { url, config_directory, user, json };
+    match verb {
+        Verb::Login { url, user } => return Ok(terminal::login(&terminal(url, user, directory::find(config).ok()))),
+        Verb::Setup { module, url, user } => {
+            return Ok(terminal::setup(&terminal(url, user, directory::find(config).ok()), &module));
+        }
+        Verb::Init { user } => init::run(&directory::for_init(config)?, &user, json)?,
+        Verb::Serve { listen } => return serve::run(&directory::find(config)?, listen),
+        Verb::Module { command: ModuleCommand::Install { file } } => {
+            modules::install(&directory::find(config)?, &file, json)?;
+        }
+        Verb::Module { command: ModuleCommand::Enable { id } } => {
+            modules::switch(&directory::find(config)?, &id, true, json)?;
+        }
+        Verb::Module { command: ModuleCommand::Disable { id } } => {
+            modules::switch(&directory::find(config)?, &id, false, json)?;
+        }
+        Verb::Module { command: ModuleCommand::List } => {
+            admin::run(&directory::find(config)?, Command::ModuleList {}, json)?
+        }
+        Verb::Status => admin::run(&directory::find(config)?, Command::Status {}, json)?,
+        Verb::User { command } => {
+            let directory = directory::find(config)?;
+            admin::run(&directory, user_command(command)?, json)?;
+        }
+        Verb::Mfa { command } => {
+            let command = match command {
+                MfaCommand::List { user } => Command::MfaList { user },
+                MfaCommand::Reset { user } => Command::MfaReset { user },
+            };
+            admin::run(&directory::find(config)?, command, json)?;
+        }
+        Verb::Session { command: SessionCommand::List { user } } => {
+            admin::run(&directory::find(config)?, Command::SessionList { user }, json)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn user_command(command: UserCommand) -> Result<Command, Failure> {
+    Ok(match command {
+        UserCommand::Add { name, owner } => {
+            let password = password::ask(&name)?;
+            Command::UserAdd { name, password, owner }
+        }
+        UserCommand::List => Command::UserList {},
+        UserCommand::Passwd { name } => {
+            let password = password::ask(&name)?;
+            Command::UserPassword { name, password }
+        }
+        UserCommand::Disable { name } => Command::UserActive { name, active: false },
+        UserCommand::Enable { name } => Command::UserActive { name, active: true },
+        UserCommand::Remove { name } => Command::UserRemove { name },
+    })
+}

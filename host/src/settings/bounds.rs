@@ -1,0 +1,57 @@
+//! Between which values each number may be set.
+
+use super::{Argon2Settings, Limits};
+
+/// A number of the settings with its bounds, both included.
+pub struct Bounded {
+    /// Where it stands in the file.
+    pub place: &'static str,
+    pub value: u64,
+    pub min: u64,
+    pub max: u64,
+}
+
+const fn bounded(place: &'static str, value: u64, min: u64, max: u64) -> Bounded {
+    Bounded { place, value, min, max }
+}
+
+/// All numbers of `[limits]`.
+pub fn of_limits(limits: &Limits) -> Vec<Bounded> {
+    const HOUR_S: u64 = 3600;
+    const DAY_S: u64 = 24 * HOUR_S;
+    const MIB: u64 = 1024 * 1024;
+    vec![
+        bounded("limits.session_lifetime_s", limits.session_lifetime_s, 1, HOUR_S),
+        bounded("limits.first_factor_lifetime_s", limits.first_factor_lifetime_s, 1, HOUR_S),
+        bounded("limits.setup_lifetime_s", limits.setup_lifetime_s, 1, HOUR_S),
+        bounded("limits.result_code_lifetime_s", limits.result_code_lifetime_s, 1, 600),
+        bounded("limits.access_token_lifetime_s", limits.access_token_lifetime_s, 1, DAY_S),
+        bounded("limits.refresh_token_lifetime_s", limits.refresh_token_lifetime_s, 1, 5 * 366 * DAY_S),
+        bounded("limits.fresh_proof_max_age_s", limits.fresh_proof_max_age_s, 1, HOUR_S),
+        bounded("limits.sessions_per_user_max", limits.sessions_per_user_max as u64, 1, 1000),
+        bounded("limits.setups_per_user_max", limits.setups_per_user_max as u64, 1, 100),
+        bounded("limits.body_bytes_max", limits.body_bytes_max as u64, 4096, 16 * MIB),
+        bounded("limits.request_timeout_s", limits.request_timeout_s, 1, 300),
+        bounded("limits.module_deadline_ms", limits.module_deadline_ms, 100, 60_000),
+        bounded("limits.module_slots", limits.module_slots as u64, 1, 64),
+        bounded("limits.module_reply_bytes_max", limits.module_reply_bytes_max as u64, 4096, 64 * MIB),
+        bounded("limits.module_memory_mib_max", limits.module_memory_mib_max, 32, 16 * 1024),
+        bounded("limits.module_crashes_max", limits.module_crashes_max.into(), 1, 1000),
+        bounded("limits.password_hashes_at_once", limits.password_hashes_at_once as u64, 1, 256),
+        bounded("limits.password_queue_max", limits.password_queue_max as u64, 1, 10_000),
+        bounded("limits.password_length_min", limits.password_length_min as u64, 8, 128),
+    ]
+}
+
+/// All numbers of `[argon2]`; too small a product of memory and iterations is warned of.
+pub fn of_argon2(argon2: &Argon2Settings) -> Vec<Bounded> {
+    vec![
+        bounded("argon2.memory_kib", argon2.memory_kib.into(), 7168, 1024 * 1024),
+        bounded("argon2.iterations", argon2.iterations.into(), 1, 64),
+        bounded("argon2.parallelism", argon2.parallelism.into(), 1, 16),
+    ]
+}
+
+/// Memory times iterations below which a start warns: the weakest of the recommendations for argon2id in the OWASP password storage
+/// cheat sheet (7 MiB, 5 iterations).
+pub const ARGON2_WORK_KIB_MIN: u64 = 7168 * 5;

@@ -1,0 +1,86 @@
+//! Settings that are allowed and still deserve a word at each start.
+
+use std::net::IpAddr;
+
+use super::{ProviderKind, Settings, bounds};
+
+/// Sentences for the log and for `status`.
+pub fn warnings(settings: &Settings) -> Vec<String> {
+    let mut found = Vec::new();
+    match &settings.public_url {
+        Some(url) if url.scheme() == "http" && !is_loopback(url) => found.push(format!(
+            "public_url {url} is not https: passwords and codes travel readable; put a reverse proxy with TLS in \
+             front and write its https address"
+        )),
+        None if !settings.listen.ip().is_loopback() => found.push(format!(
+            "listen is {} and public_url is not set: passwords and codes travel readable unless a reverse proxy with \
+             TLS stands in front; set public_url to its https address",
+            settings.listen
+        )),
+        _ => {}
+    }
+    if settings.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        found.push(
+            "trusted_proxies holds a network of all addresses: any client can choose the address it is counted under; \
+             name only your proxies"
+                .to_owned(),
+        );
+    }
+    let work_kib = u64::from(settings.argon2.memory_kib) * u64::from(settings.argon2.iterations);
+    if work_kib < bounds::ARGON2_WORK_KIB_MIN {
+        found.push(format!(
+            "argon2 memory_kib times iterations is {work_kib}, little work to slow down guessing; raise it to at least {}",
+            bounds::ARGON2_WORK_KIB_MIN
+        ));
+    }
+    for provider in settings.providers.iter().filter(|provider| provider.kind == ProviderKind::Service) {
+        for credential in provider.credentials.iter().filter(|credential| credential.clients.is_empty()) {
+            found.push(format!("the credential {} lists no clients, so it can vouch for nobody", credential.id));
+        }
+    }
+    if !settings.modules.iter().any(|module| module.enabled) {
+        found.push("no module is enabled: there is no second factor; run: mfa-host module enable totp".to_owned());
+    }
+    if let Some(development) = &settings.development {
+        found.push("[development] is set: this host is not for real users".to_owned());
+        if let Some(file) = &development.clock_file {
+            found.push(format!("the time is read from {}: expiry and codes follow that file", file.display()));
+        }
+    }
+    found
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(url::Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::settings::parse;
+
+    const REST: &str = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"totp\"\n";
+
+    fn of(text: &str) -> Vec<String> {
+        warnings(&parse(Path::new("host.toml"), &format!("{text}{REST}")).unwrap())
+    }
+
+    #[test]
+    fn readable_passwords_are_warned_of_and_nothing_else() {
+        assert!(of("").is_empty());
+        assert!(of("public_url = \"http://localhost:8126\"\n").is_empty());
+        assert!(of("public_url = \"http://[::1]\"\n").is_empty());
+        assert!(of("public_url = \"https://login.example.org\"\nlisten = \"0.0.0.0:80\"\n").is_empty());
+        assert_eq!(of("public_url = \"http://login.example.org\"\n").len(), 1);
+        assert_eq!(of("listen = \"0.0.0.0:80\"\n").len(), 1);
+        assert_eq!(of("[argon2]\nmemory_kib = 7168\niterations = 1\n").len(), 1);
+        assert_eq!(of("trusted_proxies = [\"0.0.0.0/0\"]\n").len(), 1);
+    }
+}

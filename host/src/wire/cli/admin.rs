@@ -1,0 +1,88 @@
+//! A command for users, factors, sessions and modules: told to the running host, else done on the stopped one.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use super::{directory, failure::Failure, render};
+use crate::{
+    clock::Clock,
+    flow::{Core, Flows},
+    keys::MasterKey,
+    module_host::ModuleHost,
+    settings::{self, Settings},
+    store::{OpenError, Store},
+    wire::control::{self, AskError, Command, Host, Outcome},
+};
+
+/// A host that just starts holds the lock before it listens, one that ends holds it a little longer.
+const ATTEMPTS: u32 = 50;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
+
+/// Does it and prints the outcome.
+pub fn run(config_directory: &Path, command: Command, json: bool) -> Result<(), Failure> {
+    super::logging::start("warn");
+    let outcome = runtime()?.block_on(execute(config_directory, command))?;
+    render::show(outcome, json)
+}
+
+/// A runtime for one command.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+        Failure::failed(format!("threads cannot be started: {error}"), "raise the limits of this user")
+    })
+}
+
+async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, Failure> {
+    for _ in 0..ATTEMPTS {
+        match control::ask(config_directory, &command).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(AskError::NotRunning) => {}
+            Err(error @ (AskError::Io(_) | AskError::ForeignServer(_))) => {
+                return Err(Failure::failed(error, "run the command as the user the directory belongs to, or as root"));
+            }
+            Err(error @ (AskError::NoAnswer(_) | AskError::Late)) => {
+                return Err(Failure::failed(error, "look at the host's log; whether it was done, a list shows"));
+            }
+        }
+        directory::refuse_foreign(config_directory)?;
+        let settings = settings::load(config_directory)?;
+        let clock = clock_of(config_directory, &settings);
+        let keys = MasterKey::load(&config_directory.join(&settings.secret_key_file))?;
+        match Store::open(config_directory, &keys, clock.clone()) {
+            Ok((store, report)) => {
+                let modules = ModuleHost::offline(&settings);
+                let directory = config_directory.to_owned();
+                let core = Core {
+                    store: store.clone(),
+                    modules,
+                    settings: Arc::new(settings),
+                    clock,
+                    keys,
+                    config_directory: directory.clone(),
+                };
+                let host = Host { flows: Flows::new(core), config_directory: directory, report, serving: None };
+                let outcome = control::execute(&host, &own_actor(), command).await;
+                store.close().await;
+                return Ok(outcome);
+            }
+            Err(OpenError::Locked(_)) => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Failure::failed(
+        "another process holds the store and does not listen for commands",
+        "wait until it has ended, then run the command again",
+    ))
+}
+
+/// How the audit log names whoever runs this command.
+pub fn own_actor() -> String {
+    format!("uid:{}", rustix::process::getuid().as_raw())
+}
+
+/// The machine's clocks, unless the settings name a file for tests.
+pub fn clock_of(config_directory: &Path, settings: &Settings) -> Clock {
+    match settings.development.as_ref().and_then(|development| development.clock_file.as_ref()) {
+        Some(file) => Clock::File(config_directory.join(file)),
+        None => Clock::system(),
+    }
+}

@@ -1,0 +1,151 @@
+//! Every command and option, with the words a person reads in `--help`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// Guards logins with second factors that are loaded as modules.
+#[derive(Parser)]
+#[command(name = "mfa-host", version, about, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings.")]
+pub struct Arguments {
+    /// Configuration directory [default: $MFA_HOST_CONFIG, else ./config if it holds host.toml, else /etc/mfa-host]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub config: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Make a configuration directory with its key, store, modules and first user
+    ///
+    /// The password is asked for, or read from the first line of standard input when that is not a terminal.
+    Init {
+        /// The first user, who becomes the owner
+        #[arg(long, value_name = "NAME")]
+        user: String,
+    },
+    /// Run the host in the foreground until SIGTERM or Ctrl-C
+    ///
+    /// Logs go to standard error; MFA_HOST_LOG sets what is logged, for example `debug`.
+    Serve {
+        /// Listen here instead of at `listen` in host.toml; port 0 takes a free one
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: Option<SocketAddr>,
+    },
+    /// Add, list and change users
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// List, install and switch modules
+    Module {
+        #[command(subcommand)]
+        command: ModuleCommand,
+    },
+    /// Look at and reset a user's second factors
+    Mfa {
+        #[command(subcommand)]
+        command: MfaCommand,
+    },
+    /// Look at open sessions
+    Session {
+        #[command(subcommand)]
+        command: SessionCommand,
+    },
+    /// Show how the host, its store, settings and modules are
+    Status,
+    /// Sign in at the terminal
+    Login {
+        /// Address of the host [default: what host.toml says]
+        #[arg(long)]
+        url: Option<String>,
+        /// Who signs in; asked for when not given
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// Sign in and set up a second factor at the terminal
+    Setup {
+        /// Id of the module
+        module: String,
+        /// Address of the host [default: what host.toml says]
+        #[arg(long)]
+        url: Option<String>,
+        /// Who signs in; asked for when not given
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// Add a user; the password comes from the terminal or the first line of standard input
+    Add {
+        name: String,
+        /// May administer the host
+        #[arg(long)]
+        owner: bool,
+    },
+    /// List all users
+    List,
+    /// Set a new password; ends the user's sessions and logins in progress
+    Passwd { name: String },
+    /// Switch a user off; ends their sessions and logins in progress
+    Disable { name: String },
+    /// Switch a user on again
+    Enable { name: String },
+    /// Remove a user and everything of theirs
+    Remove { name: String },
+}
+
+#[derive(Subcommand)]
+pub enum ModuleCommand {
+    /// List the configured modules, their state, and what mends those that do not work
+    List,
+    /// Copy a module's file into DIR/modules
+    Install { file: PathBuf },
+    /// Switch a module on in host.toml
+    Enable { id: String },
+    /// Switch a module off in host.toml; users who have it set up cannot sign in with it then
+    Disable { id: String },
+}
+
+#[derive(Subcommand)]
+pub enum MfaCommand {
+    /// List the modules and what the user has of each
+    List { user: String },
+    /// Remove all second factors of a user; ends their sessions and logins in progress
+    Reset { user: String },
+}
+
+#[derive(Subcommand)]
+pub enum SessionCommand {
+    /// List open sessions and logins in progress
+    List {
+        /// Only those of this user
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let arguments = Arguments::parse_from(["mfa-host", "user", "list", "--json", "--config", "d"]);
+        assert!(arguments.json && arguments.config.is_some());
+        assert!(Arguments::try_parse_from(["mfa-host", "init"]).is_err());
+    }
+}

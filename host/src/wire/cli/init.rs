@@ -1,0 +1,242 @@
+//! `init`: makes a configuration directory, whole or not at all.
+
+use std::{
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{
+    admin,
+    failure::Failure,
+    modules, password,
+    table::{print, print_json, printable},
+};
+use crate::{
+    flow::{Core, Flows, PeopleError},
+    keys::MasterKey,
+    module_host::ModuleHost,
+    settings::{self, FILE_NAME, FileMode, replace_file},
+    store::Store,
+};
+
+const SAMPLE: &str = include_str!("../../../../config/host.sample.toml");
+/// The module a new host begins with; `SAMPLE` names it.
+const FIRST_MODULE: &str = "totp";
+const STORE_DIRECTORY: &str = ".storage";
+
+/// What was made so far; dropped before the end, it is removed again.
+struct Made {
+    /// In the order they were made.
+    paths: Vec<PathBuf>,
+    is_complete: bool,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if self.is_complete {
+            return;
+        }
+        for path in self.paths.iter().rev() {
+            // What cannot be removed is shown by the next `init`, which refuses to write over it.
+            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        }
+    }
+}
+
+/// Makes the directory with settings, key, store, modules and the owner.
+pub fn run(directory: &Path, user: &str, json: bool) -> Result<(), Failure> {
+    super::logging::start("warn");
+    refuse_initialised(directory)?;
+    let password = password::ask(user)?;
+    let mut made = Made { paths: Vec::new(), is_complete: false };
+    make_directory(directory, 0o700, &mut made)?;
+    let found = install_modules(directory, &mut made)?;
+    write_settings(directory, &found, &mut made)?;
+    let owner = admin::runtime()?.block_on(make_store(directory, user, &password, &mut made))?;
+    made.is_complete = true;
+    tell(directory, &owner, &found, json);
+    Ok(())
+}
+
+fn refuse_initialised(directory: &Path) -> Result<(), Failure> {
+    for name in [FILE_NAME, "secret.key", STORE_DIRECTORY] {
+        if directory.join(name).symlink_metadata().is_ok() {
+            return Err(Failure::failed(
+                format!("{} is initialised already: it holds {name}", directory.display()),
+                format!(
+                    "use it (mfa-host --config {0} serve, mfa-host --config {0} user add NAME), or choose another \
+                     directory with --config",
+                    directory.display()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path, bits: u32, made: &mut Made) -> Result<(), Failure> {
+    let failure = |error: std::io::Error| {
+        Failure::failed(
+            format!("make the directory {}: {error}", path.display()),
+            "choose a place you may write to with --config DIR",
+        )
+    };
+    if !path.is_dir() {
+        if let Some(missing) = path.ancestors().take_while(|ancestor| !ancestor.exists()).last() {
+            made.paths.push(missing.to_owned());
+        }
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failure)?;
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).map_err(failure)
+}
+
+/// Copies the modules found beside the program. Returns their types.
+fn install_modules(directory: &Path, made: &mut Made) -> Result<Vec<String>, Failure> {
+    let target = directory.join("modules");
+    make_directory(&target, 0o755, made)?;
+    let mut types = Vec::new();
+    for (module_type, file) in modules::beside_the_program() {
+        let content = match modules::read_module(&file) {
+            Ok(content) => content,
+            Err(failure) => {
+                eprintln!("mfa-host: left out: {failure}");
+                continue;
+            }
+        };
+        let installed = target.join(format!("{module_type}.so"));
+        if installed.symlink_metadata().is_err() {
+            made.paths.push(installed);
+        }
+        modules::put(&target, &module_type, &content)?;
+        types.push(module_type);
+    }
+    Ok(types)
+}
+
+fn write_settings(directory: &Path, module_types: &[String], made: &mut Made) -> Result<(), Failure> {
+    let mut text = SAMPLE.to_owned();
+    for module_type in module_types.iter().filter(|module_type| *module_type != FIRST_MODULE) {
+        text.push_str(&format!("\n[[module]]\ntype = \"{module_type}\"\nenabled = false\n"));
+    }
+    let path = directory.join(FILE_NAME);
+    made.paths.push(path.clone());
+    replace_file(&path, text.as_bytes(), FileMode::Exactly(0o600)).map_err(|error| {
+        Failure::failed(
+            format!("write {}: {error}", path.display()),
+            "make room on the disk or choose another directory",
+        )
+    })
+}
+
+async fn make_store(directory: &Path, user: &str, password: &SecretString, made: &mut Made) -> Result<String, Failure> {
+    let settings = settings::load(directory)?;
+    let key_file = directory.join(&settings.secret_key_file);
+    made.paths.push(key_file.clone());
+    let keys = MasterKey::create(&key_file)?;
+    made.paths.push(directory.join(STORE_DIRECTORY));
+    Store::create(directory)?;
+    let clock = admin::clock_of(directory, &settings);
+    let (store, _) = Store::open(directory, &keys, clock.clone())?;
+    let core = Core {
+        store: store.clone(),
+        modules: ModuleHost::offline(&settings),
+        settings: Arc::new(settings),
+        clock,
+        keys,
+        config_directory: directory.to_owned(),
+    };
+    let added = Flows::new(core).add_user(&admin::own_actor(), user, password, true).await;
+    store.close().await;
+    added.map(|owner| owner.name).map_err(|error| {
+        let remedy = match &error {
+            PeopleError::PasswordTooShort { .. } => "choose a longer password; nothing was made",
+            PeopleError::InvalidName => "choose another name with --user; nothing was made",
+            _ => "nothing was made",
+        };
+        Failure::failed(error, remedy)
+    })
+}
+
+fn tell(directory: &Path, owner: &str, module_types: &[String], json: bool) {
+    let has_first = module_types.iter().any(|module_type| module_type == FIRST_MODULE);
+    if json {
+        let modules: Vec<_> = module_types
+            .iter()
+            .map(|module_type| json!({ "type": module_type, "enabled": module_type == FIRST_MODULE }))
+            .collect();
+        print_json(&json!({ "config_directory": directory, "owner": owner, "modules": modules }));
+    } else {
+        let shown = directory.display();
+        let listed: Vec<_> = module_types
+            .iter()
+            .map(
+                |module_type| {
+                    if module_type == FIRST_MODULE { format!("{module_type} (on)") } else { module_type.clone() }
+                },
+            )
+            .collect();
+        print(&format!("{shown} is ready; its owner is {}\n", printable(owner)));
+        if !listed.is_empty() {
+            print(&format!("modules: {}\n", listed.join(", ")));
+        }
+        print(&format!("start it with: mfa-host --config {shown} serve\n"));
+    }
+    if !has_first {
+        eprintln!(
+            "mfa-host: libmfa_module_{FIRST_MODULE}.so is not beside the program; without it there is no second factor\n  \
+             run: mfa-host --config {} module install FILE",
+            directory.display()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cli::terminal::client::{CLIENT_ID, REDIRECT_URI};
+
+    #[test]
+    fn the_sample_knows_the_terminal_and_the_first_module() {
+        let settings = settings::parse(Path::new(FILE_NAME), SAMPLE).unwrap();
+        let client = settings.clients.iter().find(|client| client.id == CLIENT_ID).unwrap();
+        assert_eq!(client.redirect_uris, [REDIRECT_URI]);
+        assert_eq!(settings.modules.len(), 1);
+        assert_eq!(settings.modules[0].id(), FIRST_MODULE);
+    }
+
+    #[test]
+    fn other_modules_are_there_and_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut made = Made { paths: Vec::new(), is_complete: true };
+        write_settings(directory.path(), &["insecure_example".into(), "totp".into()], &mut made).unwrap();
+        let settings = settings::load(directory.path()).unwrap();
+        let enabled: Vec<_> = settings.modules.iter().map(|module| (module.id(), module.enabled)).collect();
+        assert_eq!(enabled, [("totp", true), ("insecure_example", false)]);
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing_of_its_own_and_everything_else() {
+        let outer = tempfile::tempdir().unwrap();
+        std::fs::write(outer.path().join("kept"), "").unwrap();
+        let directory = outer.path().join("new").join("config");
+        let mut made = Made { paths: Vec::new(), is_complete: false };
+        make_directory(&directory, 0o700, &mut made).unwrap();
+        write_settings(&directory, &[], &mut made).unwrap();
+        assert_eq!(std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(made);
+        let left: Vec<_> = std::fs::read_dir(outer.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["kept"]);
+    }
+
+    #[test]
+    fn what_is_initialised_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(refuse_initialised(directory.path()).is_ok());
+        std::fs::create_dir(directory.path().join(STORE_DIRECTORY)).unwrap();
+        assert!(refuse_initialised(directory.path()).is_err());
+    }
+}

@@ -1,0 +1,159 @@
+//! Module files and the switches in `host.toml`. Neither needs the store, so both work alike with a running host.
+
+use std::{io::Read, path::Path};
+
+use serde_json::json;
+
+use super::{
+    directory,
+    failure::Failure,
+    table::{print, print_json},
+};
+use crate::settings::{self, EditError, Edited, FileMode, replace_file};
+
+const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+const PREFIX: &str = "libmfa_module_";
+
+/// `module enable` and `module disable`.
+pub fn switch(config_directory: &Path, id: &str, enabled: bool, json: bool) -> Result<(), Failure> {
+    directory::refuse_foreign(config_directory)?;
+    let edited = settings::set_module_enabled(config_directory, id, enabled).map_err(|error| match error {
+        EditError::Settings(error) => Failure::from(error),
+        EditError::UnknownModule(_) => Failure::failed(error, "`mfa-host module list` shows which there are"),
+        EditError::OtherForm => Failure::unusable(error, "write one [[module]] block for each module"),
+        EditError::WouldNotLoad(_) => Failure::unusable(error, "a module's id has 1 to 64 of a-z, 0-9 and _"),
+        EditError::Write { .. } => Failure::failed(error, "make room on the disk or mend the permissions of DIR"),
+    })?;
+    let changed = edited == Edited::Changed;
+    if json {
+        print_json(&json!({ "id": id, "enabled": enabled, "changed": changed }));
+        return Ok(());
+    }
+    let word = if enabled { "enabled" } else { "disabled" };
+    if changed {
+        print(&format!("module {id}: {word} in host.toml; restart the host if it runs, then it takes effect\n"));
+    } else {
+        print(&format!("module {id}: was {word} already\n"));
+    }
+    let file = config_directory.join("modules").join(format!("{id}.so"));
+    if enabled && changed && settings_type_is_id(config_directory, id) && !file.is_file() {
+        eprintln!("mfa-host: {} is not there yet; run: mfa-host module install FILE", file.display());
+    }
+    Ok(())
+}
+
+fn settings_type_is_id(config_directory: &Path, id: &str) -> bool {
+    settings::load(config_directory)
+        .is_ok_and(|settings| settings.modules.iter().any(|module| module.id() == id && module.module_type == id))
+}
+
+/// `module install FILE`.
+pub fn install(config_directory: &Path, file: &Path, json: bool) -> Result<(), Failure> {
+    directory::refuse_foreign(config_directory)?;
+    let module_type = type_of_file(file).ok_or_else(|| {
+        Failure::unusable(
+            format!("{} is not named like a module", file.display()),
+            "a module's file is TYPE.so or libmfa_module_TYPE.so; TYPE has 1 to 64 of a-z, 0-9 and _",
+        )
+    })?;
+    let content = read_module(file)?;
+    put(&config_directory.join("modules"), &module_type, &content)?;
+    if json {
+        print_json(&json!({ "type": module_type, "installed": true }));
+    } else {
+        print(&format!("module {module_type}: installed; switch it on with: mfa-host module enable {module_type}\n"));
+    }
+    Ok(())
+}
+
+/// Writes a module's file whole or not at all, readable by the worker and writable by the owner only.
+pub fn put(directory: &Path, module_type: &str, content: &[u8]) -> Result<(), Failure> {
+    let target = directory.join(format!("{module_type}.so"));
+    replace_file(&target, content, FileMode::Exactly(0o644)).map_err(|error| {
+        Failure::failed(
+            format!("write {}: {error}", target.display()),
+            "make room on the disk or mend the permissions of DIR/modules",
+        )
+    })
+}
+
+/// The file's content, if it is one a worker can load.
+pub fn read_module(file: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::failed(format!("read {}: {error}", file.display()), "name the file of a module")
+    };
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let metadata = opened.metadata().map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+        return Err(Failure::failed(
+            format!("{} is not a file of at most {FILE_BYTES_MAX} bytes", file.display()),
+            "name the file of a module",
+        ));
+    }
+    let mut content = Vec::new();
+    opened.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(unreadable)?;
+    check_loadable(file, &content)?;
+    Ok(content)
+}
+
+/// The one place that says whether a file may be installed. Whatever passes here is still probed by its worker before
+/// the first call, so a wrong file is refused there with a reason.
+fn check_loadable(file: &Path, content: &[u8]) -> Result<(), Failure> {
+    const ELF_MAGIC: &[u8] = b"\x7fELF";
+    const SYMBOL: &[u8] = b"MFA_MODULE_V1";
+    let is_module = content.starts_with(ELF_MAGIC) && content.windows(SYMBOL.len()).any(|window| window == SYMBOL);
+    if is_module {
+        return Ok(());
+    }
+    Err(Failure::failed(
+        format!("{} is not a module of this host: it is no shared library that offers MFA_MODULE_V1", file.display()),
+        "build it with the mfa-sdk of this version, as a cdylib",
+    ))
+}
+
+/// `totp` of `libmfa_module_totp.so` and of `totp.so`.
+pub fn type_of_file(file: &Path) -> Option<String> {
+    let stem = file.file_name()?.to_str()?.strip_suffix(".so")?;
+    let module_type = stem.strip_prefix(PREFIX).unwrap_or(stem);
+    let fits = (1..=64).contains(&module_type.len())
+        && module_type.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    fits.then(|| module_type.to_owned())
+}
+
+/// The modules that were built beside the program, by type.
+pub fn beside_the_program() -> Vec<(String, std::path::PathBuf)> {
+    let directory = std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned));
+    let Some(entries) = directory.and_then(|directory| std::fs::read_dir(directory).ok()) else { return Vec::new() };
+    let mut found: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX)))
+        .filter_map(|path| Some((type_of_file(&path)?, path)))
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_says_the_type_and_leads_nowhere_else() {
+        let of = |name: &str| type_of_file(Path::new(name));
+        assert_eq!(of("target/release/libmfa_module_totp.so").as_deref(), Some("totp"));
+        assert_eq!(of("backup_codes.so").as_deref(), Some("backup_codes"));
+        for name in ["totp", ".so", "libmfa_module_.so", "To.so", "a-b.so", "..so", "a b.so", "x.so/.."] {
+            assert_eq!(of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_library_with_our_symbol_is_taken() {
+        let file = Path::new("x.so");
+        assert!(check_loadable(file, b"\x7fELF....MFA_MODULE_V1\0").is_ok());
+        assert!(check_loadable(file, b"\x7fELF....").is_err());
+        assert!(check_loadable(file, b"MFA_MODULE_V1").is_err());
+        assert!(check_loadable(file, b"").is_err());
+    }
+}

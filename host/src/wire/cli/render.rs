@@ -1,0 +1,184 @@
+//! An outcome as a person or a program reads it.
+
+use serde_json::json;
+
+use super::{
+    failure::Failure,
+    table::{print, print_json, printable, table},
+};
+use crate::{
+    clock::Timestamp,
+    flow::{SessionView, UserView},
+    wire::control::{MethodLine, ModuleLine, Outcome, StatusReport},
+};
+
+/// Prints the outcome; one that did not happen is a failure.
+pub fn show(outcome: Outcome, json: bool) -> Result<(), Failure> {
+    let outcome = match outcome {
+        Outcome::Failed { problem, remedy } => return Err(Failure::failed(problem, remedy)),
+        outcome => outcome,
+    };
+    if json {
+        show_json(&outcome)
+    } else {
+        print(&text_of(&outcome))
+    }
+    Ok(())
+}
+
+fn show_json(outcome: &Outcome) {
+    match outcome {
+        Outcome::User { deed, user } => print_json(&json!({ "deed": deed, "user": user })),
+        Outcome::Users { users } => print_json(users),
+        Outcome::Methods { methods, .. } => print_json(methods),
+        Outcome::MethodsReset { user, removed } => print_json(&json!({ "user": user, "removed": removed })),
+        Outcome::Sessions { sessions } => print_json(sessions),
+        Outcome::Modules { modules } => print_json(modules),
+        Outcome::Status { status } => print_json(status),
+        Outcome::Failed { .. } => {}
+    }
+}
+
+fn text_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::User { deed, user } => format!("user {}: {}\n", printable(&user.name), deed.replace('_', " ")),
+        Outcome::Users { users } => users_table(users),
+        Outcome::Methods { methods, .. } => methods_table(methods),
+        Outcome::MethodsReset { user, removed } if removed.is_empty() => {
+            format!("user {}: there was no second factor to remove\n", printable(user))
+        }
+        Outcome::MethodsReset { user, removed } => {
+            format!("user {}: removed {}\n", printable(user), printable(&removed.join(", ")))
+        }
+        Outcome::Sessions { sessions } => sessions_table(sessions),
+        Outcome::Modules { modules } => modules_text(modules),
+        Outcome::Status { status } => status_text(status),
+        Outcome::Failed { .. } => String::new(),
+    }
+}
+
+fn users_table(users: &[UserView]) -> String {
+    let rows: Vec<_> = users
+        .iter()
+        .map(|user| {
+            vec![
+                user.name.clone(),
+                if user.is_active { "on" } else { "off" }.to_owned(),
+                yes(user.is_owner),
+                yes(user.has_password),
+                dash(&user.methods.join(",")),
+                user.created_at.rfc3339(),
+                user.id.clone(),
+            ]
+        })
+        .collect();
+    table(&["NAME", "STATE", "OWNER", "PASSWORD", "MFA", "CREATED", "ID"], &rows)
+}
+
+fn methods_table(methods: &[MethodLine]) -> String {
+    let rows: Vec<_> = methods
+        .iter()
+        .map(|method| {
+            vec![
+                method.id.clone(),
+                method.name.clone(),
+                yes(method.is_setup),
+                yes(method.is_active),
+                yes(method.is_primary),
+                yes(method.is_available),
+                moment(method.last_used_at),
+            ]
+        })
+        .collect();
+    table(&["ID", "NAME", "SET UP", "ACTIVE", "PRIMARY", "AVAILABLE", "LAST USED"], &rows)
+}
+
+fn sessions_table(sessions: &[SessionView]) -> String {
+    let rows: Vec<_> = sessions
+        .iter()
+        .map(|session| {
+            vec![
+                session.kind.clone(),
+                session.user.clone(),
+                dash(session.client_id.as_deref().unwrap_or_default()),
+                session.created_at.rfc3339(),
+                moment(session.expires_at),
+                dash(session.mfa_method_used.as_deref().unwrap_or_default()),
+                session.id.clone(),
+            ]
+        })
+        .collect();
+    table(&["KIND", "USER", "CLIENT", "CREATED", "EXPIRES", "MFA", "ID"], &rows)
+}
+
+fn modules_text(modules: &[ModuleLine]) -> String {
+    let rows: Vec<_> = modules
+        .iter()
+        .map(|module| {
+            vec![
+                module.id.clone(),
+                module.module_type.clone(),
+                module.name.clone(),
+                yes(module.enabled),
+                module.state.clone(),
+                dash(module.version.as_deref().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    let mut text = table(&["ID", "TYPE", "NAME", "ENABLED", "STATE", "VERSION"], &rows);
+    for module in modules {
+        if let Some(reason) = &module.reason {
+            text.push_str(&format!("{}: {}\n", module.id, printable(reason)));
+            if let Some(remedy) = &module.remedy {
+                text.push_str(&format!("  {}\n", printable(remedy)));
+            }
+        }
+    }
+    text
+}
+
+fn status_text(status: &StatusReport) -> String {
+    let mut lines = vec![
+        format!("mfa-host {}", status.version),
+        match &status.listening_on {
+            Some(address) => format!("host      running, listening on {address}"),
+            None => "host      stopped".to_owned(),
+        },
+        format!("directory {}", printable(&status.config_directory)),
+    ];
+    lines.push(match &status.store.damage {
+        None => "store     sound".to_owned(),
+        Some(damage) => {
+            format!("store     DAMAGED: {}\n          every login is refused; see docs/admin.md", printable(damage))
+        }
+    });
+    if status.store.rolled_back {
+        lines.push("store     an older copy was put back; sessions open then were ended".to_owned());
+    }
+    if !status.store.tampered.is_empty() {
+        lines.push(format!(
+            "store     records that do not authenticate: {}",
+            printable(&status.store.tampered.join(", "))
+        ));
+    }
+    lines.push(match (&status.settings.problem, status.settings.pending_restart) {
+        (Some(problem), _) => format!("settings  the former ones are in force: {}", printable(problem)),
+        (None, true) => "settings  host.toml was changed; it takes effect at the next start".to_owned(),
+        (None, false) => "settings  in force".to_owned(),
+    });
+    lines.extend(status.settings.warnings.iter().map(|warning| format!("warning   {}", printable(warning))));
+    lines.push(status.users.map_or("users     unknown".to_owned(), |count| format!("users     {count}")));
+    format!("{}\n\n{}", lines.join("\n"), modules_text(&status.modules))
+}
+
+fn yes(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+fn dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}
+
+fn moment(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), Timestamp::rfc3339)
+}

@@ -1,0 +1,223 @@
+//! `serve`: puts the parts together, answers until a signal, and takes them apart in order.
+
+use std::{net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use super::{admin, directory, failure::Failure, logging, table::print};
+use crate::{
+    flow::{Core, Flows},
+    keys::MasterKey,
+    module_host::ModuleHost,
+    settings::{self, Settings, SettingsWatch},
+    store::{OpenReport, Store},
+    wire::{
+        control::{ControlSocket, Host, Serving},
+        http,
+    },
+};
+
+/// Requests that were accepted before the signal have this long to finish.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const THREADS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs the host until SIGTERM or SIGINT.
+pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCode, Failure> {
+    logging::start("info");
+    directory::refuse_foreign(config_directory)?;
+    let (mut settings, text) = settings::load_with_text(config_directory)?;
+    if let Some(address) = listen {
+        settings.listen = address;
+    }
+    warn_of(config_directory, &settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::failed(format!("threads cannot be started: {error}"), "raise the limits of this user")
+    })?;
+    let ended = runtime.block_on(serve(config_directory, settings, text));
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(config_directory: &Path, settings: Settings, text: String) -> Result<(), Failure> {
+    // Before anything that has to be taken apart again, so that no signal is lost.
+    let signals = Signals::new()?;
+    let clock = admin::clock_of(config_directory, &settings);
+    let keys = MasterKey::load(&config_directory.join(&settings.secret_key_file))?;
+    let (store, report) = Store::open(config_directory, &keys, clock.clone())?;
+    tell_of_store(&report);
+    let (listener, settings) = bind(settings).await?;
+    let modules = ModuleHost::start(config_directory, &settings).await;
+    let listening_on = format!("http://{}", settings.listen);
+    let flows = Flows::new(Core {
+        store: store.clone(),
+        modules: modules.clone(),
+        settings: Arc::new(settings),
+        clock,
+        keys,
+        config_directory: config_directory.to_owned(),
+    });
+    let outcome = answer(config_directory, &flows, listener, listening_on, report, text, signals).await;
+    modules.stop().await;
+    store.close().await;
+    if outcome.is_ok() {
+        tracing::info!("ended cleanly");
+    }
+    outcome
+}
+
+/// From the first request to the last.
+async fn answer(
+    config_directory: &Path,
+    flows: &Flows,
+    listener: TcpListener,
+    listening_on: String,
+    report: OpenReport,
+    text: String,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    match flows.resume(&report).await {
+        Err(error) if report.damage.is_none() => {
+            return Err(Failure::failed(
+                format!("the sessions cannot be taken up: {error}"),
+                "see docs/admin.md, \"Refusals\"",
+            ));
+        }
+        _ => {}
+    }
+    let settings_watch = SettingsWatch::start(config_directory, text)
+        .inspect_err(|error| tracing::warn!("host.toml is not watched: {error}"))
+        .ok();
+    let host = Arc::new(Host {
+        flows: flows.clone(),
+        config_directory: config_directory.to_owned(),
+        report,
+        serving: Some(Serving { listening_on: listening_on.clone(), settings_watch }),
+    });
+    let control = ControlSocket::open(config_directory, host).map_err(|error| {
+        Failure::failed(
+            format!("the control socket cannot be opened: {error}"),
+            "look at the permissions of DIR/.storage",
+        )
+    })?;
+    let (stop, stopping) = watch::channel(false);
+    let mut http = tokio::spawn(http::serve(flows.clone(), listener, until_true(stopping.clone())));
+    let sweeper = tokio::spawn(sweep(flows.clone(), stopping));
+    print(&format!("listening on {listening_on}\n"));
+    let ended_early = tokio::select! {
+        name = signals.next() => {
+            tracing::info!("{name}: no new requests; finishing those that run");
+            None
+        }
+        result = &mut http => Some(result),
+    };
+    stop.send_replace(true);
+    let result = match ended_early {
+        None => finish(http).await,
+        Some(Ok(Ok(()))) => Err(Failure::failed("the listener ended", "start the host again")),
+        Some(Ok(Err(error))) => Err(Failure::failed(format!("the listener failed: {error}"), "start the host again")),
+        Some(Err(error)) => Err(Failure::failed(format!("the listener broke: {error}"), "start the host again")),
+    };
+    control.close().await;
+    // A sweep is one commit; it ends by itself.
+    let _ = sweeper.await;
+    result
+}
+
+async fn finish(mut http: JoinHandle<std::io::Result<()>>) -> Result<(), Failure> {
+    if tokio::time::timeout(FINISH_TIMEOUT, &mut http).await.is_err() {
+        tracing::warn!("some requests did not finish within {} s and were cut", FINISH_TIMEOUT.as_secs());
+        http.abort();
+    }
+    Ok(())
+}
+
+async fn until_true(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is the end as well.
+    let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+}
+
+async fn sweep(flows: Flows, stopping: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stopped = std::pin::pin!(until_true(stopping));
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            _ = every.tick() => {
+                if let Err(error) = flows.sweep().await {
+                    tracing::warn!("expired records stay for now: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// The listener, and the settings with the address it really has: port 0 became a number.
+async fn bind(mut settings: Settings) -> Result<(TcpListener, Settings), Failure> {
+    let failure = |error: std::io::Error| {
+        Failure::failed(
+            format!("listen on {}: {error}", settings.listen),
+            "choose another address with `listen` in host.toml or --listen ADDR:PORT",
+        )
+    };
+    let listener = TcpListener::bind(settings.listen).await.map_err(failure)?;
+    settings.listen = listener.local_addr().map_err(failure)?;
+    Ok((listener, settings))
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let handle = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}"), "start it again"))
+        };
+        Ok(Self { terminate: handle(SignalKind::terminate())?, interrupt: handle(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+fn warn_of(config_directory: &Path, settings: &Settings) {
+    for warning in settings::warnings(settings) {
+        tracing::warn!("{warning}");
+    }
+    let bits = std::fs::metadata(config_directory).map_or(0, |metadata| metadata.permissions().mode());
+    if bits & 0o077 != 0 {
+        let shown = config_directory.display();
+        tracing::warn!("{shown} can be entered by other users; run: chmod 700 {shown}");
+    }
+}
+
+fn tell_of_store(report: &OpenReport) {
+    if let Some(damage) = &report.damage {
+        tracing::error!(
+            "THE STORE IS DAMAGED: {damage}; every login is answered 503 and nothing is written; stop the host, keep a \
+             copy of .storage and restore it from a backup"
+        );
+    }
+    if report.rolled_back {
+        tracing::warn!("an older copy of the store was put back; sessions that were open end");
+    }
+    if report.dropped_tail_bytes > 0 {
+        tracing::info!("{} bytes of a change that was never acknowledged were dropped", report.dropped_tail_bytes);
+    }
+    for key in &report.tampered {
+        tracing::error!("the record {key} does not authenticate and is refused");
+    }
+}

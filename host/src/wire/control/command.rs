@@ -1,0 +1,172 @@
+//! Commands and their outcomes, as they travel and as `--json` prints them.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    flow::{SessionView, UserView},
+};
+
+/// What is asked. Unknown commands and fields are refused.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    UserAdd {
+        name: String,
+        #[serde(with = "super::password")]
+        password: SecretString,
+        owner: bool,
+    },
+    UserList {},
+    UserPassword {
+        name: String,
+        #[serde(with = "super::password")]
+        password: SecretString,
+    },
+    UserActive {
+        name: String,
+        active: bool,
+    },
+    UserRemove {
+        name: String,
+    },
+    MfaList {
+        user: String,
+    },
+    MfaReset {
+        user: String,
+    },
+    SessionList {
+        user: Option<String>,
+    },
+    ModuleList {},
+    Status {},
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// A deed on one user; `deed` is a word such as `added`.
+    User {
+        deed: String,
+        user: UserView,
+    },
+    Users {
+        users: Vec<UserView>,
+    },
+    Methods {
+        user: String,
+        methods: Vec<MethodLine>,
+    },
+    MethodsReset {
+        user: String,
+        removed: Vec<String>,
+    },
+    Sessions {
+        sessions: Vec<SessionView>,
+    },
+    Modules {
+        modules: Vec<ModuleLine>,
+    },
+    Status {
+        status: StatusReport,
+    },
+    /// It did not happen.
+    Failed {
+        problem: String,
+        remedy: String,
+    },
+}
+
+/// A module and what one user has of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MethodLine {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub module_type: String,
+    pub name: String,
+    pub is_available: bool,
+    pub is_setup: bool,
+    pub is_active: bool,
+    pub is_primary: bool,
+    pub created_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A configured module as an admin sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModuleLine {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub module_type: String,
+    pub name: String,
+    pub enabled: bool,
+    /// `ready`, `disabled`, `restarting`, `failed`, `quarantined`, or `stopped` while the host does not run.
+    pub state: String,
+    pub version: Option<String>,
+    pub reason: Option<String>,
+    pub remedy: Option<String>,
+}
+
+/// The host at a glance.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StatusReport {
+    pub version: String,
+    pub running: bool,
+    /// `http://ADDR:PORT`, while it runs.
+    pub listening_on: Option<String>,
+    pub config_directory: String,
+    pub store: StoreState,
+    pub settings: SettingsState,
+    /// None when the store cannot be read.
+    pub users: Option<usize>,
+    pub modules: Vec<ModuleLine>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoreState {
+    /// Set when nothing can be served from the store.
+    pub damage: Option<String>,
+    pub dropped_tail_bytes: u64,
+    pub tampered: Vec<String>,
+    pub rolled_back: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SettingsState {
+    /// Why `host.toml` as it stands cannot be used; the former settings are in force.
+    pub problem: Option<String>,
+    /// `host.toml` says something else than what runs.
+    pub pending_restart: bool,
+    pub warnings: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_password_survives_the_way() {
+        let command = Command::UserAdd { name: "ann".into(), password: "p\"w\n".into(), owner: true };
+        let text = serde_json::to_string(&command).unwrap();
+        assert!(!text.contains('\n'));
+        let Command::UserAdd { name, password, owner } = serde_json::from_str(&text).unwrap() else { panic!() };
+        assert_eq!((name.as_str(), password.expose_secret(), owner), ("ann", "p\"w\n", true));
+    }
+
+    #[test]
+    fn the_unknown_is_refused() {
+        for text in [
+            r#"{"command":"user_everything"}"#,
+            r#"{"command":"mfa_reset","user":"ann","all":true}"#,
+            r#"{"command":"user_remove"}"#,
+            r#"{"command":"user_list","name":"x"}"#,
+        ] {
+            assert!(serde_json::from_str::<Command>(text).is_err(), "{text}");
+        }
+    }
+}

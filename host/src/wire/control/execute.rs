@@ -1,0 +1,172 @@
+//! The one place where a command becomes a deed.
+
+use std::path::PathBuf;
+
+use crate::{
+    flow::{Flows, MethodView, PeopleError, UserView},
+    module_host::{ModuleInstance, ModuleState},
+    settings::{self, SettingsWatch},
+    store::{OpenReport, StoreError},
+};
+
+use super::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};
+
+/// What commands are executed on.
+pub struct Host {
+    pub flows: Flows,
+    pub config_directory: PathBuf,
+    /// What was found when the store was opened.
+    pub report: OpenReport,
+    /// None for a command on a stopped host.
+    pub serving: Option<Serving>,
+}
+
+/// What only a running host has.
+pub struct Serving {
+    pub listening_on: String,
+    /// None when the system refused the watch.
+    pub settings_watch: Option<SettingsWatch>,
+}
+
+/// Does what is asked. `actor` is written into the audit log.
+pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
+    let flows = &host.flows;
+    let done = |deed: &str| {
+        let deed = deed.to_owned();
+        move |user: UserView| Outcome::User { deed, user }
+    };
+    let outcome = match command {
+        Command::UserAdd { name, password, owner } => {
+            flows.add_user(actor, &name, &password, owner).await.map(done("added"))
+        }
+        Command::UserList {} => flows.users().await.map(|users| Outcome::Users { users }),
+        Command::UserPassword { name, password } => {
+            flows.set_password(actor, &name, &password).await.map(done("password_changed"))
+        }
+        Command::UserActive { name, active } => {
+            flows.set_active(actor, &name, active).await.map(done(if active { "enabled" } else { "disabled" }))
+        }
+        Command::UserRemove { name } => flows.remove_user(actor, &name).await.map(done("removed")),
+        Command::MfaList { user } => flows.methods_of(&user).await.map(|methods| {
+            let methods = methods.into_iter().map(method_line).collect();
+            Outcome::Methods { user, methods }
+        }),
+        Command::MfaReset { user } => {
+            flows.reset_methods(actor, &user).await.map(|removed| Outcome::MethodsReset { user, removed })
+        }
+        Command::SessionList { user } => {
+            flows.sessions(user.as_deref()).await.map(|sessions| Outcome::Sessions { sessions })
+        }
+        Command::ModuleList {} => Ok(Outcome::Modules { modules: lines_of(host) }),
+        Command::Status {} => Ok(Outcome::Status { status: status(host).await }),
+    };
+    outcome.unwrap_or_else(|error| Outcome::Failed { remedy: remedy(&error).to_owned(), problem: error.to_string() })
+}
+
+fn remedy(error: &PeopleError) -> &'static str {
+    match error {
+        PeopleError::InvalidName => "choose another name",
+        PeopleError::PasswordTooShort { .. } => "choose a longer password",
+        PeopleError::PasswordTooLong => "choose a shorter password",
+        PeopleError::NameTaken(_) => "choose another name; `mfa-host user list` shows who is there",
+        PeopleError::UnknownUser(_) => "`mfa-host user list` shows who is there",
+        PeopleError::LastOwner(_) => "run: mfa-host user add NAME --owner",
+        PeopleError::Busy => "run the command again",
+        PeopleError::Store(StoreError::Poisoned(_)) => "free space or mend the disk, then restart the host",
+        PeopleError::Store(_) => "nothing was changed; restore .storage from a backup (see docs/admin.md)",
+    }
+}
+
+async fn status(host: &Host) -> StatusReport {
+    let watch = host.serving.as_ref().and_then(|serving| serving.settings_watch.as_ref());
+    StatusReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running: host.serving.is_some(),
+        listening_on: host.serving.as_ref().map(|serving| serving.listening_on.clone()),
+        config_directory: host.config_directory.display().to_string(),
+        store: StoreState {
+            damage: host.report.damage.clone(),
+            dropped_tail_bytes: host.report.dropped_tail_bytes,
+            tampered: host.report.tampered.iter().map(ToString::to_string).collect(),
+            rolled_back: host.report.rolled_back,
+        },
+        settings: SettingsState {
+            problem: watch.and_then(SettingsWatch::last_problem),
+            pending_restart: watch.is_some_and(SettingsWatch::pending_restart),
+            warnings: settings::warnings(host.flows.settings()),
+        },
+        users: host.flows.users().await.ok().map(|users| users.len()),
+        modules: lines_of(host),
+    }
+}
+
+fn lines_of(host: &Host) -> Vec<ModuleLine> {
+    module_lines(host.flows.modules().modules(), host.serving.is_some())
+}
+
+/// Modules as lines; without a running host an enabled one is neither ready nor failed.
+pub fn module_lines(modules: Vec<ModuleInstance>, running: bool) -> Vec<ModuleLine> {
+    modules.into_iter().map(|module| module_line(module, running)).collect()
+}
+
+fn module_line(module: ModuleInstance, running: bool) -> ModuleLine {
+    let (state, reason, remedy) = match module.state {
+        ModuleState::Disabled => ("disabled", None, Some(format!("run: mfa-host module enable {}", module.id))),
+        _ if !running => ("stopped", None, None),
+        ModuleState::Ready => ("ready", None, None),
+        ModuleState::Restarting { reason } => ("restarting", Some(reason), None),
+        ModuleState::Failed { reason, remedy } => ("failed", Some(reason), Some(remedy)),
+        ModuleState::Quarantined { reason } => {
+            ("quarantined", Some(reason), Some("replace the module's file or mend its settings".to_owned()))
+        }
+    };
+    ModuleLine {
+        enabled: state != "disabled",
+        version: module
+            .description
+            .map(|description| description.version.clone())
+            .filter(|version| !version.is_empty()),
+        id: module.id,
+        module_type: module.module_type,
+        name: module.name,
+        state: state.to_owned(),
+        reason,
+        remedy,
+    }
+}
+
+fn method_line(method: MethodView) -> MethodLine {
+    MethodLine {
+        id: method.id,
+        module_type: method.module_type,
+        name: method.name,
+        is_available: method.is_available,
+        is_setup: method.is_setup,
+        is_active: method.is_active,
+        is_primary: method.is_primary,
+        created_at: method.created_at,
+        last_used_at: method.last_used_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(state: ModuleState, running: bool) -> ModuleLine {
+        let module =
+            ModuleInstance { id: "a".into(), module_type: "a".into(), name: "A".into(), state, description: None };
+        module_line(module, running)
+    }
+
+    #[test]
+    fn a_module_that_cannot_work_says_why_and_what_mends_it() {
+        let failed = ModuleState::Failed { reason: "no file".into(), remedy: "install it".into() };
+        let shown = line(failed.clone(), true);
+        assert_eq!((shown.state.as_str(), shown.reason.as_deref()), ("failed", Some("no file")));
+        assert_eq!((shown.enabled, shown.remedy.as_deref()), (true, Some("install it")));
+        assert!(line(ModuleState::Quarantined { reason: "x".into() }, true).remedy.is_some());
+        assert_eq!(line(failed, false).state, "stopped");
+        assert!(!line(ModuleState::Disabled, false).enabled);
+    }
+}
