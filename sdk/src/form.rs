@@ -146,7 +146,7 @@ impl Form {
         let mut fields = Fields::new();
         let mut errors = FieldErrors::new();
         for field in &self.fields {
-            match raw.get(&field.name).filter(|value| !value.is_null()) {
+            match raw.get(&field.name).filter(|value| !field.is_left_empty(value)) {
                 None if field.required => drop(errors.insert(field.name.clone(), FieldError::Required)),
                 None => {}
                 Some(value) => match field.kind.normalise(value) {
@@ -166,6 +166,13 @@ impl Form {
             }
         }
         if errors.is_empty() { Ok(fields) } else { Err(errors) }
+    }
+}
+
+impl Field {
+    /// A browser sends what was left empty as an empty text; in a field that is not required that is no input.
+    fn is_left_empty(&self, value: &Value) -> bool {
+        value.is_null() || (!self.required && value.as_str() == Some(""))
     }
 }
 

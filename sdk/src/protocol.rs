@@ -58,6 +58,61 @@ fn enrolment_version() -> u32 {
     1
 }
 
+impl Description {
+    /// A factor with the defaults of the protocol: 3 wrong answers a flow, sends nothing, no recovery.
+    pub fn new(module_type: impl Into<String>, name: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            module_type: module_type.into(),
+            name: name.into(),
+            kind,
+            amr: Vec::new(),
+            sends: false,
+            recovery: false,
+            retries_max: retries_max(),
+            enrolment_version: enrolment_version(),
+            version: String::new(),
+            license: String::new(),
+            setup_message: None,
+            texts: Texts::new(),
+        }
+    }
+
+    /// RFC 8176 values this factor earns; the host refuses others.
+    #[must_use]
+    pub fn amr<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
+        self.amr = values.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether a login step sends a message, and so can be sent again.
+    #[must_use]
+    pub fn sends(mut self, sends: bool) -> Self {
+        self.sends = sends;
+        self
+    }
+
+    /// Whether this is a way back in and not a factor of its own.
+    #[must_use]
+    pub fn recovery(mut self, recovery: bool) -> Self {
+        self.recovery = recovery;
+        self
+    }
+
+    /// Wrong answers one flow takes; 0 = no limit in the flow, the account's own limit stays.
+    #[must_use]
+    pub fn retries_max(mut self, retries_max: u32) -> Self {
+        self.retries_max = retries_max;
+        self
+    }
+
+    /// Shown before set-up begins.
+    #[must_use]
+    pub fn setup_message(mut self, text: impl Into<Text>) -> Self {
+        self.setup_message = Some(text.into());
+        self
+    }
+}
+
 /// The three kinds of factor of NIST SP 800-63B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,6 +156,10 @@ pub struct User {
     #[serde(default)]
     pub addresses: BTreeMap<String, Vec<String>>,
 }
+
+/// The tags of [`Operation`]. Another one is answered `unsupported`, whatever else the request holds.
+pub const OPERATIONS: &[&str] =
+    &["input_schema", "setup_flow", "initialize_login_mfa_step", "validate", "issue", "depose", "migrate"];
 
 /// What is asked, tagged by `operation`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -231,13 +290,13 @@ pub enum VerdictReply {
         #[serde(default)]
         enrolment: Option<Value>,
     },
-    /// Wrong; `error` is a text key, `invalid_code` by custom.
+    /// Wrong; `error` is a text key, `invalid_code` by custom. Without a challenge the former one stays.
     Rejected {
         error: String,
         #[serde(default)]
         challenge: Option<Value>,
     },
-    /// Not yet; ask again after this many milliseconds.
+    /// Not yet; ask again after this many milliseconds. Without a challenge the former one stays.
     Pending {
         #[serde(default)]
         challenge: Option<Value>,
