@@ -253,6 +253,7 @@ pub enum Reply {
 /// The next step of a set-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one a call, and almost always the large one")]
 pub enum SetupReply {
     /// Show this and come back with the answer. With `error` the last input was wrong.
     Form {

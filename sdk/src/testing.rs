@@ -28,13 +28,16 @@
 //! assert_eq!(bench.answer(json!({ "word": "swordfish" })).unwrap(), Outcome::Accepted);
 //! ```
 
+mod outcome;
+
 use serde_json::Value;
+
+pub use outcome::{Failure, Outcome, SetupOutcome};
 
 use crate::{
     abi::Export,
     adapter::{Adapter, Package},
     form::{Block, FieldErrors, FieldKind, Fields, Form},
-    message::Message,
     module::ConfigError,
     protocol::{
         Answer, Cause, Context, Description, Enrolment, LoginReply, Operation, Reply, Request, SetupReply, User,
@@ -53,85 +56,6 @@ pub struct Bench<M: Package> {
     enrolment: Option<Enrolment>,
     setup: Option<(Form, Value)>,
     login: Option<(Form, Option<Value>)>,
-}
-
-/// Where a set-up stands.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SetupOutcome {
-    /// This is shown; `error` says what was wrong with the last input.
-    Form { form: Form, messages: Vec<Message>, error: Option<String> },
-    /// The factor is set up; the bench keeps the enrolment.
-    Done,
-    /// The module gave up.
-    Abort { reason: String },
-    /// The input does not fit the form; the module was not asked.
-    BadInput(FieldErrors),
-}
-
-/// What became of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Right; the bench keeps a changed enrolment.
-    Accepted,
-    /// Wrong.
-    Rejected { error: String },
-    /// Not yet.
-    Pending { retry_after_ms: u64 },
-    /// The input does not fit the form; the module was not asked.
-    BadInput(FieldErrors),
-}
-
-/// A call without an answer. In the host each of them is "no".
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The module failed or panicked.
-    #[error("{0}")]
-    Failed(String),
-    /// The module does not have the operation.
-    #[error("the module does not have this operation")]
-    Unsupported,
-    /// The reply is of a kind the operation does not allow, or no reply at all.
-    #[error("not a reply to this operation")]
-    WrongReply,
-    /// A form shows a text key that English does not have. (A module without any texts may show what it likes.)
-    #[error("English does not have the text `{0}`")]
-    MissingText(String),
-    /// The test asks for a step that nothing leads to: filling a form that was not shown, a login before the set-up.
-    #[error("{0}")]
-    OutOfOrder(&'static str),
-}
-
-impl SetupOutcome {
-    /// The form shown, if one is.
-    pub fn form(&self) -> Option<&Form> {
-        match self {
-            Self::Form { form, .. } => Some(form),
-            _ => None,
-        }
-    }
-
-    /// The messages to send now.
-    pub fn messages(&self) -> &[Message] {
-        match self {
-            Self::Form { messages, .. } => messages,
-            _ => &[],
-        }
-    }
-
-    /// What was wrong with the last input, if the form is shown again.
-    pub fn error(&self) -> Option<&str> {
-        match self {
-            Self::Form { error, .. } => error.as_deref(),
-            _ => None,
-        }
-    }
-}
-
-impl Outcome {
-    /// [`Outcome::Rejected`] with this text key.
-    pub fn rejected(error: impl Into<String>) -> Self {
-        Self::Rejected { error: error.into() }
-    }
 }
 
 impl<M: Package> Bench<M> {
