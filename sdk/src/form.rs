@@ -60,20 +60,37 @@ fn yes() -> bool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FieldKind {
-    /// One line of text, at most `length_max` bytes; spaces at both ends go.
-    Text { length_max: usize },
+    /// One line of text; spaces at both ends go.
+    Text {
+        /// In bytes.
+        length_max: usize,
+    },
     /// ASCII digits; spaces and hyphens between them go ("123 456" → "123456"); other scripts' digits are refused.
-    Digits { length_min: usize, length_max: usize },
+    Digits {
+        /// Fewest digits.
+        length_min: usize,
+        /// Most digits.
+        length_max: usize,
+    },
     /// A code of letters and digits; spaces and hyphens go, letters become lower case.
-    Code { length_max: usize },
-    /// Taken as typed, shown as dots, at most `length_max` bytes.
-    Password { length_max: usize },
-    /// An e-mail address; spaces at both ends go.
+    Code {
+        /// Most letters and digits.
+        length_max: usize,
+    },
+    /// Taken as typed, shown as dots.
+    Password {
+        /// In bytes.
+        length_max: usize,
+    },
+    /// An e-mail address with the lengths of RFC 5321, section 4.5.3.1; spaces at both ends go.
     Email,
     /// A telephone number in E.164 form, `+` and 7–15 digits; spaces, hyphens, dots and brackets go.
     Phone,
-    /// One of the options; the first of each pair is the value.
-    Select { options: Vec<(String, Text)> },
+    /// One of the options.
+    Select {
+        /// Value and text of each, in order.
+        options: Vec<(String, Text)>,
+    },
     /// Yes or no.
     Boolean,
 }
@@ -83,22 +100,50 @@ pub enum FieldKind {
 #[serde(tag = "block", rename_all = "snake_case")]
 pub enum Block {
     /// A sentence.
-    Text { text: Text },
-    /// A QR code of `content`; the host draws it. Placeholder: the SVG.
-    Qr { name: String, content: String },
+    Text {
+        /// The sentence.
+        text: Text,
+    },
+    /// A QR code, drawn by the host. Placeholder: the SVG.
+    Qr {
+        /// Name of the placeholder.
+        name: String,
+        /// What the code says.
+        content: String,
+    },
     /// A secret to copy by hand. Placeholder: the secret.
     Secret {
+        /// Name of the placeholder.
         name: String,
+        /// The secret.
         value: String,
+        /// Label; the host falls back to the name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         label: Option<Text>,
     },
     /// An address a device can open (`otpauth://…`). Placeholder: the address.
-    Uri { name: String, value: String },
+    Uri {
+        /// Name of the placeholder.
+        name: String,
+        /// The address.
+        value: String,
+    },
     /// Codes to print or keep. Placeholder: one a line.
-    Codes { name: String, codes: Vec<String> },
-    /// A picture as a `data:` URI of a PNG or SVG, with words for those who cannot see it.
-    Image { name: String, data_uri: String, alt: Text },
+    Codes {
+        /// Name of the placeholder.
+        name: String,
+        /// The codes, in order.
+        codes: Vec<String>,
+    },
+    /// A picture with words for those who cannot see it. Placeholder: the URI.
+    Image {
+        /// Name of the placeholder.
+        name: String,
+        /// A `data:` URI of a PNG or SVG.
+        data_uri: String,
+        /// The words.
+        alt: Text,
+    },
 }
 
 /// JSON for the browser and the field its answer comes back in.

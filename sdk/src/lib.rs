@@ -172,6 +172,8 @@
 //! - **Nothing waits for a person inside a call.** Answer [`Verdict::pending`] and be asked again.
 //! - **Build with `panic = "unwind"`**, the default: [`export_module!`] refuses `abort`.
 
+#![warn(missing_docs)]
+
 // The derive macro writes `::mfa_sdk::…`; in this crate's own tests that has to mean this crate.
 #[cfg(test)]
 extern crate self as mfa_sdk;

@@ -10,11 +10,21 @@ use crate::{
 #[allow(clippy::large_enum_variant, reason = "one a call, and almost always the large one")]
 pub enum SetupOutcome {
     /// This is shown; `error` says what was wrong with the last input.
-    Form { form: Form, messages: Vec<Message>, error: Option<String> },
+    Form {
+        /// What is shown.
+        form: Form,
+        /// What is sent now, in order.
+        messages: Vec<Message>,
+        /// Text key of what was wrong.
+        error: Option<String>,
+    },
     /// The factor is set up; the bench keeps the enrolment.
     Done,
     /// The module gave up.
-    Abort { reason: String },
+    Abort {
+        /// A text key.
+        reason: String,
+    },
     /// The input does not fit the form; the module was not asked.
     BadInput(FieldErrors),
 }
@@ -25,9 +35,15 @@ pub enum Outcome {
     /// Right; the bench keeps a changed enrolment.
     Accepted,
     /// Wrong.
-    Rejected { error: String },
+    Rejected {
+        /// A text key.
+        error: String,
+    },
     /// Not yet.
-    Pending { retry_after_ms: u64 },
+    Pending {
+        /// Milliseconds until the host should ask again.
+        retry_after_ms: u64,
+    },
     /// The input does not fit the form; the module was not asked.
     BadInput(FieldErrors),
 }
