@@ -287,6 +287,7 @@ fn email(text: &str) -> Result<String, FieldError> {
     let fits = (1..=64).contains(&local.len())
         && (1..=255).contains(&domain.len())
         && text.len() <= 254
+        && !local.contains('@')
         && !text.contains(|character: char| character.is_whitespace() || "<>,;\"".contains(character));
     if fits { Ok(text.to_owned()) } else { Err(FieldError::InvalidAddress) }
 }
@@ -299,3 +300,6 @@ fn phone(text: &str) -> Result<String, FieldError> {
         && !digits.starts_with('0');
     if fits { Ok(number) } else { Err(FieldError::InvalidAddress) }
 }
+
+#[cfg(test)]
+mod tests;

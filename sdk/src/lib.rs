@@ -142,7 +142,7 @@
 //!     }
 //! }
 //!
-#![doc = "mfa_sdk::export_module!(Mailed, texts = \"tutorial/texts/\");"]
+//! mfa_sdk::export_module!(Mailed, texts = "tutorial/texts/");
 //!
 //! // A test: no host, no library loading, but the same JSON as in the host.
 //! use mfa_sdk::testing::{Bench, Outcome, SetupOutcome};
