@@ -60,20 +60,37 @@ fn yes() -> bool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FieldKind {
-    /// One line of text, at most `length_max` bytes; spaces at both ends go.
-    Text { length_max: usize },
+    /// One line of text; spaces at both ends go.
+    Text {
+        /// In bytes.
+        length_max: usize,
+    },
     /// ASCII digits; spaces and hyphens between them go ("123 456" → "123456"); other scripts' digits are refused.
-    Digits { length_min: usize, length_max: usize },
+    Digits {
+        /// Fewest digits.
+        length_min: usize,
+        /// Most digits.
+        length_max: usize,
+    },
     /// A code of letters and digits; spaces and hyphens go, letters become lower case.
-    Code { length_max: usize },
-    /// Taken as typed, shown as dots, at most `length_max` bytes.
-    Password { length_max: usize },
-    /// An e-mail address; spaces at both ends go.
+    Code {
+        /// Most letters and digits.
+        length_max: usize,
+    },
+    /// Taken as typed, shown as dots.
+    Password {
+        /// In bytes.
+        length_max: usize,
+    },
+    /// An e-mail address with the lengths of RFC 5321, section 4.5.3.1; spaces at both ends go.
     Email,
     /// A telephone number in E.164 form, `+` and 7–15 digits; spaces, hyphens, dots and brackets go.
     Phone,
-    /// One of the options; the first of each pair is the value.
-    Select { options: Vec<(String, Text)> },
+    /// One of the options.
+    Select {
+        /// Value and text of each, in order.
+        options: Vec<(String, Text)>,
+    },
     /// Yes or no.
     Boolean,
 }
@@ -83,22 +100,50 @@ pub enum FieldKind {
 #[serde(tag = "block", rename_all = "snake_case")]
 pub enum Block {
     /// A sentence.
-    Text { text: Text },
-    /// A QR code of `content`; the host draws it. Placeholder: the SVG.
-    Qr { name: String, content: String },
+    Text {
+        /// The sentence.
+        text: Text,
+    },
+    /// A QR code, drawn by the host. Placeholder: the SVG.
+    Qr {
+        /// Name of the placeholder.
+        name: String,
+        /// What the code says.
+        content: String,
+    },
     /// A secret to copy by hand. Placeholder: the secret.
     Secret {
+        /// Name of the placeholder.
         name: String,
+        /// The secret.
         value: String,
+        /// Label; the host falls back to the name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         label: Option<Text>,
     },
     /// An address a device can open (`otpauth://…`). Placeholder: the address.
-    Uri { name: String, value: String },
+    Uri {
+        /// Name of the placeholder.
+        name: String,
+        /// The address.
+        value: String,
+    },
     /// Codes to print or keep. Placeholder: one a line.
-    Codes { name: String, codes: Vec<String> },
-    /// A picture as a `data:` URI of a PNG or SVG, with words for those who cannot see it.
-    Image { name: String, data_uri: String, alt: Text },
+    Codes {
+        /// Name of the placeholder.
+        name: String,
+        /// The codes, in order.
+        codes: Vec<String>,
+    },
+    /// A picture with words for those who cannot see it. Placeholder: the URI.
+    Image {
+        /// Name of the placeholder.
+        name: String,
+        /// A `data:` URI of a PNG or SVG.
+        data_uri: String,
+        /// The words.
+        alt: Text,
+    },
 }
 
 /// JSON for the browser and the field its answer comes back in.
@@ -146,7 +191,7 @@ impl Form {
         let mut fields = Fields::new();
         let mut errors = FieldErrors::new();
         for field in &self.fields {
-            match raw.get(&field.name).filter(|value| !value.is_null()) {
+            match raw.get(&field.name).filter(|value| !field.is_left_empty(value)) {
                 None if field.required => drop(errors.insert(field.name.clone(), FieldError::Required)),
                 None => {}
                 Some(value) => match field.kind.normalise(value) {
@@ -166,6 +211,13 @@ impl Form {
             }
         }
         if errors.is_empty() { Ok(fields) } else { Err(errors) }
+    }
+}
+
+impl Field {
+    /// A browser sends what was left empty as an empty text; in a field that is not required that is no input.
+    fn is_left_empty(&self, value: &Value) -> bool {
+        value.is_null() || (!self.required && value.as_str() == Some(""))
     }
 }
 
@@ -235,6 +287,7 @@ fn email(text: &str) -> Result<String, FieldError> {
     let fits = (1..=64).contains(&local.len())
         && (1..=255).contains(&domain.len())
         && text.len() <= 254
+        && !local.contains('@')
         && !text.contains(|character: char| character.is_whitespace() || "<>,;\"".contains(character));
     if fits { Ok(text.to_owned()) } else { Err(FieldError::InvalidAddress) }
 }
@@ -247,3 +300,6 @@ fn phone(text: &str) -> Result<String, FieldError> {
         && !digits.starts_with('0');
     if fits { Ok(number) } else { Err(FieldError::InvalidAddress) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,259 @@
-//! What an author imports to write an mfa-host module.
+//! What an author imports to write a module for mfa-host: one trait, forms as data, typed records, tests without a host.
+//!
+//! A **module** is one kind of second factor, shipped as one shared library. It is a pure function: each call gets what
+//! it may know (what the user set up, what this login remembers, the answer, the time, a random stream) and returns
+//! what should happen. The host keeps every record, counts every attempt, sends every message and shows every form. A
+//! module needs no file, no clock, no thread and no lock, and it cannot forget to count.
+//!
+//! # A whole module
+//!
+//! A new library crate, with this in its `Cargo.toml`:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! mfa-sdk = "0.1"
+//! serde = { version = "1", features = ["derive"] }
+//! ```
+//!
+//! A folder `texts/` with at least `en.json`, a flat object of keys and sentences:
+//!
+//! ```json
+#![doc = include_str!("../tutorial/texts/en.json")]
+//! ```
+//!
+//! And `src/lib.rs`. This module sends a six-digit code at each login and takes it back once, within ten minutes:
+//!
+//! ```standalone_crate
+//! #![forbid(unsafe_code)]
+//! use mfa_sdk::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// What the admin writes below `config` in `host.toml`. Unknown keys are refused, so a typing error is seen.
+//! #[derive(Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Config {
+//!     channel: String,
+//! }
+//!
+//! /// What the user set up. The host keeps it, sealed.
+//! #[derive(Serialize, Deserialize)]
+//! struct Enrolment {
+//!     address: String,
+//! }
+//!
+//! /// What one login remembers between "shown" and "answered". It is gone when that login ends.
+//! #[derive(Serialize, Deserialize)]
+//! struct Sent {
+//!     code: String,
+//!     expires_ms: i64,
+//! }
+//!
+//! /// What a set-up remembers between its steps.
+//! #[derive(Serialize, Deserialize)]
+//! enum Setup {
+//!     AskedForAddress,
+//!     SentCode { address: String, sent: Sent },
+//! }
+//!
+//! #[derive(Form)]
+//! struct AddressForm {
+//!     #[form(email, label = "address")]
+//!     address: String,
+//! }
+//!
+//! #[derive(Form)]
+//! struct CodeForm {
+//!     #[form(digits = 6, label = "code")]
+//!     code: String,
+//! }
+//!
+//! struct Mailed {
+//!     channel: String,
+//! }
+//!
+//! impl Mailed {
+//!     fn send<Q>(&self, ask: &Call<'_, Q>, address: &str) -> (Sent, Message) {
+//!         let code = ask.random().digits(6);
+//!         let message = Message::new(&self.channel, address, "code").with("code", &code);
+//!         (Sent { code, expires_ms: ask.now() + 600_000 }, message)
+//!     }
+//! }
+//!
+//! impl Sent {
+//!     fn takes(&self, code: &str, now_ms: i64) -> bool {
+//!         equal_in_constant_time(&self.code, code) && now_ms < self.expires_ms
+//!     }
+//! }
+//!
+//! impl MfaModule for Mailed {
+//!     type Config = Config;
+//!     type Enrolment = Enrolment;
+//!     type Challenge = Sent;
+//!     type SetupState = Setup;
+//!
+//!     fn describe() -> Description {
+//!         Description::new("mailed", "Code by mail", Kind::Possession).sends(true)
+//!     }
+//!
+//!     fn new(config: Config) -> Result<Self, ConfigError> {
+//!         if config.channel.is_empty() {
+//!             return Err(ConfigError::new("channel", "must name a channel of host.toml"));
+//!         }
+//!         Ok(Self { channel: config.channel })
+//!     }
+//!
+//!     fn input_schema(&self) -> Form {
+//!         CodeForm::form()
+//!     }
+//!
+//!     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
+//!         match ask.state() {
+//!             // The set-up begins: ask for the address.
+//!             None => Ok(SetupStep::form(AddressForm::form(), Setup::AskedForAddress)),
+//!             // The address came: send a code there. The host refuses addresses that nobody typed or proved.
+//!             Some(Setup::AskedForAddress) => {
+//!                 let AddressForm { address } = ask.input()?;
+//!                 let (sent, message) = self.send(&ask, &address);
+//!                 Ok(SetupStep::form(CodeForm::form(), Setup::SentCode { address, sent }).with_message(message))
+//!             }
+//!             // The code came.
+//!             Some(Setup::SentCode { address, sent }) => {
+//!                 let CodeForm { code } = ask.input()?;
+//!                 if sent.takes(&code, ask.now()) {
+//!                     return Ok(SetupStep::done(Enrolment { address: address.clone() }));
+//!                 }
+//!                 Ok(SetupStep::again(CodeForm::form(), "invalid_code"))
+//!             }
+//!         }
+//!     }
+//!
+//!     fn initialize_login_mfa_step(&self, ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {
+//!         let (sent, message) = self.send(&ask, &ask.enrolment().address);
+//!         Ok(Login::form(self.input_schema()).with_challenge(sent).with_message(message))
+//!     }
+//!
+//!     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {
+//!         let CodeForm { code } = ask.input()?;
+//!         let right = ask.challenge().is_some_and(|sent| sent.takes(&code, ask.now()));
+//!         Ok(if right { Verdict::accepted() } else { Verdict::rejected("invalid_code") })
+//!     }
+//! }
+//!
+//! mfa_sdk::export_module!(Mailed, texts = "tutorial/texts/");
+//!
+//! // A test: no host, no library loading, but the same JSON as in the host.
+//! use mfa_sdk::testing::{Bench, Outcome, SetupOutcome};
+//!
+//! let mut bench = Bench::<Mailed>::new(json!({ "channel": "email" })).unwrap();
+//! bench.begin_setup().unwrap();
+//! let step = bench.fill(json!({ "address": " ann@example.org " })).unwrap();
+//! let code = step.messages()[0].values["code"].clone();
+//! assert_eq!(bench.fill(json!({ "code": code })).unwrap(), SetupOutcome::Done);
+//!
+//! let code = bench.login().unwrap().messages[0].values["code"].clone();
+//! bench.advance_ms(600_000);
+//! assert_eq!(bench.answer(json!({ "code": code })).unwrap(), Outcome::rejected("invalid_code"));
+//! ```
+//!
+//! (The folder is named `tutorial/texts/` here because this example lives in the SDK; yours is `texts/`.)
+//!
+//! If one form says it all (a PIN, a pass phrase), implement [`OneForm`]: three functions, and the set-up comes ready
+//! made.
+//!
+//! # What holds for every module
+//!
+//! - **Born closed.** Only [`Verdict::accepted`] is "yes". A panic, an error, a late answer or a record that cannot be
+//!   read is "no" with a reason.
+//! - **Time is [`Call::now`], randomness is [`Call::random`].** The host repeats a call after a crash with the same of both.
+//! - **No secret in an error.** Messages of [`ModuleError`] and of a panic reach the admin's log.
+//! - **Nothing waits for a person inside a call.** Answer [`Verdict::pending`] and be asked again.
+//! - **Build with `panic = "unwind"`**, the default: [`export_module!`] refuses `abort`.
+
+#![warn(missing_docs)]
+
+// The derive macro writes `::mfa_sdk::…`; in this crate's own tests that has to mean this crate.
+#[cfg(test)]
+extern crate self as mfa_sdk;
 
 pub mod abi;
+pub mod adapter;
+pub mod call;
+pub mod constant_time;
 pub mod form;
+mod form_builder;
+pub mod input;
 pub mod message;
+pub mod module;
+pub mod one_form;
 pub mod protocol;
+pub mod random;
+pub mod step;
+pub mod testing;
 pub mod text;
+
+pub use call::{Call, DeposeCall, IssueCall, LoginCall, SetupCall, ValidateCall};
+pub use constant_time::equal_in_constant_time;
+pub use form::{Block, Field, FieldKind, Form};
+pub use input::{FormInput, InputError};
+pub use message::Message;
+/// `#[derive(Form)]`: a [`FormInput`] from a struct of `String`, `bool` and `Option` of these.
+///
+/// | attribute `#[form(…)]` | field |
+/// |---|---|
+/// | none | one line of text; for a `bool`, a yes or no |
+/// | `text = 64` | one line of text of at most 64 bytes |
+/// | `digits = 6`, `digits(4, 8)` | exactly 6 digits, 4 to 8 digits |
+/// | `code = 32` | letters and digits, at most 32, case does not matter |
+/// | `password`, `password = 128` | taken as typed, shown as dots |
+/// | `email`, `phone` | an address |
+/// | `select("red", "blue")` | one of these; the text keys are `<field>_red`, `<field>_blue` |
+/// | `label = "key"`, `help = "key"` | text keys |
+/// | `default = "value"` | what the field starts with |
+///
+/// `Option<T>` makes the field not required; left empty it is `None`.
+///
+/// ```
+/// use mfa_sdk::prelude::*;
+///
+/// #[derive(Form)]
+/// struct Answer {
+///     #[form(digits(4, 8), label = "pin", help = "pin_help")]
+///     pin: String,
+///     nickname: Option<String>,
+/// }
+///
+/// assert_eq!(Answer::form().fields.len(), 2);
+/// assert!(!Answer::form().fields[1].required);
+/// ```
+///
+/// What does not fit is refused where it stands:
+///
+/// ```compile_fail
+/// #[derive(mfa_sdk::Form)]
+/// struct Answer {
+///     #[form(digits = 6)]
+///     code: u32, // a form field is a `String`, a `bool` or an `Option` of one of them
+/// }
+/// ```
+pub use mfa_sdk_derive::Form;
+#[doc(hidden)]
+pub use mfa_sdk_derive::embed_texts;
+pub use module::{ConfigError, MfaModule, ModuleError, Nothing};
+pub use one_form::{OneForm, Refusal};
+pub use protocol::{Answer, Cause, Description, Kind, User};
+pub use random::Random;
+pub use serde_json::{self, Value, json};
+pub use step::{Issued, Login, SetupStep, Verdict};
+pub use text::Text;
+
+/// Everything a module usually names.
+pub mod prelude {
+    pub use crate::{
+        Answer, Block, Call, Cause, ConfigError, DeposeCall, Description, Field, FieldKind, Form, FormInput, IssueCall,
+        Issued, Kind, Login, LoginCall, Message, MfaModule, ModuleError, Nothing, OneForm, Refusal, SetupCall,
+        SetupStep, Text, ValidateCall, Value, Verdict, equal_in_constant_time, json,
+    };
+}

@@ -17,3 +17,17 @@ pub struct Message {
     #[serde(default)]
     pub values: BTreeMap<String, String>,
 }
+
+impl Message {
+    /// A message without values.
+    pub fn new(channel: impl Into<String>, to: impl Into<String>, template: impl Into<String>) -> Self {
+        Self { channel: channel.into(), to: to.into(), template: template.into(), values: BTreeMap::new() }
+    }
+
+    /// Adds a value for the template.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.values.insert(name.into(), value.to_string());
+        self
+    }
+}

@@ -37,6 +37,7 @@ pub struct Description {
     /// Version of the enrolment data this build writes.
     #[serde(default = "enrolment_version")]
     pub enrolment_version: u32,
+    /// Version of the module's package.
     #[serde(default)]
     pub version: String,
     /// SPDX expression.
@@ -58,19 +59,79 @@ fn enrolment_version() -> u32 {
     1
 }
 
+impl Description {
+    /// A factor with the defaults of the protocol: 3 wrong answers a flow, sends nothing, no recovery.
+    pub fn new(module_type: impl Into<String>, name: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            module_type: module_type.into(),
+            name: name.into(),
+            kind,
+            amr: Vec::new(),
+            sends: false,
+            recovery: false,
+            retries_max: retries_max(),
+            enrolment_version: enrolment_version(),
+            version: String::new(),
+            license: String::new(),
+            setup_message: None,
+            texts: Texts::new(),
+        }
+    }
+
+    /// RFC 8176 values this factor earns; the host refuses others.
+    #[must_use]
+    pub fn amr<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
+        self.amr = values.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether a login step sends a message, and so can be sent again.
+    #[must_use]
+    pub fn sends(mut self, sends: bool) -> Self {
+        self.sends = sends;
+        self
+    }
+
+    /// Whether this is a way back in and not a factor of its own.
+    #[must_use]
+    pub fn recovery(mut self, recovery: bool) -> Self {
+        self.recovery = recovery;
+        self
+    }
+
+    /// Wrong answers one flow takes; 0 = no limit in the flow, the account's own limit stays.
+    #[must_use]
+    pub fn retries_max(mut self, retries_max: u32) -> Self {
+        self.retries_max = retries_max;
+        self
+    }
+
+    /// Shown before set-up begins.
+    #[must_use]
+    pub fn setup_message(mut self, text: impl Into<Text>) -> Self {
+        self.setup_message = Some(text.into());
+        self
+    }
+}
+
 /// The three kinds of factor of NIST SP 800-63B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// Something one knows: a PIN, an answer.
     Knowledge,
+    /// Something one has: an app with a secret, a mailbox, a key.
     Possession,
+    /// Something one is: a fingerprint.
     Inherence,
 }
 
 /// A request: what every call may know, and the operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
+    /// What every call may know.
     pub context: Context,
+    /// What is asked.
     #[serde(flatten)]
     pub operation: Operation,
 }
@@ -102,6 +163,10 @@ pub struct User {
     pub addresses: BTreeMap<String, Vec<String>>,
 }
 
+/// The tags of [`Operation`]. Another one is answered `unsupported`, whatever else the request holds.
+pub const OPERATIONS: &[&str] =
+    &["input_schema", "setup_flow", "initialize_login_mfa_step", "validate", "issue", "depose", "migrate"];
+
 /// What is asked, tagged by `operation`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
@@ -110,8 +175,10 @@ pub enum Operation {
     InputSchema {},
     /// A step of a set-up: the first has neither state nor input. Replies [`Reply::Setup`].
     SetupFlow {
+        /// What the step before kept.
         #[serde(default)]
         state: Option<Value>,
+        /// What was filled in; it has passed [`Form::normalise`].
         #[serde(default)]
         input: Option<Fields>,
         /// The enrolment this set-up would replace.
@@ -119,20 +186,34 @@ pub enum Operation {
         replaces: Option<Enrolment>,
     },
     /// A login step is about to be shown for the first time, again after a resend, or after a switch. Replies [`Reply::Login`].
-    InitializeLoginMfaStep { enrolment: Enrolment, cause: Cause },
+    InitializeLoginMfaStep {
+        /// What the user set up.
+        enrolment: Enrolment,
+        /// Why the step is initialised.
+        cause: Cause,
+    },
     /// An answer to a login step. Replies [`Reply::Verdict`].
     Validate {
+        /// What the user set up.
         enrolment: Enrolment,
+        /// What this login remembers.
         #[serde(default)]
         challenge: Option<Value>,
+        /// What came back.
         answer: Answer,
     },
     /// Recovery modules: make a batch for a set-up that was just confirmed. Replies [`Reply::Issued`].
     Issue {},
     /// An enrolment is going away. Replies [`Reply::Deposed`].
-    Depose { enrolment: Enrolment },
+    Depose {
+        /// What goes away.
+        enrolment: Enrolment,
+    },
     /// Older enrolment data, to be brought to this build's version. Replies [`Reply::Migrated`].
-    Migrate { enrolment: Enrolment },
+    Migrate {
+        /// As it was kept.
+        enrolment: Enrolment,
+    },
 }
 
 /// What a user set up, as the module wrote it.
@@ -148,8 +229,11 @@ pub struct Enrolment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
+    /// It is shown for the first time in this login.
     First,
+    /// The user asked for another message.
     Resend,
+    /// The user came from another method.
     Switched,
 }
 
@@ -157,8 +241,11 @@ pub enum Cause {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// The form was filled in; the fields have passed [`Form::normalise`].
-    Form { fields: Fields },
+    /// The form was filled in.
+    Form {
+        /// The fields; they have passed [`Form::normalise`].
+        fields: Fields,
+    },
     /// The link of a message was followed and confirmed.
     Link,
     /// Nothing came; the waiting step asks whether it may go on.
@@ -169,24 +256,36 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
+    /// To `input_schema`.
     Form {
+        /// What to show.
         form: Form,
     },
+    /// To `setup_flow`.
     Setup(SetupReply),
+    /// To `initialize_login_mfa_step`.
     Login(LoginReply),
+    /// To `validate`.
     Verdict(VerdictReply),
+    /// To `issue`.
     Issued {
+        /// What to keep.
         enrolment: Value,
+        /// The codes, shown in exactly one response.
         codes: Vec<String>,
     },
+    /// To `depose`.
     Deposed {},
+    /// To `migrate`.
     Migrated {
+        /// As this build writes it.
         enrolment: Enrolment,
     },
     /// The operation is not one this module has.
     Unsupported {},
     /// The module could not answer. Never a "yes".
     Failed {
+        /// One sentence for the admin's log.
         message: String,
     },
 }
@@ -194,31 +293,42 @@ pub enum Reply {
 /// The next step of a set-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one is made for each call and moved once")]
+#[allow(clippy::large_enum_variant, reason = "one a call, and almost always the large one")]
 pub enum SetupReply {
-    /// Show this and come back with the answer. With `error` the last input was wrong.
+    /// Show this and come back with the answer.
     Form {
+        /// What to show.
         form: Form,
         /// Kept by the host, sealed, until the next call.
         state: Value,
+        /// What to send now, in order.
         #[serde(default)]
         messages: Vec<Message>,
+        /// The last input was wrong; a text key.
         #[serde(default)]
         error: Option<String>,
     },
-    /// The factor is proved; keep this enrolment.
-    Done { enrolment: Value },
-    /// It cannot be set up; the reason is a text key.
-    Abort { reason: String },
+    /// The factor is proved.
+    Done {
+        /// What to keep.
+        enrolment: Value,
+    },
+    /// It cannot be set up.
+    Abort {
+        /// A text key.
+        reason: String,
+    },
 }
 
 /// What a login step shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoginReply {
+    /// What to show.
     pub form: Form,
     /// Kept by the host, sealed, for this validation session only.
     #[serde(default)]
     pub challenge: Option<Value>,
+    /// What to send now, in order.
     #[serde(default)]
     pub messages: Vec<Message>,
 }
@@ -227,21 +337,26 @@ pub struct LoginReply {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum VerdictReply {
-    /// Right. A changed enrolment is kept in the same commit that lets the user in.
+    /// Right.
     Accepted {
+        /// A changed enrolment, kept in the same commit that lets the user in; none leaves it as it was.
         #[serde(default)]
         enrolment: Option<Value>,
     },
-    /// Wrong; `error` is a text key, `invalid_code` by custom.
+    /// Wrong.
     Rejected {
+        /// A text key, `invalid_code` by custom.
         error: String,
+        /// The challenge from now on; none leaves it as it was.
         #[serde(default)]
         challenge: Option<Value>,
     },
-    /// Not yet; ask again after this many milliseconds.
+    /// Not yet.
     Pending {
+        /// The challenge from now on; none leaves it as it was.
         #[serde(default)]
         challenge: Option<Value>,
+        /// Milliseconds until the host should ask again.
         retry_after_ms: u64,
     },
 }

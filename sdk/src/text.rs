@@ -39,14 +39,55 @@ impl Text {
             .and_then(|of_language| of_language.get(&self.key))
             .or_else(|| texts.get("en").and_then(|english| english.get(&self.key)));
         let Some(sentence) = sentence else { return self.key.clone() };
-        self.values
-            .iter()
-            .fold(sentence.clone(), |sentence, (name, value)| sentence.replace(&format!("{{{name}}}"), value))
+        filled(sentence, &self.values)
     }
 }
 
 impl From<&str> for Text {
     fn from(key: &str) -> Self {
         Self::new(key)
+    }
+}
+
+/// Fills each `{name}` once, from left to right: a value that looks like a place stays as it is.
+fn filled(sentence: &str, values: &BTreeMap<String, String>) -> String {
+    let mut filled = String::with_capacity(sentence.len());
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        match after.split_once('}').and_then(|(name, after)| Some((values.get(name)?, after))) {
+            Some((value, after)) => {
+                filled.push_str(value);
+                rest = after;
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_is_in_the_language_else_in_english_else_the_key() {
+        let language = |sentence: &str| BTreeMap::from([("left".to_owned(), sentence.to_owned())]);
+        let texts =
+            Texts::from([("de".to_owned(), language("noch {count}")), ("en".to_owned(), language("{count} left"))]);
+        let text = Text::new("left").with("count", 3);
+        assert_eq!(text.render(&texts, "de"), "noch 3");
+        assert_eq!(text.render(&texts, "fr"), "3 left");
+        assert_eq!(Text::new("right").render(&texts, "de"), "right");
+    }
+
+    #[test]
+    fn a_value_is_never_taken_for_a_place() {
+        let values = BTreeMap::from([("a".to_owned(), "{b}".to_owned()), ("b".to_owned(), "{a}".to_owned())]);
+        assert_eq!(filled("{a} {b} {c} {a", &values), "{b} {a} {c} {a");
+        assert_eq!(filled("{{a}}", &values), "{{b}}");
     }
 }

@@ -1,1 +1,113 @@
+//! Codes from an authenticator app: TOTP (RFC 6238) with a bar against replay.
+#![forbid(unsafe_code)]
 
+mod authenticator;
+mod config;
+#[cfg(test)]
+mod tests;
+
+use authenticator::{Authenticator, Secret};
+use config::Config;
+use mfa_sdk::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// 160 bits, the length of an HMAC-SHA-1 (RFC 4226, section 4, R6).
+const SECRET_BYTES: usize = 20;
+
+struct Totp {
+    config: Config,
+}
+
+/// What one user set up. The parameters are those of the day of the set-up: the app goes on with them, so a changed
+/// configuration must not strand anybody.
+#[derive(Clone, Serialize, Deserialize)]
+struct Enrolment {
+    #[serde(flatten)]
+    authenticator: Authenticator,
+    /// The newest time step whose code was accepted. It and all before it are refused from then on.
+    last_step: u64,
+}
+
+#[derive(Form)]
+struct Input {
+    #[form(digits(6, 8))]
+    code: String,
+}
+
+impl MfaModule for Totp {
+    type Config = Config;
+    type Enrolment = Enrolment;
+    type Challenge = Nothing;
+    type SetupState = Authenticator;
+
+    fn describe() -> Description {
+        Description::new("totp", "Authenticator app", Kind::Possession).amr(["otp"]).retries_max(5)
+    }
+
+    fn new(config: Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self { config })
+    }
+
+    fn input_schema(&self) -> Form {
+        code_form(Form::new(), self.config.digits, self.config.period_s)
+    }
+
+    fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
+        let Some(authenticator) = ask.state() else {
+            let authenticator = Authenticator {
+                secret: Secret::new(ask.random().bytes::<SECRET_BYTES>()),
+                algorithm: self.config.algorithm,
+                digits: self.config.digits,
+                period_s: self.config.period_s,
+            };
+            return Ok(SetupStep::form(self.setup_form(&authenticator, &ask.user().name), authenticator));
+        };
+        let form = self.setup_form(authenticator, &ask.user().name);
+        if !ask.has_input() {
+            return Ok(SetupStep::form(form, authenticator.clone()));
+        }
+        let Input { code } = ask.input()?;
+        Ok(match authenticator.matching_step(&code, ask.now(), self.config.window) {
+            // The code that proves the set-up is used up by it: `last_step` refuses it at the first login.
+            Some(step) => SetupStep::done(Enrolment { authenticator: authenticator.clone(), last_step: step }),
+            None => SetupStep::again(form, "invalid_code"),
+        })
+    }
+
+    fn initialize_login_mfa_step(&self, ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {
+        let Authenticator { digits, period_s, .. } = ask.enrolment().authenticator;
+        Ok(Login::form(code_form(Form::new(), digits, period_s)))
+    }
+
+    fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {
+        let Enrolment { authenticator, last_step } = ask.enrolment();
+        let Input { code } = ask.input()?;
+        Ok(match authenticator.matching_step(&code, ask.now(), self.config.window) {
+            Some(step) if step > *last_step => {
+                Verdict::accepted_with(Enrolment { authenticator: authenticator.clone(), last_step: step })
+            }
+            _ => Verdict::rejected("invalid_code"),
+        })
+    }
+}
+
+impl Totp {
+    fn setup_form(&self, authenticator: &Authenticator, user: &str) -> Form {
+        let uri = authenticator.uri(&self.config.issuer, user);
+        let form = Form::new()
+            .title("setup_title")
+            .sentence("scan")
+            .qr("qr_code", &uri)
+            .secret("code", authenticator.secret.base32(), "key")
+            .uri("url", uri);
+        code_form(form, authenticator.digits, authenticator.period_s)
+    }
+}
+
+fn code_form(form: Form, digits: u8, period_s: u64) -> Form {
+    let help = Text::new("code_help").with("digits", digits).with("period", period_s);
+    form.digits("code", usize::from(digits)).label("code").help(help)
+}
+
+mfa_sdk::export_module!(Totp, texts = "texts/");
