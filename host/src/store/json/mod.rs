@@ -1,5 +1,6 @@
 //! The engine on JSON files: snapshot and journal in `.storage/`, all records in memory, one thread that writes.
 
+mod batch;
 mod compaction;
 mod files;
 mod frame;

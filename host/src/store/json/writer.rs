@@ -1,7 +1,6 @@
 //! The one thread that writes: takes all waiting commits, writes them as one batch, and answers when it is durable.
 
 use std::{
-    collections::HashMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -13,27 +12,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
-
 use super::{
-    super::{
-        anchor::Anchor,
-        contract::{CommitError, Expectation, Key, Revision, StoreError},
-        disk::Disk,
-    },
+    super::{anchor::Anchor, contract::StoreError, disk::Disk},
+    batch::{self, Batch},
     compaction::Compaction,
     journal::Journal,
-    line::{self, Body},
-    memory::{Entry, Memory},
     opening::Options,
     request::{Message, Request},
     shared::Shared,
 };
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 
-/// Where one batch stops taking further commits; a single commit may be as large as the contract allows.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
-const BATCH_CHANGES: usize = 1024;
 /// How often the writer looks after anchor and compaction.
 const TICK: Duration = Duration::from_secs(1);
 /// Smaller journals are compacted for their age only.
@@ -59,21 +48,6 @@ pub(super) struct Writer {
     compaction: Option<JoinHandle<io::Result<()>>>,
     no_compaction_before_ms: i64,
 }
-
-/// A batch that is put together. Nothing of it can be seen before it is durable.
-#[derive(Default)]
-struct Batch {
-    body: Vec<u8>,
-    records: Vec<(String, u64)>,
-    found: Vec<(Key, u64, Body, Vec<u8>)>,
-    /// What the batch itself changed: the revision of a record, or that it is gone.
-    overlay: HashMap<Key, Option<u64>>,
-    answers: Vec<Answer>,
-    at: Timestamp,
-    boot_ms: i64,
-}
-
-type Answer = (oneshot::Sender<Result<Revision, CommitError>>, Result<Revision, CommitError>);
 
 /// Refuses everything once the writer is gone, by whatever way: nothing would become durable any more.
 struct RefusesAtEnd(Arc<Shared>);
@@ -127,7 +101,7 @@ impl Writer {
             while let Some(message) = next.take() {
                 match message {
                     Message::Commit(first) => {
-                        let (requests, other) = gather(first, receiver);
+                        let (requests, other) = batch::gather(first, receiver);
                         next = other;
                         if let Err(error) = self.commit(requests) {
                             return self.shared.refuse(error);
@@ -189,7 +163,7 @@ impl Writer {
     /// Writes the commits as one batch and answers each.
     fn commit(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        let written = self.put_together(&mut batch, requests).and_then(|()| {
+        let written = batch.put_together(&self.shared, self.journal.last_revision(), requests).and_then(|()| {
             if batch.records.is_empty() {
                 return Ok(());
             }
@@ -222,46 +196,6 @@ impl Writer {
             drop(answer.send(result));
         }
         Ok(())
-    }
-
-    fn put_together(&self, batch: &mut Batch, requests: Vec<Request>) -> io::Result<()> {
-        let sealer = &self.shared.sealer;
-        let mut revision = self.journal.last_revision();
-        let mut failure = None;
-        let state = self.shared.serving();
-        for request in requests {
-            batch.at = batch.at.max(request.at);
-            batch.boot_ms = request.boot_ms;
-            let conflict = match &state {
-                Ok(state) => conflict(&state.memory, &batch.overlay, &request.expectations),
-                Err(error) => Some(CommitError::Store(error.clone())),
-            };
-            if let Some(error) = conflict {
-                batch.answers.push((request.answer, Err(error)));
-                continue;
-            }
-            for write in request.writes {
-                revision += 1;
-                match line::seal(
-                    &mut batch.body,
-                    sealer,
-                    write.key.as_str(),
-                    revision,
-                    write.body.shown(),
-                    &write.secret,
-                ) {
-                    Ok(sealed) => {
-                        let lives = matches!(write.body, Body::Value(_));
-                        batch.overlay.insert(write.key.clone(), lives.then_some(revision));
-                        batch.records.push((write.key.as_str().to_owned(), revision));
-                        batch.found.push((write.key, revision, write.body, sealed));
-                    }
-                    Err(error) => failure = Some(error),
-                }
-            }
-            batch.answers.push((request.answer, Ok(Revision(revision))));
-        }
-        failure.map_or(Ok(()), Err)
     }
 
     fn is_compaction_due(&self) -> bool {
@@ -323,42 +257,4 @@ impl Writer {
         self.start_compaction()?;
         Ok(self.finish_compaction())
     }
-}
-
-/// Takes what waits, up to the bounds of a batch and the first message that is no commit.
-fn gather(first: Request, receiver: &Receiver<Message>) -> (Vec<Request>, Option<Message>) {
-    let mut bytes = first.bytes;
-    let mut changes = first.writes.len();
-    let mut requests = vec![first];
-    while bytes < BATCH_BYTES && changes < BATCH_CHANGES {
-        match receiver.try_recv() {
-            Ok(Message::Commit(request)) => {
-                bytes += request.bytes;
-                changes += request.writes.len();
-                requests.push(request);
-            }
-            Ok(other) => return (requests, Some(other)),
-            Err(_) => break,
-        }
-    }
-    (requests, None)
-}
-
-/// The first expectation that does not hold, in the durable records with the commits of this batch on top.
-fn conflict(memory: &Memory, overlay: &HashMap<Key, Option<u64>>, expectations: &[Expectation]) -> Option<CommitError> {
-    let holds = |expectation: &Expectation| {
-        let (key, wanted) = match expectation {
-            Expectation::At(key, revision) => (key, Some(revision.0)),
-            Expectation::Absent(key) => (key, None),
-        };
-        match (overlay.get(key), memory.entry(key.as_str())) {
-            (Some(changed), _) => *changed == wanted,
-            (None, None) => wanted.is_none(),
-            (None, Some(Entry::Live(record))) => wanted == Some(record.revision),
-            (None, Some(Entry::Tampered(_))) => false,
-        }
-    };
-    expectations.iter().find(|expectation| !holds(expectation)).map(|expectation| match expectation {
-        Expectation::At(key, _) | Expectation::Absent(key) => CommitError::Conflict(key.clone()),
-    })
 }
