@@ -1,9 +1,9 @@
 //! Making and opening a store: lock, recover, compare with the anchor, put right what a crash left, and only then serve.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
 };
@@ -58,10 +58,15 @@ fn storage(config_directory: &Path) -> PathBuf {
 /// Makes an empty store.
 pub(super) fn create(config_directory: &Path, disk: &dyn Disk) -> Result<(), OpenError> {
     let directory = storage(config_directory);
-    match DirBuilder::new().mode(0o700).create(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed("create", &directory)(error)),
-        _ => {}
+    let made = DirBuilder::new().mode(0o700).create(&directory);
+    match made {
+        // Left by an earlier attempt, or made by hand with other permissions.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::set_permissions(&directory, Permissions::from_mode(0o700))
+        }
+        made => made,
     }
+    .map_err(failed("create", &directory))?;
     let _lock = lock(config_directory, &directory)?;
     let names = disk.list(&directory).map_err(failed("list", &directory))?;
     if names.iter().any(|name| files::kind(name) != Kind::Other) {
@@ -159,7 +164,8 @@ fn put_right(
     now: Timestamp,
 ) -> io::Result<(Journal, Memory)> {
     let Recovered { memory, position, committed_at, segment, journal_bytes, leftovers, .. } = recovered;
-    let leaps = segment.tail_bytes > 0 || report.rolled_back;
+    let tail_bytes = segment.tail_bytes;
+    let leaps = tail_bytes > 0 || report.rolled_back;
     let known = match reading {
         Reading::Authentic { revision, .. } => (*revision + 1).max(position.next_revision),
         _ => position.next_revision,
@@ -167,7 +173,7 @@ fn put_right(
     let mut journal =
         Journal::open(disk.clone(), directory, sealer.clone(), segment, position, committed_at, journal_bytes)?;
     if leaps {
-        journal.leap(known + REVISION_LEAP, now)?;
+        journal.leap(known + REVISION_LEAP, now, tail_bytes)?;
     }
     for name in leftovers {
         disk.remove(&directory.join(name))?;

@@ -174,3 +174,40 @@ async fn a_crash_between_any_two_steps_of_a_compaction_loses_nothing() {
         assert_eq!(place.image().len(), 3, "one snapshot, one segment, one anchor");
     }
 }
+
+#[tokio::test]
+async fn a_second_crash_while_a_torn_batch_is_dropped_changes_nothing() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    write(&store, "a", 1).await;
+    store.close().await;
+    let before = place.image();
+    let start = before[&place.file(JOURNAL)].len();
+    let (store, _) = place.open();
+    let lost = store.commit(vec![put("a", 2), put("b", 2)], vec![]).await.unwrap();
+    store.close().await;
+    let mut torn = fs::read(place.file(JOURNAL)).unwrap();
+    torn.pop();
+    place.put_back(&before);
+    fs::write(place.file(JOURNAL), &torn).unwrap();
+    place.open().0.close().await;
+    let mark = fs::read(place.file(JOURNAL)).unwrap().split_off(start);
+    let mut images: Vec<Vec<u8>> = Vec::new();
+    for end in (start..torn.len()).step_by(7) {
+        // The zeros arrived up to here.
+        images.push([&torn[..start], &vec![0; end - start], &torn[end..]].concat());
+    }
+    for end in (0..=mark.len()).step_by(3).chain([mark.len() - 1, mark.len()]) {
+        // The mark arrived up to here.
+        images.push([&torn[..start], &mark[..end], &vec![0; torn.len() - start - end]].concat());
+    }
+    for image in images {
+        place.put_back(&before);
+        fs::write(place.file(JOURNAL), image).unwrap();
+        let (store, report) = place.open();
+        assert!(report.damage.is_none() && !report.rolled_back, "{:?}", report.damage);
+        assert_eq!((number(&store, "a").await, number(&store, "b").await), (Some(1), None));
+        assert!(write(&store, "b", 3).await > lost);
+        store.close().await;
+    }
+}
