@@ -1,9 +1,18 @@
 //! The contract every engine keeps: `read`, `scan`, `commit`. Reads show durable records only; a commit is all or
 //! nothing and durable when it returns; revisions come from one increasing sequence and are never reused.
+//! An engine behind a network also gives each commit a random id, to recognise its own after a lost connection. The
+//! JSON engine has no connection to lose and carries none.
 
-use std::fmt;
+use std::{borrow::Borrow, fmt};
 
 use serde_json::Value;
+
+/// Most bytes of JSON, open and secret together, that one record may hold.
+pub const RECORD_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes of JSON that all changes of one commit may hold together.
+pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+/// Most changes, and most expectations, of one commit.
+pub const COMMIT_CHANGES_MAX: usize = 256;
 
 /// Number of a change; one sequence for the whole store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +52,12 @@ impl Key {
 
     /// The key as it stands on disk.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -111,13 +126,12 @@ pub enum CommitError {
     /// An expectation does not hold (any more): read again and decide again.
     #[error("{0} changed meanwhile")]
     Conflict(Key),
+    /// More than [`RECORD_BYTES_MAX`], [`COMMIT_BYTES_MAX`] or [`COMMIT_CHANGES_MAX`] allow; asking again is no use.
+    #[error("{what} is {size} and may be at most {size_max}")]
+    TooLarge { what: &'static str, size: usize, size_max: usize },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
-
-/// The store of one configuration directory. Cheap to clone.
-#[derive(Clone)]
-pub struct Store {}
 
 /// What was found when the store was opened.
 #[derive(Clone, Debug, Default)]
@@ -145,50 +159,4 @@ pub enum OpenError {
     Locked(std::path::PathBuf),
     #[error("{action} {path}: {source}")]
     Io { action: &'static str, path: std::path::PathBuf, source: std::io::Error },
-}
-
-impl Store {
-    /// Makes an empty store in `config_directory/.storage`.
-    ///
-    /// # Errors
-    /// [`OpenError::AlreadyThere`] if one exists; I/O.
-    pub fn create(_config_directory: &std::path::Path) -> Result<(), OpenError> {
-        todo!()
-    }
-
-    /// Opens the store and takes its lock. Damage is reported, not an error.
-    ///
-    /// # Errors
-    /// Missing, locked by another process, or I/O that says nothing of the content.
-    pub fn open(
-        _config_directory: &std::path::Path,
-        _keys: &crate::keys::MasterKey,
-        _clock: crate::clock::Clock,
-    ) -> Result<(Self, OpenReport), OpenError> {
-        todo!()
-    }
-
-    /// The record, if there is one.
-    pub async fn read(&self, _key: &Key) -> Result<Option<Versioned>, StoreError> {
-        todo!()
-    }
-
-    /// All records whose key begins with `prefix`, by key. No decision rests on it. Tampered ones are left out.
-    pub async fn scan(&self, _prefix: &str) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        todo!()
-    }
-
-    /// Makes all changes if all expectations hold; durable when it returns.
-    pub async fn commit(
-        &self,
-        _changes: Vec<Change>,
-        _expectations: Vec<Expectation>,
-    ) -> Result<Revision, CommitError> {
-        todo!()
-    }
-
-    /// Waits until every commit that was handed in is durable, and stops.
-    pub async fn close(&self) {
-        todo!()
-    }
 }

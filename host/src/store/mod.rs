@@ -1,8 +1,13 @@
 //! Records in, records out: one atomic, durable commit with expectations. Knows no domain word.
 
+mod anchor;
 mod contract;
+mod disk;
+mod json;
+mod sealing;
 
 pub use contract::{
-    Change, CommitError, Content, Expectation, Key, KeyError, OpenError, OpenReport, Revision, Store, StoreError,
-    Versioned,
+    COMMIT_BYTES_MAX, COMMIT_CHANGES_MAX, Change, CommitError, Content, Expectation, Key, KeyError, OpenError,
+    OpenReport, RECORD_BYTES_MAX, Revision, StoreError, Versioned,
 };
+pub use json::Store;

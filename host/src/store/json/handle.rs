@@ -1,0 +1,119 @@
+//! The store as the rest of the host sees it.
+
+use std::{
+    path::Path,
+    sync::{Arc, mpsc::Sender},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    super::{
+        contract::{Change, CommitError, Expectation, Key, OpenError, OpenReport, Revision, StoreError, Versioned},
+        disk::SystemDisk,
+    },
+    memory::Entry,
+    opening::{self, Options},
+    request::{self, Message, Request},
+    shared::Shared,
+};
+use crate::{clock::Clock, keys::MasterKey};
+
+/// The store of one configuration directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) shared: Arc<Shared>,
+    /// To the writer; a damaged store has none.
+    pub(super) writer: Option<Sender<Message>>,
+    pub(super) clock: Clock,
+}
+
+impl Store {
+    /// Makes an empty store in `config_directory/.storage`.
+    ///
+    /// # Errors
+    /// [`OpenError::AlreadyThere`] if one exists; I/O.
+    pub fn create(config_directory: &Path) -> Result<(), OpenError> {
+        opening::create(config_directory, &SystemDisk)
+    }
+
+    /// Opens the store and takes its lock. Damage is reported, not an error.
+    ///
+    /// # Errors
+    /// Missing, locked by another process, or I/O that says nothing of the content.
+    pub fn open(config_directory: &Path, keys: &MasterKey, clock: Clock) -> Result<(Self, OpenReport), OpenError> {
+        opening::open(config_directory, keys, clock, Arc::new(SystemDisk), Options::default())
+    }
+
+    /// The record, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what cannot be read is never "no such record".
+    pub async fn read(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        let record = match self.shared.serving()?.memory.entry(key.as_str()) {
+            None => return Ok(None),
+            Some(Entry::Tampered(_)) => return Err(StoreError::Tampered(key.clone())),
+            Some(Entry::Live(record)) => record.clone(),
+        };
+        record.unseal(&self.shared.sealer, key).map(Some)
+    }
+
+    /// All records whose key begins with `prefix`, by key. No decision rests on it. Tampered ones are left out.
+    ///
+    /// # Errors
+    /// When the store is damaged or poisoned.
+    pub async fn scan(&self, prefix: &str) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        let found: Vec<_> = self
+            .shared
+            .serving()?
+            .memory
+            .beginning_with(prefix)
+            .map(|(key, record)| (key.clone(), record.clone()))
+            .collect();
+        let unsealed = found.into_iter().filter_map(|(key, record)| {
+            record.unseal(&self.shared.sealer, &key).ok().map(|versioned| (key, versioned))
+        });
+        Ok(unsealed.collect())
+    }
+
+    /// Makes all changes if all expectations hold; durable when it returns. A caller that stops waiting does not know
+    /// whether it happened. Changes of one key happen in their order. An expectation about a tampered record never
+    /// holds; a change without one replaces it.
+    ///
+    /// # Errors
+    /// [`CommitError::Conflict`] and [`CommitError::TooLarge`]: nothing happened. A [`StoreError`]: the host must not
+    /// act as if it had.
+    pub async fn commit(&self, changes: Vec<Change>, expectations: Vec<Expectation>) -> Result<Revision, CommitError> {
+        drop(self.shared.serving()?);
+        let (writes, bytes) = request::prepare(changes, &expectations)?;
+        let now = self.clock.now();
+        let (answer, answered) = oneshot::channel();
+        let request = Request { writes, expectations, bytes, at: now.wall, boot_ms: now.boot_ms, answer };
+        self.send(Message::Commit(request));
+        answered.await.unwrap_or_else(|_| Err(self.shared.refusal().into()))
+    }
+
+    /// Compacts now, for a backup or on an administrator's wish; false if that did not work, and nothing is lost then.
+    pub async fn compact(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Compact(answer));
+        answered.await.unwrap_or(false)
+    }
+
+    /// Waits until every commit that was handed in is durable, and stops.
+    pub async fn close(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Close(answer));
+        // A writer that is gone gives no answer; there is nothing to wait for then.
+        let _ = answered.await;
+        self.shared.refuse(StoreError::Poisoned("the store is closed".to_owned()));
+        self.shared.unlock();
+    }
+
+    /// A message that reaches nobody is dropped, and with it the channel its sender waits on.
+    fn send(&self, message: Message) {
+        if let Some(writer) = &self.writer {
+            let _ = writer.send(message);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The last segment, open for writing: one batch at a time, each durable before the next.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    super::{
+        disk::{Disk, DiskFile},
+        sealing::Sealer,
+    },
+    files::{self, JournalStart},
+    frame::{self, Place, Position},
+    recovery::Segment,
+};
+use crate::clock::Timestamp;
+
+pub(super) struct Journal {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    sealer: Arc<Sealer>,
+    file: Box<dyn DiskFile>,
+    segment: u64,
+    length: u64,
+    position: Position,
+    committed_at: Option<Timestamp>,
+    /// Of all segments since the last snapshot.
+    bytes: u64,
+}
+
+impl Journal {
+    /// Opens the last segment that recovery found and writes its last batch once more. After a failed sync the system may
+    /// show a batch that never reached the disk; written again, it does, before anything rests on it.
+    ///
+    /// # Errors
+    /// Any of the disk; the content is as it was.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        sealer: Arc<Sealer>,
+        segment: Segment,
+        position: Position,
+        committed_at: Option<Timestamp>,
+        bytes: u64,
+    ) -> io::Result<Self> {
+        let mut file = disk.open(&directory.join(files::journal(segment.number)))?;
+        let mut length = segment.length;
+        if length == 0 {
+            let line = JournalStart::line(segment.number);
+            file.write_at(0, line.as_bytes())?;
+            length = line.len() as u64;
+        }
+        if let Some((offset, batch)) = &segment.last_batch {
+            file.write_at(*offset, batch)?;
+        }
+        file.sync()?;
+        disk.sync_directory(directory)?;
+        Ok(Self {
+            disk,
+            directory: directory.to_owned(),
+            sealer,
+            file,
+            segment: segment.number,
+            length,
+            position,
+            committed_at,
+            bytes,
+        })
+    }
+
+    /// Writes a batch without records that begins a new range of revisions, over the `tail_bytes` behind the last batch,
+    /// and then cuts off what remains. The mark is durable before the tail is gone: the revisions that the tail may have
+    /// held are not given again, whenever a crash comes. The tail is zeroed first, so that a torn mark never mixes with
+    /// an older header into something that looks edited.
+    ///
+    /// # Errors
+    /// Any of the disk.
+    pub(super) fn leap(&mut self, next_revision: u64, committed_at: Timestamp, tail_bytes: u64) -> io::Result<()> {
+        if tail_bytes > 0 {
+            let zeros = vec![0; usize::try_from(tail_bytes).map_err(io::Error::other)?];
+            self.file.write_at(self.length, &zeros)?;
+            self.file.sync()?;
+        }
+        self.position.next_revision = next_revision;
+        self.append(Vec::new(), committed_at, b"")?;
+        self.file.truncate(self.length)?;
+        self.file.sync()
+    }
+
+    /// Writes a batch and makes it durable.
+    ///
+    /// # Errors
+    /// Any of the disk. What is on disk is then unknown, and this journal must not be used again.
+    pub(super) fn append(
+        &mut self,
+        records: Vec<(String, u64)>,
+        committed_at: Timestamp,
+        body: &[u8],
+    ) -> io::Result<()> {
+        let bytes = frame::write(&self.sealer, Place::Journal, &mut self.position, records, committed_at, body)?;
+        self.file.write_at(self.length, &bytes)?;
+        self.file.sync()?;
+        self.length += bytes.len() as u64;
+        self.bytes += bytes.len() as u64;
+        self.committed_at = Some(committed_at);
+        Ok(())
+    }
+
+    /// Goes on in a new segment, which is on disk with its name when this returns.
+    ///
+    /// # Errors
+    /// Any of the disk. This journal must not be used again: a batch in the former segment would look like damage.
+    pub(super) fn next_segment(&mut self) -> io::Result<()> {
+        let number = self.segment + 1;
+        let line = JournalStart::line(number);
+        let mut file = self.disk.create(&self.directory.join(files::journal(number)))?;
+        file.write_at(0, line.as_bytes())?;
+        file.sync()?;
+        self.disk.sync_directory(&self.directory)?;
+        self.file = file;
+        self.segment = number;
+        self.length = line.len() as u64;
+        self.bytes = self.length;
+        Ok(())
+    }
+
+    pub(super) fn segment(&self) -> u64 {
+        self.segment
+    }
+
+    /// Where the next batch goes.
+    pub(super) fn position(&self) -> &Position {
+        &self.position
+    }
+
+    pub(super) fn last_revision(&self) -> u64 {
+        self.position.next_revision - 1
+    }
+
+    pub(super) fn committed_at(&self) -> Option<Timestamp> {
+        self.committed_at
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

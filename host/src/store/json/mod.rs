@@ -1,0 +1,20 @@
+//! The engine on JSON files: snapshot and journal in `.storage/`, all records in memory, one thread that writes.
+
+mod batch;
+mod compaction;
+mod files;
+mod frame;
+mod handle;
+mod journal;
+mod line;
+mod memory;
+mod opening;
+mod recovery;
+mod request;
+mod shared;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use handle::Store;

@@ -1,0 +1,206 @@
+//! Making and opening a store: lock, recover, compare with the anchor, put right what a crash left, and only then serve.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::{
+    super::{
+        anchor::{Anchor, Reading},
+        contract::{OpenError, OpenReport, StoreError},
+        disk::Disk,
+        sealing::Sealer,
+    },
+    files::{self, FIRST_SEGMENT, JournalStart, Kind},
+    handle::Store,
+    journal::Journal,
+    memory::Memory,
+    recovery::{self, Recovered, Refusal},
+    shared::{Health, Shared},
+    writer::Writer,
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    keys::MasterKey,
+};
+
+/// By how much the revisions leap when some may have been given that are not on disk any more: more than any store gives
+/// between two copies, and few enough that two million leaps stay exact in every JSON reader.
+const REVISION_LEAP: u64 = 1 << 32;
+
+/// What tests choose otherwise.
+pub(in super::super) struct Options {
+    /// Compact when it is due, and not only when asked.
+    pub(in super::super) compacts: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { compacts: true }
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io { action, path, source }
+}
+
+fn storage(config_directory: &Path) -> PathBuf {
+    config_directory.join(".storage")
+}
+
+/// Makes an empty store.
+pub(super) fn create(config_directory: &Path, disk: &dyn Disk) -> Result<(), OpenError> {
+    let directory = storage(config_directory);
+    let made = DirBuilder::new().mode(0o700).create(&directory);
+    match made {
+        // Left by an earlier attempt, or made by hand with other permissions.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            std::fs::set_permissions(&directory, Permissions::from_mode(0o700))
+        }
+        made => made,
+    }
+    .map_err(failed("create", &directory))?;
+    let _lock = lock(config_directory, &directory)?;
+    let names = disk.list(&directory).map_err(failed("list", &directory))?;
+    if names.iter().any(|name| files::kind(name) != Kind::Other) {
+        return Err(OpenError::AlreadyThere(directory));
+    }
+    // The anchor of a store that is gone would make the new one look like a copy put back.
+    let anchor = Anchor::path(config_directory);
+    match disk.remove(&anchor) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &anchor)(error)),
+        _ => {}
+    }
+    let path = directory.join(files::journal(FIRST_SEGMENT));
+    let mut file = disk.create(&path).map_err(failed("create", &path))?;
+    file.write_at(0, JournalStart::line(FIRST_SEGMENT).as_bytes())
+        .and_then(|()| file.sync())
+        .map_err(failed("write", &path))?;
+    for folder in [&*directory, config_directory] {
+        disk.sync_directory(folder).map_err(failed("sync", folder))?;
+    }
+    Ok(())
+}
+
+/// Opens a store.
+pub(in super::super) fn open(
+    config_directory: &Path,
+    keys: &MasterKey,
+    clock: Clock,
+    disk: Arc<dyn Disk>,
+    options: Options,
+) -> Result<(Store, OpenReport), OpenError> {
+    let directory = storage(config_directory);
+    if !directory.is_dir() {
+        return Err(OpenError::Missing(directory));
+    }
+    let lock = lock(config_directory, &directory)?;
+    let sealer = Arc::new(Sealer::new(keys));
+    let anchor = Anchor::new(config_directory, disk.clone(), sealer.clone());
+    let reading = anchor.read().map_err(failed("read", &Anchor::path(config_directory)))?;
+    let recovered = recovery::recover(&*disk, &directory, &sealer).and_then(|recovered| match &reading {
+        Reading::Authentic { revision: 1.., .. } | Reading::Unauthentic if recovered.position.next_revision == 1 => {
+            Err(Refusal::Damage("it is empty, and the anchor beside it says that it was not".to_owned()))
+        }
+        _ => Ok(recovered),
+    });
+    let recovered = match recovered {
+        Ok(recovered) => recovered,
+        Err(Refusal::Empty) if reading == Reading::Missing => return Err(OpenError::Missing(directory)),
+        Err(Refusal::Io { path, source }) => return Err(OpenError::Io { action: "read", path, source }),
+        Err(Refusal::Empty) => return Ok(damaged("all of its files are gone".to_owned(), sealer, lock, clock)),
+        Err(Refusal::Damage(reason)) => return Ok(damaged(reason, sealer, lock, clock)),
+    };
+    let report = report(&recovered, &reading);
+    let superseded = recovered.superseded;
+    let now = clock.now();
+    let (journal, memory) = put_right(&disk, &directory, &sealer, recovered, &reading, &report, now.wall)
+        .map_err(failed("put right", &directory))?;
+    let shared = Arc::new(Shared::new(Health::Serving, memory, sealer, lock));
+    let (sender, receiver) = mpsc::channel();
+    let mut writer = Writer::new(shared.clone(), journal, anchor, disk, directory.clone(), clock.clone(), options);
+    writer.save_anchor();
+    if superseded {
+        writer.compact_soon(now.boot_ms);
+    }
+    std::thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(move || writer.run(&receiver))
+        .map_err(failed("start the writer of", &directory))?;
+    Ok((Store { shared, writer: Some(sender), clock }, report))
+}
+
+fn report(recovered: &Recovered, reading: &Reading) -> OpenReport {
+    let last_revision = recovered.position.next_revision - 1;
+    let (rolled_back, anchored_at) = match reading {
+        Reading::Authentic { revision, committed_at } => (*revision > last_revision, *committed_at),
+        Reading::Unauthentic => (true, None),
+        // Every store gets its anchor before its first commit. A backup without one reads the same as a removed one.
+        Reading::Missing => (last_revision > 0, None),
+    };
+    OpenReport {
+        dropped_tail_bytes: recovered.segment.tail_bytes,
+        tampered: recovered.memory.tampered(),
+        rolled_back,
+        last_commit_ms: recovered.committed_at.max(anchored_at).map(|at| at.0),
+        damage: None,
+    }
+}
+
+fn put_right(
+    disk: &Arc<dyn Disk>,
+    directory: &Path,
+    sealer: &Arc<Sealer>,
+    recovered: Recovered,
+    reading: &Reading,
+    report: &OpenReport,
+    now: Timestamp,
+) -> io::Result<(Journal, Memory)> {
+    let Recovered { memory, position, committed_at, segment, journal_bytes, leftovers, .. } = recovered;
+    let tail_bytes = segment.tail_bytes;
+    let leaps = tail_bytes > 0 || report.rolled_back;
+    let known = match reading {
+        Reading::Authentic { revision, .. } => (*revision + 1).max(position.next_revision),
+        _ => position.next_revision,
+    };
+    let mut journal =
+        Journal::open(disk.clone(), directory, sealer.clone(), segment, position, committed_at, journal_bytes)?;
+    if leaps {
+        journal.leap(known + REVISION_LEAP, now, tail_bytes)?;
+    }
+    for name in leftovers {
+        disk.remove(&directory.join(name))?;
+    }
+    disk.sync_directory(directory)?;
+    Ok((journal, memory))
+}
+
+fn damaged(reason: String, sealer: Arc<Sealer>, lock: File, clock: Clock) -> (Store, OpenReport) {
+    let health = Health::Refusing(StoreError::Damaged(reason.clone()));
+    let shared = Arc::new(Shared::new(health, Memory::default(), sealer, lock));
+    (Store { shared, writer: None, clock }, OpenReport { damage: Some(reason), ..OpenReport::default() })
+}
+
+/// The lock is bound to the open file, which no worker inherits: std opens every file close-on-exec.
+fn lock(config_directory: &Path, directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed("open", &path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(config_directory.to_owned())),
+        Err(error) => Err(failed("lock", &path)(error.into())),
+    }
+}

@@ -1,0 +1,155 @@
+//! A disk whose operations fail: after a failed write or sync there is no further "yes" until a restart.
+
+use std::{
+    io,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::*;
+use crate::store::{
+    contract::{CommitError, StoreError},
+    disk::DiskFile,
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Write,
+    Sync,
+    Create,
+    Rename,
+}
+
+#[derive(Clone, Default)]
+struct FaultyDisk {
+    fails: Arc<Mutex<Option<Operation>>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl FaultyDisk {
+    fn fail(&self, operation: Option<Operation>) {
+        *self.fails.lock().unwrap() = operation;
+    }
+
+    fn passes(&self, operation: Operation) -> io::Result<()> {
+        if *self.fails.lock().unwrap() == Some(operation) {
+            self.failed.store(true, Ordering::Relaxed);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+struct FaultyFile {
+    disk: FaultyDisk,
+    file: Box<dyn DiskFile>,
+}
+
+impl DiskFile for FaultyFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.disk.passes(Operation::Write) {
+            self.file.write_at(offset, &bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.file.write_at(offset, bytes)
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.file.truncate(length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.passes(Operation::Sync)?;
+        self.file.sync()
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        SystemDisk.list(directory)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        SystemDisk.read(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.passes(Operation::Create)?;
+        Ok(Box::new(FaultyFile { disk: self.clone(), file: SystemDisk.create(path)? }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(FaultyFile { disk: self.clone(), file: SystemDisk.open(path)? }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.passes(Operation::Rename)?;
+        SystemDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove(path)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        SystemDisk.sync_directory(directory)
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_or_sync_ends_every_yes_until_a_restart() {
+    for operation in [Operation::Write, Operation::Sync] {
+        let place = Place::new();
+        let disk = FaultyDisk::default();
+        let (store, _) = place.open_on(Arc::new(disk.clone()), false);
+        write(&store, "a", 1).await;
+        disk.fail(Some(operation));
+        let refused = store.commit(vec![put("a", 2)], vec![]).await;
+        assert!(matches!(refused, Err(CommitError::Store(StoreError::Poisoned(_)))));
+        disk.fail(None);
+        assert!(matches!(store.read(&key("a")).await, Err(StoreError::Poisoned(_))));
+        assert!(store.scan("").await.is_err());
+        assert!(store.commit(vec![put("a", 3)], vec![]).await.is_err());
+        store.close().await;
+        let (store, report) = place.open();
+        assert!(report.damage.is_none() && !report.rolled_back);
+        // A batch that was written whole may be there although nobody was told; half of one may not.
+        let expected = if operation == Operation::Write { 1 } else { 2 };
+        assert_eq!(number(&store, "a").await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot_be_made_poisons() {
+    let place = Place::new();
+    let disk = FaultyDisk::default();
+    let (store, _) = place.open_on(Arc::new(disk.clone()), false);
+    write(&store, "a", 1).await;
+    disk.fail(Some(Operation::Rename));
+    assert!(!store.compact().await);
+    write(&store, "a", 2).await;
+    disk.fail(None);
+    assert!(store.compact().await);
+    write(&store, "a", 3).await;
+    disk.fail(Some(Operation::Create));
+    assert!(!store.compact().await);
+    assert!(store.read(&key("a")).await.is_err());
+    assert!(disk.failed.load(Ordering::Relaxed));
+    store.close().await;
+    assert_eq!(number(&place.open().0, "a").await, Some(3));
+}
+
+#[tokio::test]
+async fn an_anchor_that_cannot_be_written_is_no_reason_to_stop() {
+    let place = Place::new();
+    let disk = FaultyDisk::default();
+    disk.fail(Some(Operation::Create));
+    let (store, _) = place.open_on(Arc::new(disk), false);
+    write(&store, "a", 1).await;
+    store.close().await;
+    let (store, report) = place.open();
+    assert!(report.rolled_back, "without an anchor nobody knows");
+    assert_eq!(number(&store, "a").await, Some(1));
+}
