@@ -6,7 +6,7 @@ use mfa_host::module_host::worker;
 
 fn main() -> ExitCode {
     // Before anything else: a worker must not have a runtime, other threads or open files.
-    if std::env::args().take(2).any(|argument| argument == worker::ARGUMENT) {
+    if std::env::args_os().take(2).any(|argument| argument == worker::ARGUMENT) {
         return worker::run();
     }
     ExitCode::SUCCESS

@@ -22,14 +22,15 @@ pub(super) struct Slot {
 pub(super) enum ExchangeError {
     /// Announced but not sent: the reply would be this long.
     TooLong(usize),
-    /// The socket ended or carried bytes nobody asked for: the worker is not to be trusted with another call.
-    Broken(io::Error),
+    /// The socket ended or carried bytes nobody asked for: the worker is not to be trusted with another call. A
+    /// request that was not sent cannot be what broke it.
+    Broken { sent: bool, error: io::Error },
 }
 
 impl Slot {
     /// One call: sends a framed request and reads one reply of at most `reply_bytes_max`.
     pub(super) async fn exchange(&mut self, frame: &[u8], reply_bytes_max: usize) -> Result<Vec<u8>, ExchangeError> {
-        self.expect_silence()?;
+        self.expect_silence().map_err(|error| ExchangeError::Broken { sent: false, error })?;
         self.socket.write_all(frame).await?;
         let mut prefix = [0; 4];
         self.socket.read_exact(&mut prefix).await?;
@@ -56,7 +57,7 @@ impl Slot {
 
 impl From<io::Error> for ExchangeError {
     fn from(error: io::Error) -> Self {
-        Self::Broken(error)
+        Self::Broken { sent: true, error }
     }
 }
 
@@ -113,7 +114,7 @@ mod tests {
         // Only the length of a reply that is too long is sent, and nothing is allocated for it.
         let answer = worker.write_all(&[0xff; 4]);
         let error = tokio::join!(slot.exchange(&ask, 5), answer).0.unwrap_err();
-        assert!(matches!(error, ExchangeError::TooLong(4_294_967_295) | ExchangeError::Broken(_)));
+        assert!(matches!(error, ExchangeError::TooLong(4_294_967_295) | ExchangeError::Broken { .. }));
     }
 
     #[tokio::test]
@@ -122,14 +123,14 @@ mod tests {
         worker.write_all(&frame(b"yes")).await.unwrap();
         slot.socket.readable().await.unwrap();
         let error = slot.exchange(&frame(b"ask"), 5).await.unwrap_err();
-        assert!(matches!(error, ExchangeError::Broken(_)), "{error:?}");
+        assert!(matches!(error, ExchangeError::Broken { sent: false, .. }), "{error:?}");
     }
 
     #[tokio::test]
     async fn an_ended_worker_breaks_the_slot() {
         let (mut slot, worker) = slot();
         drop(worker);
-        assert!(matches!(slot.exchange(&frame(b"ask"), 5).await, Err(ExchangeError::Broken(_))));
+        assert!(matches!(slot.exchange(&frame(b"ask"), 5).await, Err(ExchangeError::Broken { .. })));
     }
 
     #[tokio::test]

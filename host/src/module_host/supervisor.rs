@@ -174,10 +174,10 @@ impl Supervised {
                     let most = plan.limits.module_reply_bytes_max;
                     return Err(CallError::BadReply(format!("it has {length} bytes, the limit is {most}")));
                 }
-                Ok(Err(ExchangeError::Broken(error))) => {
+                Ok(Err(ExchangeError::Broken { sent, error })) => {
                     let _ = serving.complaints.send(Complaint::Broken { slot: number, error: error.to_string() });
                     let ending = serving.ending().await;
-                    if repeated || !ending.spares(number) {
+                    if repeated || (sent && !ending.spares(number)) {
                         return Err(CallError::Crashed(ending.words));
                     }
                     // Calls are pure and carry their seed, so a neighbour's call can be made again, in full time.
@@ -299,27 +299,5 @@ fn back_off(failures: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn back_off_grows_to_its_limit() {
-        let waits = [1, 2, 3, 4, 5, 20, u32::MAX].map(|failures| back_off(failures).as_millis());
-        assert_eq!(waits, [0, 100, 200, 400, 800, 5000, 5000]);
-    }
-
-    #[test]
-    fn only_a_known_neighbour_is_spared() {
-        let ending = |guilty| Ending { guilty, words: String::new() };
-        assert!(ending(Some(1)).spares(0));
-        assert!(!ending(Some(0)).spares(0));
-        assert!(!ending(None).spares(0));
-    }
-
-    #[tokio::test]
-    async fn a_call_on_an_ended_module_says_why() {
-        let supervised = Supervised::ended(ModuleState::Quarantined { reason: "too often".to_owned() });
-        let Err(CallError::NotReady(reason)) = supervised.serving().await.map(|_| ()) else { panic!("served") };
-        assert_eq!(reason, "too often");
-    }
-}
+#[path = "supervisor_tests.rs"]
+mod tests;

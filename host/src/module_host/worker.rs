@@ -106,10 +106,13 @@ fn answer_calls(mut socket: File, shared: &Shared, reply_bytes_max: usize) -> io
         let request = std::str::from_utf8(&request).map_err(io::Error::other)?;
         let module = shared.get().ok_or(io::ErrorKind::NotConnected)?;
         let reply = module.call(request);
-        let reply = frame(&reply);
-        // Of a reply too long only the length is sent, which is enough to refuse it; the slot stays usable.
-        let sent = if reply.len() - 4 > reply_bytes_max { &reply[..4] } else { &reply };
-        socket.write_all(sent)?;
+        if reply.len() > reply_bytes_max {
+            // Only the length is sent, which is enough to refuse it; the slot stays usable.
+            let length = u32::try_from(reply.len()).unwrap_or(u32::MAX);
+            socket.write_all(&length.to_be_bytes())?;
+        } else {
+            socket.write_all(&frame(&reply))?;
+        }
     }
 }
 
