@@ -30,7 +30,9 @@ pub(super) enum ExchangeError {
 impl Slot {
     /// One call: sends a framed request and reads one reply of at most `reply_bytes_max`.
     pub(super) async fn exchange(&mut self, frame: &[u8], reply_bytes_max: usize) -> Result<Vec<u8>, ExchangeError> {
-        self.expect_silence().map_err(|error| ExchangeError::Broken { sent: false, error })?;
+        self.expect_silence()
+            .and_then(|open| if open { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) })
+            .map_err(|error| ExchangeError::Broken { sent: false, error })?;
         self.socket.write_all(frame).await?;
         let mut prefix = [0; 4];
         self.socket.read_exact(&mut prefix).await?;
@@ -40,15 +42,16 @@ impl Slot {
         }
         let mut reply = vec![0; length];
         self.socket.read_exact(&mut reply).await?;
+        // A worker that ends after its reply has still replied.
         self.expect_silence()?;
         Ok(reply)
     }
 
-    /// Bytes beyond a reply would answer the next call, so they break the slot.
-    fn expect_silence(&self) -> io::Result<()> {
+    /// Bytes beyond a reply would answer the next call, so they break the slot. Tells whether the worker's end is open.
+    fn expect_silence(&self) -> io::Result<bool> {
         match self.socket.try_read(&mut [0]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Ok(0) => Ok(false),
             Ok(_) => Err(io::Error::other("the worker wrote more than a reply")),
             Err(error) => Err(error),
         }

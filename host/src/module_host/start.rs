@@ -79,12 +79,12 @@ pub(super) async fn start(spawner: &Spawner, image: &Image, plan: &Plan) -> Resu
         }
         Ok(Err(_)) => return Err(StartError::Died(format!("it died while starting: {}", end(child, noise).await))),
         Err(_) => {
-            end(child, noise).await;
+            let _ = kill(&mut child).await;
             let words = format!("it did not start within {} ms", plan.limits.module_deadline_ms);
             return Err(StartError::Died(words));
         }
     };
-    end(child, noise).await;
+    let _ = kill(&mut child).await;
     Err(StartError::Refused(refusal))
 }
 
@@ -123,7 +123,7 @@ async fn read_answer(control: &mut UnixStream) -> io::Result<Answer> {
     Ok(serde_json::from_slice(&json)?)
 }
 
-/// Kills the worker if it still lives, reaps it, and says how it ended, with its last line.
+/// Reaps a worker that broke its connection, killing it if it lives on, and says how it ended, with its last line.
 pub(super) async fn end(mut child: Child, noise: Noise) -> String {
     // It may be about to end by itself, and then its own end explains more than the kill.
     let words = match timeout(Duration::from_millis(100), child.wait()).await {
