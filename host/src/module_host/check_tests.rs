@@ -30,7 +30,7 @@ fn a_sound_file_is_sealed() {
     let directory = directory();
     let bytes = elf::sample_of_this_machine();
     put(directory.path(), "good.so", &bytes);
-    let image = installed(directory.path(), "good", None).ok().expect("an image");
+    let Ok(image) = installed(directory.path(), "good", None) else { panic!("no image") };
     assert_eq!(image.sha256, data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes)));
     let mut memory = File::from(image.memory);
     assert!(memory.write_all(b"x").is_err(), "a sealed image must not take a byte");
