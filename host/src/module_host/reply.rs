@@ -1,0 +1,220 @@
+//! A module's reply before it is believed: well-formed, of a kind its operation allows, and within bounds.
+
+use mfa_sdk::{
+    form::{Block, Field, FieldKind, Form},
+    message::Message,
+    protocol::{LoginReply, Operation, Reply, SetupReply, VerdictReply},
+};
+use serde_json::Value;
+
+use super::{CallError, check::is_name};
+
+const FIELDS_MAX: usize = 32;
+const BLOCKS_MAX: usize = 32;
+const OPTIONS_MAX: usize = 100;
+const FIELD_BYTES_MAX: usize = 64 * 1024;
+const TEXT_BYTES_MAX: usize = 4096;
+const QR_BYTES_MAX: usize = 2000;
+const URI_BYTES_MAX: usize = 4096;
+const CODES_MAX: usize = 100;
+const CODE_BYTES_MAX: usize = 128;
+const MESSAGES_MAX: usize = 5;
+const MESSAGE_VALUES_MAX: usize = 32;
+/// RFC 5321: 254 bytes for an e-mail address; other channels stay below.
+const ADDRESS_BYTES_MAX: usize = 254;
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+const RETRY_AFTER_MS_MAX: u64 = 60_000;
+const FAILURE_CHARACTERS_MAX: usize = 512;
+
+/// Fields the protocol around a form uses itself.
+const RESERVED_FIELDS: [&str; 3] = ["client_id", "recovery_code", "multi_factor_auth_module"];
+/// Placeholders the host writes itself.
+const RESERVED_BLOCKS: [&str; 2] = ["mfa_module_name", "mfa_module_id"];
+
+type Checked = Result<(), String>;
+
+/// The reply in `bytes` to `operation`, or why it is none.
+pub(super) fn validated(operation: &Operation, bytes: &[u8]) -> Result<Reply, CallError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| CallError::BadReply("it is not UTF-8".to_owned()))?;
+    // serde_json refuses JSON deeper than 128, so no reply can exhaust the stack. Its message may quote the reply,
+    // which may hold a secret, so only the place of the mistake is told.
+    let reply: Reply = serde_json::from_str(text).map_err(|error| {
+        CallError::BadReply(format!("not a known reply (line {}, column {})", error.line(), error.column()))
+    })?;
+    match reply {
+        Reply::Failed { message } => return Err(CallError::Failed(plain(&message, FAILURE_CHARACTERS_MAX))),
+        Reply::Unsupported {} => return Err(CallError::Unsupported),
+        _ => {}
+    }
+    check(operation, &reply).map_err(CallError::BadReply)?;
+    Ok(reply)
+}
+
+/// Text for logs and errors: no control characters, at most `characters_max` characters.
+pub(super) fn plain(text: &str, characters_max: usize) -> String {
+    text.chars().filter(|character| !character.is_control()).take(characters_max).collect()
+}
+
+fn check(operation: &Operation, reply: &Reply) -> Checked {
+    match (operation, reply) {
+        (Operation::InputSchema {}, Reply::Form { form }) => check_form(form),
+        (Operation::SetupFlow { .. }, Reply::Setup(setup)) => check_setup(setup),
+        (Operation::InitializeLoginMfaStep { .. }, Reply::Login(login)) => check_login(login),
+        (Operation::Validate { .. }, Reply::Verdict(verdict)) => check_verdict(verdict),
+        (Operation::Issue {}, Reply::Issued { enrolment, codes }) => {
+            check_kept(Some(enrolment))?;
+            check_codes(codes)
+        }
+        (Operation::Depose { .. }, Reply::Deposed {}) => Ok(()),
+        (Operation::Migrate { .. }, Reply::Migrated { enrolment }) => check_kept(Some(&enrolment.data)),
+        _ => Err("its kind does not answer this operation".to_owned()),
+    }
+}
+
+fn check_setup(setup: &SetupReply) -> Checked {
+    match setup {
+        SetupReply::Form { form, state, messages, error } => {
+            check_form(form)?;
+            check_kept(Some(state))?;
+            check_messages(messages)?;
+            error.as_deref().map_or(Ok(()), check_key)
+        }
+        SetupReply::Done { enrolment } => check_kept(Some(enrolment)),
+        SetupReply::Abort { reason } => check_key(reason),
+    }
+}
+
+fn check_login(login: &LoginReply) -> Checked {
+    check_form(&login.form)?;
+    check_kept(login.challenge.as_ref())?;
+    check_messages(&login.messages)
+}
+
+fn check_verdict(verdict: &VerdictReply) -> Checked {
+    match verdict {
+        VerdictReply::Accepted { enrolment } => check_kept(enrolment.as_ref()),
+        VerdictReply::Rejected { error, challenge } => {
+            check_key(error)?;
+            check_kept(challenge.as_ref())
+        }
+        VerdictReply::Pending { challenge, retry_after_ms } => {
+            require(*retry_after_ms <= RETRY_AFTER_MS_MAX, "retry_after_ms is more than a minute")?;
+            check_kept(challenge.as_ref())
+        }
+    }
+}
+
+fn require(holds: bool, otherwise: &str) -> Checked {
+    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+}
+
+fn check_key(key: &str) -> Checked {
+    require(is_name(key), "an error or reason is not 1–64 of a-z, 0-9 and _")
+}
+
+fn check_kept(kept: Option<&Value>) -> Checked {
+    let bytes = kept.map_or(0, |value| value.to_string().len());
+    require(bytes <= KEPT_BYTES_MAX, "what it wants kept is larger than 64 KiB")
+}
+
+fn check_messages(messages: &[Message]) -> Checked {
+    require(messages.len() <= MESSAGES_MAX, "it sends more than 5 messages")?;
+    for message in messages {
+        require(is_name(&message.channel) && is_name(&message.template), "a message's channel or template is no name")?;
+        require(is_line(&message.to, ADDRESS_BYTES_MAX), "a message's address is not one line of 1–254 bytes")?;
+        let values = &message.values;
+        let fit = values.len() <= MESSAGE_VALUES_MAX && values.values().all(|value| value.len() <= TEXT_BYTES_MAX);
+        require(fit, "a message's values are too many or too long")?;
+    }
+    Ok(())
+}
+
+fn is_line(text: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn check_form(form: &Form) -> Checked {
+    require(form.fields.len() <= FIELDS_MAX, "its form has more than 32 fields")?;
+    require(form.blocks.len() <= BLOCKS_MAX, "its form has more than 32 blocks")?;
+    for (position, field) in form.fields.iter().enumerate() {
+        check_field(field)?;
+        let again = form.fields[..position].iter().any(|earlier| earlier.name == field.name);
+        require(!again, "its form has two fields of one name")?;
+    }
+    for (position, block) in form.blocks.iter().enumerate() {
+        check_block(block)?;
+        let again = form.blocks[..position].iter().any(|earlier| name(earlier) == name(block));
+        require(name(block).is_none() || !again, "its form has two blocks of one name")?;
+    }
+    let Some(ceremony) = &form.ceremony else { return Ok(()) };
+    require(is_line(&ceremony.kind, 64), "its ceremony has no kind")?;
+    let answers = |field: &Field| field.name == ceremony.field && matches!(field.kind, FieldKind::Text { .. });
+    require(form.fields.iter().any(answers), "its ceremony answers in a field that is no text field of the form")
+}
+
+fn check_field(field: &Field) -> Checked {
+    require(is_name(&field.name), "a field's name is not 1–64 of a-z, 0-9 and _")?;
+    require(!RESERVED_FIELDS.contains(&field.name.as_str()), "a field has a name the host uses itself")?;
+    let fits = |length_max: usize| (1..=FIELD_BYTES_MAX).contains(&length_max);
+    let sound = match &field.kind {
+        FieldKind::Text { length_max } | FieldKind::Code { length_max } | FieldKind::Password { length_max } => {
+            fits(*length_max)
+        }
+        FieldKind::Digits { length_min, length_max } => length_min <= length_max && fits(*length_max),
+        FieldKind::Select { options } => {
+            (1..=OPTIONS_MAX).contains(&options.len())
+                && options.iter().all(|(value, _)| is_line(value, mfa_sdk::form::FIELD_BYTES_MAX))
+        }
+        FieldKind::Email | FieldKind::Phone | FieldKind::Boolean => true,
+    };
+    require(sound, "a field's bounds or options cannot be met")?;
+    match &field.default {
+        Some(Value::String(text)) => require(text.len() <= FIELD_BYTES_MAX, "a field's default is too long"),
+        Some(Value::Bool(_)) | None => Ok(()),
+        Some(_) => Err("a field's default is neither text nor a boolean".to_owned()),
+    }
+}
+
+fn name(block: &Block) -> Option<&str> {
+    match block {
+        Block::Text { .. } => None,
+        Block::Qr { name, .. }
+        | Block::Secret { name, .. }
+        | Block::Uri { name, .. }
+        | Block::Codes { name, .. }
+        | Block::Image { name, .. } => Some(name),
+    }
+}
+
+fn check_block(block: &Block) -> Checked {
+    if let Some(name) = name(block) {
+        require(is_name(name), "a block's name is not 1–64 of a-z, 0-9 and _")?;
+        require(!RESERVED_BLOCKS.contains(&name), "a block has a name the host uses itself")?;
+    }
+    match block {
+        Block::Text { .. } => Ok(()),
+        Block::Qr { content, .. } => {
+            require((1..=QR_BYTES_MAX).contains(&content.len()), "the content of its QR code is not 1–2000 bytes")
+        }
+        Block::Secret { value, .. } => require(is_line(value, TEXT_BYTES_MAX), "its secret is not one line"),
+        Block::Uri { value, .. } => {
+            let harmless = value.starts_with("otpauth:") || value.starts_with("https:");
+            require(harmless && is_line(value, URI_BYTES_MAX), "its address is neither otpauth: nor https:")
+        }
+        Block::Codes { codes, .. } => check_codes(codes),
+        Block::Image { data_uri, .. } => {
+            let kinds = ["data:image/png;", "data:image/png,", "data:image/svg+xml;", "data:image/svg+xml,"];
+            let picture = kinds.iter().any(|kind| data_uri.starts_with(kind));
+            require(picture && !data_uri.chars().any(char::is_control), "its image is neither a PNG nor an SVG")
+        }
+    }
+}
+
+fn check_codes(codes: &[String]) -> Checked {
+    let sound = (1..=CODES_MAX).contains(&codes.len()) && codes.iter().all(|code| is_line(code, CODE_BYTES_MAX));
+    require(sound, "its codes are not 1–100 lines of 1–128 bytes")
+}
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -1,0 +1,147 @@
+//! Replies a hostile module would send.
+
+use mfa_sdk::protocol::{Answer, Enrolment};
+use serde_json::json;
+
+use super::*;
+
+fn enrolment() -> Enrolment {
+    Enrolment { version: 1, data: json!({}) }
+}
+
+fn validate() -> Operation {
+    Operation::Validate { enrolment: enrolment(), challenge: None, answer: Answer::Poll }
+}
+
+fn bad(operation: &Operation, reply: Value) -> String {
+    match validated(operation, reply.to_string().as_bytes()) {
+        Err(CallError::BadReply(why)) => why,
+        other => panic!("{reply} was answered {other:?}"),
+    }
+}
+
+fn form(form: Value) -> Result<Reply, CallError> {
+    validated(&Operation::InputSchema {}, json!({"reply": "form", "form": form}).to_string().as_bytes())
+}
+
+fn field(change: Value) -> Result<Reply, CallError> {
+    let mut field = json!({"name": "code", "kind": "digits", "length_min": 6, "length_max": 6});
+    field.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    form(json!({"fields": [field]}))
+}
+
+fn block(block: Value) -> Result<Reply, CallError> {
+    form(json!({"blocks": [block]}))
+}
+
+#[test]
+fn a_yes_counts_only_where_it_was_asked_for() {
+    let accepted = json!({"reply": "verdict", "verdict": "accepted"});
+    let reply = validated(&validate(), accepted.to_string().as_bytes()).unwrap();
+    assert_eq!(reply, Reply::Verdict(VerdictReply::Accepted { enrolment: None }));
+    assert!(bad(&Operation::InputSchema {}, accepted.clone()).contains("kind"));
+    assert!(bad(&Operation::Depose { enrolment: enrolment() }, accepted).contains("kind"));
+    bad(&validate(), json!({"reply": "setup", "step": "done", "enrolment": {}}));
+    bad(&validate(), json!({"reply": "verdict", "verdict": "accepted!"}));
+    bad(&validate(), json!({"verdict": "accepted"}));
+    bad(&validate(), json!("accepted"));
+    bad(&validate(), json!(true));
+}
+
+#[test]
+fn garbage_is_no_reply_and_its_text_is_not_repeated() {
+    for bytes in [&b""[..], b"\xff\xfe", b"null", b"{", b"{\"reply\":\"form\"}"] {
+        assert!(matches!(validated(&validate(), bytes), Err(CallError::BadReply(_))));
+    }
+    let two = b"{\"reply\":\"verdict\",\"verdict\":\"accepted\"}{\"reply\":\"deposed\"}";
+    assert!(matches!(validated(&validate(), two), Err(CallError::BadReply(_))));
+    let deep = format!("{{\"reply\":\"issued\",\"enrolment\":{}", "[".repeat(100_000));
+    assert!(matches!(validated(&Operation::Issue {}, deep.as_bytes()), Err(CallError::BadReply(_))));
+    let why = bad(&validate(), json!({"reply": "verdict", "verdict": "hunter2"}));
+    assert!(!why.contains("hunter2"));
+}
+
+#[test]
+fn a_failure_is_told_without_control_characters_and_bounded() {
+    let failed = json!({"reply": "failed", "message": format!("a\u{1b}[2Jb\n{}", "x".repeat(1000))}).to_string();
+    let Err(CallError::Failed(message)) = validated(&validate(), failed.as_bytes()) else { panic!("not failed") };
+    assert!(message.starts_with("a[2Jbxx") && message.chars().count() == 512);
+    let unsupported = validated(&validate(), br#"{"reply":"unsupported"}"#);
+    assert!(matches!(unsupported, Err(CallError::Unsupported)));
+}
+
+#[test]
+fn fields_have_sound_and_unique_names() {
+    assert!(field(json!({})).is_ok());
+    for name in ["", "Code", "a-b", "client_id", "recovery_code", "multi_factor_auth_module", &"a".repeat(65)] {
+        assert!(field(json!({"name": name})).is_err(), "{name}");
+    }
+    let twice = json!({"name": "code", "kind": "boolean"});
+    assert!(form(json!({"fields": [twice, twice]})).is_err());
+    let many = |count: usize| -> Vec<Value> {
+        (0..count).map(|number| json!({"name": format!("f{number}"), "kind": "boolean"})).collect()
+    };
+    assert!(form(json!({"fields": many(32)})).is_ok());
+    assert!(form(json!({"fields": many(33)})).is_err());
+}
+
+#[test]
+fn bounds_can_be_met() {
+    assert!(field(json!({"length_min": 7})).is_err());
+    assert!(field(json!({"length_min": 0, "length_max": 0})).is_err());
+    assert!(field(json!({"length_max": 65_536})).is_ok());
+    assert!(field(json!({"length_max": 65_537})).is_err());
+    assert!(field(json!({"kind": "select", "options": []})).is_err());
+    assert!(field(json!({"default": {"a": 1}})).is_err());
+}
+
+#[test]
+fn blocks_carry_nothing_a_browser_would_run() {
+    for value in ["javascript:alert(1)", "http://a", "data:text/html,x", " https://a", "https://a\n", "OTPAUTH:x"] {
+        assert!(block(json!({"block": "uri", "name": "url", "value": value})).is_err(), "{value}");
+    }
+    assert!(block(json!({"block": "uri", "name": "url", "value": "otpauth://totp/a"})).is_ok());
+    for data_uri in ["data:text/html,x", "https://a/x.png", "data:image/png", "data:image/pngx;base64,"] {
+        let image = json!({"block": "image", "name": "i", "data_uri": data_uri, "alt": {"key": "a"}});
+        assert!(block(image).is_err(), "{data_uri}");
+    }
+    let image = json!({"block": "image", "name": "i", "data_uri": "data:image/png;base64,AA", "alt": {"key": "a"}});
+    assert!(block(image).is_ok());
+    assert!(block(json!({"block": "qr", "name": "qr_code", "content": "x".repeat(2001)})).is_err());
+    assert!(block(json!({"block": "qr", "name": "mfa_module_name", "content": "x"})).is_err());
+    let same = json!({"block": "qr", "name": "qr", "content": "x"});
+    assert!(form(json!({"blocks": [same, same]})).is_err());
+}
+
+#[test]
+fn a_ceremony_answers_in_a_text_field() {
+    let with = |field: &str| {
+        form(json!({
+            "fields": [{"name": "answer", "kind": "text", "length_max": 4096}, {"name": "yes", "kind": "boolean"}],
+            "ceremony": {"kind": "webauthn.get", "request": {}, "field": field},
+        }))
+    };
+    assert!(with("answer").is_ok());
+    assert!(with("yes").is_err());
+    assert!(with("absent").is_err());
+}
+
+#[test]
+fn what_is_kept_sent_and_waited_for_is_bounded() {
+    let kept = |length: usize| json!({"reply": "verdict", "verdict": "accepted", "enrolment": "x".repeat(length)});
+    assert!(validated(&validate(), kept(65_534).to_string().as_bytes()).is_ok());
+    bad(&validate(), kept(65_535));
+    bad(&validate(), json!({"reply": "verdict", "verdict": "pending", "retry_after_ms": 60_001}));
+    bad(&validate(), json!({"reply": "verdict", "verdict": "rejected", "error": "<b>"}));
+    bad(&validate(), json!({"reply": "verdict", "verdict": "rejected", "error": ""}));
+    let login = Operation::InitializeLoginMfaStep { enrolment: enrolment(), cause: mfa_sdk::protocol::Cause::First };
+    let sends = |count: usize, to: &str| {
+        let message = json!({"channel": "email", "to": to, "template": "code"});
+        json!({"reply": "login", "form": {}, "messages": vec![message; count]})
+    };
+    assert!(validated(&login, sends(5, "a@b").to_string().as_bytes()).is_ok());
+    bad(&login, sends(6, "a@b"));
+    bad(&login, sends(1, "a@b\r\nBcc: c@d"));
+    bad(&login, sends(1, ""));
+    bad(&Operation::Issue {}, json!({"reply": "issued", "enrolment": {}, "codes": []}));
+}

@@ -1,0 +1,64 @@
+//! One thread that starts all workers and lives as long as anyone may need one. A worker is told to die with the
+//! *thread* that started it, so no thread of the runtime, which may come and go, starts any.
+
+use std::{io, os::fd::OwnedFd, process::Stdio, sync::mpsc};
+
+use tokio::{
+    process::{Child, Command},
+    runtime::Handle,
+    sync::oneshot,
+};
+
+use super::worker;
+
+/// The running binary, also after its file was replaced: host and worker always are the same build.
+const OWN_BINARY: &str = "/proc/self/exe";
+
+/// Starts workers. Cheap to clone; when the last clone is gone, so is every worker.
+#[derive(Clone)]
+pub(super) struct Spawner {
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Job {
+    control: OwnedFd,
+    done: oneshot::Sender<io::Result<Child>>,
+}
+
+impl Spawner {
+    /// Must be called within a runtime.
+    pub(super) fn start() -> io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel::<Job>();
+        let runtime = Handle::current();
+        std::thread::Builder::new().name("module-spawner".to_owned()).spawn(move || {
+            for job in waiting {
+                let _within = runtime.enter();
+                // If nobody waits any more, the child is dropped, and dropping kills it.
+                let _ = job.done.send(spawn(job.control));
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// A new worker with this control socket as its standard input.
+    pub(super) async fn spawn(&self, control: OwnedFd) -> io::Result<Child> {
+        let (done, spawned) = oneshot::channel();
+        let gone = || io::Error::other("the thread that starts workers is gone");
+        self.jobs.send(Job { control, done }).map_err(|_| gone())?;
+        spawned.await.map_err(|_| gone())?
+    }
+}
+
+fn spawn(control: OwnedFd) -> io::Result<Child> {
+    Command::new(OWN_BINARY)
+        .arg0("mfa-host")
+        .arg(worker::ARGUMENT)
+        .env_clear()
+        .env("RUST_BACKTRACE", "0")
+        .current_dir("/")
+        .stdin(Stdio::from(control))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+}

@@ -1,0 +1,303 @@
+//! One supervisor for each enabled module: it keeps a worker alive, kills it when a call is late, starts it again
+//! after a crash, and gives it up after too many in a row. Calls go through it.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use mfa_sdk::protocol::{Description, Reply, Request};
+use tokio::{
+    io::AsyncReadExt,
+    net::UnixStream,
+    sync::{mpsc, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    CallError, ModuleState,
+    check::Image,
+    control::frame,
+    reply,
+    slot::{ExchangeError, Slots},
+    spawner::Spawner,
+    start::{self, Plan, StartError, Worker},
+};
+
+const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// How long a worker whose socket broke may take to say which slot it dies of.
+const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
+
+/// One module under supervision, as calls see it.
+pub(super) struct Supervised {
+    stage: watch::Sender<Stage>,
+    description: RwLock<Option<Arc<Description>>>,
+    /// Crashes and late calls since the last good answer.
+    failures: AtomicU32,
+}
+
+/// Where a module stands.
+#[derive(Clone)]
+enum Stage {
+    Starting,
+    Serving(Arc<Serving>),
+    Restarting { reason: String },
+    Ended(ModuleState),
+}
+
+/// One worker as the calls on it see it.
+struct Serving {
+    slots: Slots,
+    complaints: mpsc::UnboundedSender<Complaint>,
+    ending: watch::Receiver<Option<Ending>>,
+}
+
+/// Why a worker is not to go on.
+enum Complaint {
+    Late {
+        slot: u8,
+    },
+    Broken {
+        slot: u8,
+        error: String,
+    },
+    /// Not a call's complaint but the worker's own end.
+    Ended {
+        guilty: Option<u8>,
+    },
+}
+
+/// How a worker ended, and in whose call, where that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ending {
+    guilty: Option<u8>,
+    words: String,
+}
+
+impl Ending {
+    /// Whether the call in this slot is only a neighbour of the one the worker died of. Not knowing means no: the
+    /// call that made a worker crash is never made twice.
+    fn spares(&self, slot: u8) -> bool {
+        self.guilty.is_some_and(|guilty| guilty != slot)
+    }
+}
+
+impl Serving {
+    async fn ending(&self) -> Ending {
+        let mut ending = self.ending.clone();
+        let known = ending.wait_for(Option::is_some).await.ok().and_then(|ending| ending.clone());
+        known.unwrap_or_else(|| Ending { guilty: None, words: "the host is stopping".to_owned() })
+    }
+}
+
+impl Supervised {
+    pub(super) fn new() -> Self {
+        let stage = watch::Sender::new(Stage::Starting);
+        Self { stage, description: RwLock::default(), failures: AtomicU32::new(0) }
+    }
+
+    /// A module that has no worker and why.
+    pub(super) fn ended(state: ModuleState) -> Self {
+        let supervised = Self::new();
+        supervised.finish(state);
+        supervised
+    }
+
+    pub(super) fn state(&self) -> ModuleState {
+        match &*self.stage.borrow() {
+            Stage::Starting => ModuleState::Restarting { reason: "it is being started".to_owned() },
+            Stage::Serving(_) => ModuleState::Ready,
+            Stage::Restarting { reason } => ModuleState::Restarting { reason: reason.clone() },
+            Stage::Ended(state) => state.clone(),
+        }
+    }
+
+    pub(super) fn description(&self) -> Option<Arc<Description>> {
+        self.description.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the first start has succeeded or failed.
+    pub(super) async fn started(&self) {
+        let _ = self.stage.subscribe().wait_for(|stage| !matches!(stage, Stage::Starting)).await;
+    }
+
+    pub(super) fn finish(&self, state: ModuleState) {
+        self.stage.send_replace(Stage::Ended(state));
+    }
+
+    /// The worker that serves, as soon as there is one; or why there will be none.
+    async fn serving(&self) -> Result<Arc<Serving>, CallError> {
+        let mut stage = self.stage.subscribe();
+        let settled = stage.wait_for(|stage| matches!(stage, Stage::Serving(_) | Stage::Ended(_))).await;
+        match settled.as_deref() {
+            Ok(Stage::Serving(serving)) => Ok(serving.clone()),
+            Ok(Stage::Ended(state)) => Err(CallError::NotReady(why(state))),
+            _ => Err(CallError::NotReady("the host is stopping".to_owned())),
+        }
+    }
+
+    /// One call. Must run to its end: a slot left in the middle of an exchange is lost.
+    pub(super) async fn call(&self, request: &Request, plan: &Plan) -> Result<Reply, CallError> {
+        let limit_ms = plan.limits.module_deadline_ms;
+        let limit = Duration::from_millis(limit_ms);
+        let json = serde_json::to_vec(request).map_err(|error| CallError::Failed(error.to_string()))?;
+        let request_frame = frame(&json);
+        let late = |_| CallError::Late(limit_ms);
+        let mut deadline = Instant::now() + limit;
+        let mut repeated = false;
+        loop {
+            let serving = timeout_at(deadline, self.serving()).await.map_err(late)??;
+            let Some(mut slot) = timeout_at(deadline, serving.slots.take()).await.map_err(late)? else {
+                continue;
+            };
+            let number = slot.number;
+            let exchange = slot.exchange(&request_frame, plan.limits.module_reply_bytes_max);
+            match timeout_at(deadline, exchange).await {
+                Err(_) => {
+                    let _ = serving.complaints.send(Complaint::Late { slot: number });
+                    return Err(CallError::Late(limit_ms));
+                }
+                Ok(Ok(bytes)) => {
+                    serving.slots.put(slot);
+                    let reply = reply::validated(&request.operation, &bytes);
+                    if !matches!(reply, Err(CallError::BadReply(_))) {
+                        self.failures.store(0, Ordering::Relaxed);
+                    }
+                    return reply;
+                }
+                Ok(Err(ExchangeError::TooLong(length))) => {
+                    serving.slots.put(slot);
+                    let most = plan.limits.module_reply_bytes_max;
+                    return Err(CallError::BadReply(format!("it has {length} bytes, the limit is {most}")));
+                }
+                Ok(Err(ExchangeError::Broken { sent, error })) => {
+                    let _ = serving.complaints.send(Complaint::Broken { slot: number, error: error.to_string() });
+                    let ending = serving.ending().await;
+                    if repeated || (sent && !ending.spares(number)) {
+                        return Err(CallError::Crashed(ending.words));
+                    }
+                    // Calls are pure and carry their seed, so a neighbour's call can be made again, in full time.
+                    repeated = true;
+                    deadline = Instant::now() + limit;
+                }
+            }
+        }
+    }
+
+    /// Keeps the module's worker alive until it is given up or the host stops.
+    pub(super) async fn supervise(&self, spawner: Spawner, image: Image, plan: &Plan, mut stop: watch::Receiver<bool>) {
+        loop {
+            let restarted = !matches!(&*self.stage.borrow(), Stage::Starting);
+            let started = tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return self.finish(stopping()),
+                started = start::start(&spawner, &image, plan) => started,
+            };
+            let words = match started {
+                Ok(worker) => match self.serve(worker, plan, &mut stop).await {
+                    Some(words) => words,
+                    None => return self.finish(stopping()),
+                },
+                Err(StartError::Refused(refusal)) => return self.finish(refusal.into()),
+                Err(StartError::Died(words)) if restarted => words,
+                Err(StartError::Died(reason)) => {
+                    let remedy = "mend or replace the module: mfa-host module install FILE".to_owned();
+                    return self.finish(ModuleState::Failed { reason, remedy });
+                }
+            };
+            let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            tracing::warn!(target: "module", module = plan.id, failures, "{words}");
+            if failures >= plan.limits.module_crashes_max {
+                let reason = format!("it failed {failures} times in a row without a good answer; last: {words}");
+                return self.finish(ModuleState::Quarantined { reason });
+            }
+            self.stage.send_replace(Stage::Restarting { reason: words });
+            tokio::select! {
+                () = stopped(&mut stop) => return self.finish(stopping()),
+                () = tokio::time::sleep(back_off(failures)) => {}
+            }
+        }
+    }
+
+    /// Serves until the worker ends, and says how it ended; none when the host stops.
+    async fn serve(&self, mut worker: Worker, plan: &Plan, stop: &mut watch::Receiver<bool>) -> Option<String> {
+        *self.description.write().unwrap_or_else(PoisonError::into_inner) = Some(worker.description.clone());
+        let (complaints, mut received) = mpsc::unbounded_channel();
+        let (ended, ending) = watch::channel(None);
+        let slots = Slots::new(std::mem::take(&mut worker.slots));
+        let serving = Arc::new(Serving { slots, complaints, ending });
+        self.stage.send_replace(Stage::Serving(serving.clone()));
+        let end = tokio::select! {
+            () = stopped(stop) => None,
+            complaint = received.recv() => complaint,
+            last_word = last_word(&mut worker.control) => Some(Complaint::Ended { guilty: last_word }),
+        };
+        // In this order: nobody may find this worker again, then nobody waits for it, then all learn how it ended.
+        self.stage.send_replace(Stage::Restarting { reason: "its worker has ended".to_owned() });
+        serving.slots.close();
+        let ending = match end {
+            None => {
+                let _ = start::kill(&mut worker.child).await;
+                return None;
+            }
+            Some(Complaint::Late { slot }) => {
+                let _ = start::kill(&mut worker.child).await;
+                let words = format!("killed: no answer within {} ms", plan.limits.module_deadline_ms);
+                Ending { guilty: Some(slot), words }
+            }
+            Some(Complaint::Broken { slot, error }) => {
+                // Mostly the worker is dying of another slot's call and says so. One that lives on broke this slot.
+                match timeout(LAST_WORDS_WAIT, last_word(&mut worker.control)).await {
+                    Ok(guilty) => Ending { guilty, words: start::end(worker.child, worker.noise).await },
+                    Err(_) => {
+                        let _ = start::kill(&mut worker.child).await;
+                        Ending { guilty: Some(slot), words: format!("killed: {error}") }
+                    }
+                }
+            }
+            Some(Complaint::Ended { guilty }) => Ending { guilty, words: start::end(worker.child, worker.noise).await },
+        };
+        let words = ending.words.clone();
+        ended.send_replace(Some(ending));
+        Some(words)
+    }
+}
+
+/// The slot a worker names before it dies; none if it dies without a word.
+async fn last_word(control: &mut UnixStream) -> Option<u8> {
+    control.read_u8().await.ok()
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone is a host that is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn stopping() -> ModuleState {
+    ModuleState::Failed { reason: "the host has stopped".to_owned(), remedy: "mfa-host serve".to_owned() }
+}
+
+fn why(state: &ModuleState) -> String {
+    match state {
+        ModuleState::Ready => "ready".to_owned(),
+        ModuleState::Disabled => "it is switched off in host.toml".to_owned(),
+        ModuleState::Restarting { reason } | ModuleState::Quarantined { reason } => reason.clone(),
+        ModuleState::Failed { reason, .. } => reason.clone(),
+    }
+}
+
+/// At once after the first failure, then 100 ms, doubled each time, at most 5 s.
+fn back_off(failures: u32) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        _ => BACK_OFF_FIRST.saturating_mul(1 << (failures - 2).min(10)).min(BACK_OFF_MAX),
+    }
+}
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+//! Who is blamed, who is repeated, and who is not, when a worker ends in the middle of calls.
+
+use mfa_sdk::protocol::{Answer, Context, Enrolment, Operation, User, VerdictReply};
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+use crate::settings::Limits;
+
+const YES: &[u8] = br#"{"reply":"verdict","verdict":"accepted"}"#;
+
+fn request() -> Request {
+    let context = Context {
+        now_ms: 0,
+        seed: "5eed".repeat(16),
+        user: User::default(),
+        language: "en".to_owned(),
+        public_url: String::new(),
+    };
+    let enrolment = Enrolment { version: 1, data: serde_json::Value::Null };
+    Request { context, operation: Operation::Validate { enrolment, challenge: None, answer: Answer::Poll } }
+}
+
+fn plan(module_deadline_ms: u64) -> Plan {
+    let limits = Limits { module_deadline_ms, ..Limits::default() };
+    Plan { id: "test".to_owned(), expected_type: None, config: None, limits }
+}
+
+/// A worker without a process: the far end of its only slot, its complaints and its end.
+struct FakeWorker {
+    far_end: UnixStream,
+    complaints: mpsc::UnboundedReceiver<Complaint>,
+    ended: watch::Sender<Option<Ending>>,
+    serving: Arc<Serving>,
+}
+
+fn serve(supervised: &Supervised) -> FakeWorker {
+    let (near_end, far_end) = UnixStream::pair().unwrap();
+    let (sender, complaints) = mpsc::unbounded_channel();
+    let (ended, ending) = watch::channel(None);
+    let serving = Arc::new(Serving { slots: Slots::new(vec![near_end]), complaints: sender, ending });
+    supervised.stage.send_replace(Stage::Serving(serving.clone()));
+    FakeWorker { far_end, complaints, ended, serving }
+}
+
+async fn read_request(socket: &mut UnixStream) -> Vec<u8> {
+    let length = socket.read_u32().await.unwrap();
+    let mut request = vec![0; length as usize];
+    socket.read_exact(&mut request).await.unwrap();
+    request
+}
+
+/// The first worker takes the call and dies of what `guilty` says; a second one stands ready if the call comes again.
+async fn die_in_a_call(guilty: Option<u8>) -> (Result<Reply, CallError>, Option<(Vec<u8>, Vec<u8>)>) {
+    let supervised = Supervised::new();
+    let mut first = serve(&supervised);
+    let (request, plan) = (request(), plan(5000));
+    let worker = async {
+        let asked = read_request(&mut first.far_end).await;
+        drop(first.far_end);
+        assert!(matches!(first.complaints.recv().await, Some(Complaint::Broken { slot: 0, .. })));
+        first.serving.slots.close();
+        let mut second = serve(&supervised);
+        first.ended.send_replace(Some(Ending { guilty, words: "signal 11".to_owned() }));
+        let asked_again = timeout(Duration::from_millis(200), read_request(&mut second.far_end)).await.ok()?;
+        second.far_end.write_all(&frame(YES)).await.unwrap();
+        Some((asked, asked_again))
+    };
+    tokio::join!(supervised.call(&request, &plan), worker)
+}
+
+#[tokio::test]
+async fn a_neighbour_is_repeated_word_for_word() {
+    let (reply, asked) = die_in_a_call(Some(1)).await;
+    assert_eq!(reply.unwrap(), Reply::Verdict(VerdictReply::Accepted { enrolment: None }));
+    let (first, second) = asked.expect("the call was not repeated");
+    assert_eq!(first, second, "a repeated call must have the same seed and data");
+}
+
+#[tokio::test]
+async fn the_call_a_worker_died_of_is_never_repeated() {
+    for guilty in [Some(0), None] {
+        let (reply, asked) = die_in_a_call(guilty).await;
+        assert!(matches!(reply, Err(CallError::Crashed(words)) if words == "signal 11"));
+        assert!(asked.is_none(), "{guilty:?}");
+    }
+}
+
+#[tokio::test]
+async fn silence_is_late_and_blamed_on_its_own_slot() {
+    let supervised = Supervised::new();
+    let mut worker = serve(&supervised);
+    assert!(matches!(supervised.call(&request(), &plan(30)).await, Err(CallError::Late(30))));
+    assert!(matches!(worker.complaints.recv().await, Some(Complaint::Late { slot: 0 })));
+    // The slot is lost with its worker, and waiting for another one counts into the deadline.
+    assert!(matches!(supervised.call(&request(), &plan(30)).await, Err(CallError::Late(30))));
+    assert!(worker.complaints.try_recv().is_err(), "a call that only waited has nothing to complain of");
+}
+
+#[tokio::test]
+async fn calls_wait_for_a_restart_and_then_succeed() {
+    let supervised = Supervised::new();
+    supervised.failures.store(3, Ordering::Relaxed);
+    supervised.stage.send_replace(Stage::Restarting { reason: "crashed".to_owned() });
+    let (request, plan) = (request(), plan(5000));
+    let worker = async {
+        let mut worker = serve(&supervised);
+        read_request(&mut worker.far_end).await;
+        worker.far_end.write_all(&frame(YES)).await.unwrap();
+        worker
+    };
+    let (reply, _worker) = tokio::join!(supervised.call(&request, &plan), worker);
+    assert!(reply.is_ok());
+    assert_eq!(supervised.failures.load(Ordering::Relaxed), 0, "a good answer ends the row of failures");
+}
+
+#[tokio::test]
+async fn a_bad_reply_does_not_end_the_row_of_failures() {
+    let supervised = Supervised::new();
+    supervised.failures.store(3, Ordering::Relaxed);
+    let mut worker = serve(&supervised);
+    let (request, plan) = (request(), plan(5000));
+    let answer = async {
+        read_request(&mut worker.far_end).await;
+        worker.far_end.write_all(&frame(b"{}")).await.unwrap();
+    };
+    let (reply, ()) = tokio::join!(supervised.call(&request, &plan), answer);
+    assert!(matches!(reply, Err(CallError::BadReply(_))));
+    assert_eq!(supervised.failures.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_call_on_an_ended_module_says_why() {
+    let supervised = Supervised::ended(ModuleState::Quarantined { reason: "too often".to_owned() });
+    let reply = supervised.call(&request(), &plan(30)).await;
+    assert!(matches!(reply, Err(CallError::NotReady(reason)) if reason == "too often"));
+}
+
+#[test]
+fn back_off_grows_to_its_limit() {
+    let waits = [1, 2, 3, 4, 5, 20, u32::MAX].map(|failures| back_off(failures).as_millis());
+    assert_eq!(waits, [0, 100, 200, 400, 800, 5000, 5000]);
+}

@@ -1,0 +1,133 @@
+//! A worker: the host's own binary, started once for each module. It shuts itself in, loads the module, and answers
+//! calls, one at a time in each slot, until the host is gone.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::OwnedFd,
+    process::ExitCode,
+    sync::{Arc, Barrier, OnceLock},
+};
+
+use super::{
+    check::Refusal,
+    control::{Answer, Order, REQUEST_BYTES_MAX, SLOTS_MAX, frame, receive_order},
+    load::{self, Module},
+    lockdown,
+};
+
+/// The argument (or program name) that makes the host's binary a worker.
+pub const ARGUMENT: &str = "module-worker";
+
+/// The module, once it is there; slots ask it and nothing else.
+type Shared = Arc<OnceLock<Module>>;
+
+/// Works as a module's worker on the control socket at standard input. Ends with the host.
+pub fn run() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("module worker: {error} (only mfa-host starts workers)");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> io::Result<()> {
+    lockdown::isolate()?;
+    // The sockets are used as files: sending and receiving are socket calls, which the filters refuse.
+    let mut control = File::from(rustix::stdio::stdin().try_clone_to_owned()?);
+    let (order, descriptors) = receive_order(&control)?;
+    if rustix::process::getppid().map(|parent| parent.as_raw_pid() as u32) != Some(order.host_process) {
+        return Err(io::Error::other("the host is gone"));
+    }
+    let answer = match serve(&order, descriptors) {
+        Ok(description) => Answer::Ready(description),
+        Err(Refusal { reason, remedy }) => Answer::Refused { reason, remedy },
+    };
+    control.write_all(&frame(&serde_json::to_vec(&answer)?))?;
+    // The host never writes again; the end of the stream is the end of the host.
+    control.read_exact(&mut [0]).or(Ok(()))
+}
+
+/// From an open process to a module that answers, in the one order that works.
+fn serve(order: &Order, descriptors: Vec<OwnedFd>) -> Result<String, Refusal> {
+    let broken = |error: io::Error| Refusal::new(format!("the worker could not start: {error}"), "restart the host");
+    if descriptors.len() != order.slots + 1 || order.slots > SLOTS_MAX {
+        return Err(broken(io::Error::other("descriptors are missing")));
+    }
+    let mut descriptors = descriptors.into_iter();
+    let Some(image) = descriptors.next() else { return Err(broken(io::Error::other("the image is missing"))) };
+    lockdown::confine(order.memory_mib_max, order.slots)?;
+    let shared = Shared::default();
+    start_slots(order, descriptors, &shared).map_err(broken)?;
+    lockdown::tell_crashes().map_err(broken)?;
+    lockdown::filter_for_loading()?;
+    let loaded = load::open(&image)?;
+    drop(image);
+    lockdown::filter_for_working()?;
+    let description = loaded.describe();
+    if let Some(config) = &order.config {
+        let module = loaded.create(config).map_err(|error| refused_config(&error))?;
+        // The cell is empty: nothing else fills it.
+        let _ = shared.set(module);
+    }
+    Ok(description)
+}
+
+/// All slot threads, each past everything a starting thread asks of the kernel.
+fn start_slots(order: &Order, sockets: impl Iterator<Item = OwnedFd>, shared: &Shared) -> io::Result<()> {
+    let all_started = Arc::new(Barrier::new(order.slots + 1));
+    let reply_bytes_max = order.reply_bytes_max;
+    for (slot, socket) in (0_u8..).zip(sockets) {
+        let (all_started, shared) = (all_started.clone(), shared.clone());
+        std::thread::Builder::new().name(format!("slot {slot}")).spawn(move || {
+            lockdown::name_this_thread(slot);
+            all_started.wait();
+            // A slot ends with the host or not at all; the other slots have nothing to live for then either.
+            let _ = answer_calls(File::from(socket), &shared, reply_bytes_max);
+            std::process::exit(0);
+        })?;
+    }
+    all_started.wait();
+    Ok(())
+}
+
+fn answer_calls(mut socket: File, shared: &Shared, reply_bytes_max: usize) -> io::Result<()> {
+    loop {
+        let mut prefix = [0; 4];
+        socket.read_exact(&mut prefix)?;
+        let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
+        if length > REQUEST_BYTES_MAX {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut request = vec![0; length];
+        socket.read_exact(&mut request)?;
+        let request = std::str::from_utf8(&request).map_err(io::Error::other)?;
+        let module = shared.get().ok_or(io::ErrorKind::NotConnected)?;
+        let reply = module.call(request);
+        if reply.len() > reply_bytes_max {
+            // Only the length is sent, which is enough to refuse it; the slot stays usable.
+            let length = u32::try_from(reply.len()).unwrap_or(u32::MAX);
+            socket.write_all(&length.to_be_bytes())?;
+        } else {
+            socket.write_all(&frame(&reply))?;
+        }
+    }
+}
+
+/// What a module's `new` said against its configuration, in the words of the SDK's error.
+fn refused_config(error: &str) -> Refusal {
+    #[derive(serde::Deserialize)]
+    struct ConfigError {
+        #[serde(default)]
+        path: String,
+        message: String,
+    }
+    let reason = match serde_json::from_str::<ConfigError>(error) {
+        Ok(ConfigError { path, message }) if path.is_empty() => format!("it refuses its configuration: {message}"),
+        Ok(ConfigError { path, message }) => format!("it refuses its configuration: config.{path}: {message}"),
+        Err(_) => format!("it refuses its configuration: {error}"),
+    };
+    Refusal::new(reason, "mend this module's [module.config] in host.toml")
+}
