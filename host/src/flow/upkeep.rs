@@ -12,7 +12,7 @@ use crate::{
 /// An expired set-up stays this long, so that its user is told once.
 const SETUP_TOMBSTONE_S: u64 = 600;
 /// Records one sweep commit removes.
-const SWEEP_BATCH: usize = 500;
+const SWEEP_BATCH: usize = 200;
 
 /// An open access session, or a validation session or set-up in progress.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mfa_sdk::protocol::{Description, Kind};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::{
@@ -32,22 +33,45 @@ pub enum EditError {
     Write { path: std::path::PathBuf, source: std::io::Error },
 }
 
+/// What a module says its logins are worth, as lines for its block in `host.toml`. They count only when an admin
+/// lets them stand there.
+pub fn claims(description: &Description) -> String {
+    let kind = match description.kind {
+        Kind::Knowledge => "knowledge",
+        Kind::Possession => "possession",
+        Kind::Inherence => "inherence",
+    };
+    let amr: toml_edit::Array = description.amr.iter().map(String::as_str).collect();
+    format!("kind = \"{kind}\"\namr = {amr}\n")
+}
+
 /// Switches the module `id` on or off. One that is not in the file yet is added, when it is to be switched on, with
-/// its id as its type.
+/// its id as its type; its `claims` then stand above it as comments.
 ///
 /// # Errors
 /// The file does not load before or after the edit, has no such module to switch off, or cannot be written.
-pub fn set_module_enabled(config_directory: &Path, id: &str, enabled: bool) -> Result<Edited, EditError> {
+pub fn set_module_enabled(
+    config_directory: &Path,
+    id: &str,
+    enabled: bool,
+    claims: Option<&str>,
+) -> Result<Edited, EditError> {
     let path = config_directory.join(FILE_NAME);
     let (_, text) = load::load_with_text(config_directory)?;
-    let Some(edited) = with_module_enabled(&path, &text, id, enabled)? else { return Ok(Edited::Already) };
+    let Some(edited) = with_module_enabled(&path, &text, id, enabled, claims)? else { return Ok(Edited::Already) };
     replace_file(&path, edited.as_bytes(), FileMode::KeepOr(0o600))
         .map_err(|source| EditError::Write { path, source })?;
     Ok(Edited::Changed)
 }
 
 /// The edited text, or none when nothing has to change.
-fn with_module_enabled(path: &Path, text: &str, id: &str, enabled: bool) -> Result<Option<String>, EditError> {
+fn with_module_enabled(
+    path: &Path,
+    text: &str,
+    id: &str,
+    enabled: bool,
+    claims: Option<&str>,
+) -> Result<Option<String>, EditError> {
     let mut document: DocumentMut = text.parse().map_err(|_| EditError::OtherForm)?;
     let modules = document.entry("module").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     let modules = modules.as_array_of_tables_mut().ok_or(EditError::OtherForm)?;
@@ -62,7 +86,7 @@ fn with_module_enabled(path: &Path, text: &str, id: &str, enabled: bool) -> Resu
         None if enabled => {
             let mut module = Table::new();
             module.insert("type", value(id));
-            module.decor_mut().set_prefix("\n");
+            module.decor_mut().set_prefix(format!("\n{}", as_comment(claims)));
             modules.push(module);
         }
         None => return Err(EditError::UnknownModule(id.to_owned())),
@@ -70,6 +94,12 @@ fn with_module_enabled(path: &Path, text: &str, id: &str, enabled: bool) -> Resu
     let edited = document.to_string();
     load::parse(path, &edited).map_err(EditError::WouldNotLoad)?;
     Ok(Some(edited))
+}
+
+fn as_comment(claims: Option<&str>) -> String {
+    let Some(claims) = claims else { return String::new() };
+    let lines: String = claims.lines().map(|line| format!("#   {line}\n")).collect();
+    format!("# The module says of itself what follows. It counts once it stands in the block without the #.\n{lines}")
 }
 
 fn id_of(module: &Table) -> Option<&str> {
@@ -94,7 +124,7 @@ mod tests {
     const TEXT: &str = "# my host\nname = \"a\" # shown\n\n[[provider]]\ntype = \"local\"\n\n# first\n[[module]]\ntype = \"totp\"\nenabled = false # not yet\n[module.config]\nperiod_s = 30\n\n# second\n[[module]]\ntype = \"pin\"\nid = \"pin-a\"\n# the end\n";
 
     fn edit(id: &str, enabled: bool) -> Result<Option<String>, EditError> {
-        with_module_enabled(Path::new("host.toml"), TEXT, id, enabled)
+        with_module_enabled(Path::new("host.toml"), TEXT, id, enabled, None)
     }
 
     #[test]
@@ -129,7 +159,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(FILE_NAME);
         std::fs::write(&path, "nonsense = 1\n").unwrap();
-        assert!(matches!(set_module_enabled(directory.path(), "totp", true), Err(EditError::Settings(_))));
+        assert!(matches!(set_module_enabled(directory.path(), "totp", true, None), Err(EditError::Settings(_))));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "nonsense = 1\n");
     }
 }

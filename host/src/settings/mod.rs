@@ -10,7 +10,7 @@ mod types;
 mod warnings;
 mod watch;
 
-pub use edit::{EditError, Edited, set_module_enabled};
+pub use edit::{EditError, Edited, claims, set_module_enabled};
 pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use replace_file::{FileMode, replace_file};
 pub use types::{

@@ -106,7 +106,7 @@ pub enum Expectation {
     Absent(Key),
 }
 
-/// Why nothing could be read.
+/// Why nothing could be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store is damaged; nothing is served from it.
@@ -118,6 +118,9 @@ pub enum StoreError {
     /// A write failed earlier; restart the host.
     #[error("the store stopped after a failed write: {0}")]
     Poisoned(String),
+    /// More than [`RECORD_BYTES_MAX`], [`COMMIT_BYTES_MAX`] or [`COMMIT_CHANGES_MAX`] allow; asking again is no use.
+    #[error("{what} is {size} and may be at most {size_max}")]
+    TooLarge { what: &'static str, size: usize, size_max: usize },
 }
 
 /// Why a commit did not happen.
@@ -126,9 +129,6 @@ pub enum CommitError {
     /// An expectation does not hold (any more): read again and decide again.
     #[error("{0} changed meanwhile")]
     Conflict(Key),
-    /// More than [`RECORD_BYTES_MAX`], [`COMMIT_BYTES_MAX`] or [`COMMIT_CHANGES_MAX`] allow; asking again is no use.
-    #[error("{what} is {size} and may be at most {size_max}")]
-    TooLarge { what: &'static str, size: usize, size_max: usize },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

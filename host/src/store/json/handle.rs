@@ -81,7 +81,7 @@ impl Store {
     /// holds; a change without one replaces it.
     ///
     /// # Errors
-    /// [`CommitError::Conflict`] and [`CommitError::TooLarge`]: nothing happened. A [`StoreError`]: the host must not
+    /// [`CommitError::Conflict`] and [`StoreError::TooLarge`]: nothing happened. A [`StoreError`]: the host must not
     /// act as if it had.
     pub async fn commit(&self, changes: Vec<Change>, expectations: Vec<Expectation>) -> Result<Revision, CommitError> {
         drop(self.shared.serving()?);

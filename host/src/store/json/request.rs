@@ -1,5 +1,6 @@
 //! A commit on its way to the writer: bounded, and already JSON text.
 
+use crate::store::StoreError;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -37,7 +38,7 @@ pub(super) enum Message {
 /// The changes as they will stand on disk, and their size.
 ///
 /// # Errors
-/// [`CommitError::TooLarge`].
+/// [`StoreError::TooLarge`].
 pub(super) fn prepare(changes: Vec<Change>, expectations: &[Expectation]) -> Result<(Vec<Write>, usize), CommitError> {
     within("the number of changes of a commit", changes.len(), COMMIT_CHANGES_MAX)?;
     within("the number of expectations of a commit", expectations.len(), COMMIT_CHANGES_MAX)?;
@@ -61,5 +62,5 @@ pub(super) fn prepare(changes: Vec<Change>, expectations: &[Expectation]) -> Res
 }
 
 fn within(what: &'static str, size: usize, size_max: usize) -> Result<(), CommitError> {
-    if size > size_max { Err(CommitError::TooLarge { what, size, size_max }) } else { Ok(()) }
+    if size > size_max { Err(StoreError::TooLarge { what, size, size_max }.into()) } else { Ok(()) }
 }

@@ -49,7 +49,14 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
         let keys = MasterKey::load(&config_directory.join(&settings.secret_key_file))?;
         match Store::open(config_directory, &keys, clock.clone()) {
             Ok((store, report)) => {
-                let modules = ModuleHost::offline(&settings);
+                let modules = match &command {
+                    // What these tell or do needs the modules' own word, as on a running host.
+                    Command::ModuleList {}
+                    | Command::MfaList { .. }
+                    | Command::MfaReset { .. }
+                    | Command::UserRemove { .. } => ModuleHost::start(config_directory, &settings).await,
+                    _ => ModuleHost::offline(&settings),
+                };
                 let directory = config_directory.to_owned();
                 let core = Core {
                     store: store.clone(),
@@ -61,6 +68,7 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
                 };
                 let host = Host { flows: Flows::new(core), config_directory: directory, report, serving: None };
                 let outcome = control::execute(&host, &own_actor(), command).await;
+                host.flows.modules().stop().await;
                 store.close().await;
                 return Ok(outcome);
             }

@@ -94,14 +94,21 @@ fn make_directory(path: &Path, bits: u32, made: &mut Made) -> Result<(), Failure
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).map_err(failure)
 }
 
-/// Copies the modules found beside the program. Returns their types.
-fn install_modules(directory: &Path, made: &mut Made) -> Result<Vec<String>, Failure> {
+/// A module that came with the program.
+struct Found {
+    module_type: String,
+    /// What it says of itself. It counts: the module is as trusted as the program beside it.
+    claims: String,
+}
+
+/// Copies the modules found beside the program.
+fn install_modules(directory: &Path, made: &mut Made) -> Result<Vec<Found>, Failure> {
     let target = directory.join("modules");
     make_directory(&target, 0o755, made)?;
-    let mut types = Vec::new();
+    let mut found = Vec::new();
     for (module_type, file) in modules::beside_the_program() {
-        let content = match modules::read_module(&file) {
-            Ok(content) => content,
+        let inspection = match modules::inspected(&file) {
+            Ok(inspection) => inspection,
             Err(failure) => {
                 eprintln!("mfa-host: left out: {failure}");
                 continue;
@@ -111,16 +118,16 @@ fn install_modules(directory: &Path, made: &mut Made) -> Result<Vec<String>, Fai
         if installed.symlink_metadata().is_err() {
             made.paths.push(installed);
         }
-        modules::put(&target, &module_type, &content)?;
-        types.push(module_type);
+        modules::put(&target, &module_type, &inspection.bytes)?;
+        found.push(Found { module_type, claims: settings::claims(&inspection.description) });
     }
-    Ok(types)
+    Ok(found)
 }
 
-fn write_settings(directory: &Path, module_types: &[String], made: &mut Made) -> Result<(), Failure> {
+fn write_settings(directory: &Path, found: &[Found], made: &mut Made) -> Result<(), Failure> {
     let mut text = SAMPLE.to_owned();
-    for module_type in module_types.iter().filter(|module_type| *module_type != FIRST_MODULE) {
-        text.push_str(&format!("\n[[module]]\ntype = \"{module_type}\"\nenabled = false\n"));
+    for Found { module_type, claims } in found.iter().filter(|found| found.module_type != FIRST_MODULE) {
+        text.push_str(&format!("\n[[module]]\ntype = \"{module_type}\"\n{claims}enabled = false\n"));
     }
     let path = directory.join(FILE_NAME);
     made.paths.push(path.clone());
@@ -161,24 +168,24 @@ async fn make_store(directory: &Path, user: &str, password: &SecretString, made:
     })
 }
 
-fn tell(directory: &Path, owner: &str, module_types: &[String], json: bool) {
-    let has_first = module_types.iter().any(|module_type| module_type == FIRST_MODULE);
+fn tell(directory: &Path, owner: &str, found: &[Found], json: bool) {
+    let module_types: Vec<&str> = found.iter().map(|found| found.module_type.as_str()).collect();
+    let has_first = module_types.iter().any(|module_type| *module_type == FIRST_MODULE);
     if json {
         let modules: Vec<_> = module_types
             .iter()
-            .map(|module_type| json!({ "type": module_type, "enabled": module_type == FIRST_MODULE }))
+            .map(|module_type| json!({ "type": module_type, "enabled": *module_type == FIRST_MODULE }))
             .collect();
         print_json(&json!({ "config_directory": directory, "owner": owner, "modules": modules }));
     } else {
         let shown = directory.display();
-        let listed: Vec<_> = module_types
-            .iter()
-            .map(
-                |module_type| {
-                    if module_type == FIRST_MODULE { format!("{module_type} (on)") } else { module_type.clone() }
-                },
-            )
-            .collect();
+        let listed: Vec<_> =
+            module_types
+                .iter()
+                .map(|module_type| {
+                    if *module_type == FIRST_MODULE { format!("{module_type} (on)") } else { (*module_type).to_owned() }
+                })
+                .collect();
         print(&format!("{shown} is ready; its owner is {}\n", printable(owner)));
         if !listed.is_empty() {
             print(&format!("modules: {}\n", listed.join(", ")));
@@ -199,6 +206,10 @@ mod tests {
     use super::*;
     use crate::wire::cli::terminal::client::{CLIENT_ID, REDIRECT_URI};
 
+    fn found(module_type: &str) -> Found {
+        Found { module_type: module_type.to_owned(), claims: "kind = \"knowledge\"\namr = [\"pin\"]\n".to_owned() }
+    }
+
     #[test]
     fn the_sample_knows_the_terminal_and_the_first_module() {
         let settings = settings::parse(Path::new(FILE_NAME), SAMPLE).unwrap();
@@ -212,7 +223,7 @@ mod tests {
     fn other_modules_are_there_and_off() {
         let directory = tempfile::tempdir().unwrap();
         let mut made = Made { paths: Vec::new(), is_complete: true };
-        write_settings(directory.path(), &["insecure_example".into(), "totp".into()], &mut made).unwrap();
+        write_settings(directory.path(), &["insecure_example", "totp"].map(found), &mut made).unwrap();
         let settings = settings::load(directory.path()).unwrap();
         let enabled: Vec<_> = settings.modules.iter().map(|module| (module.id(), module.enabled)).collect();
         assert_eq!(enabled, [("totp", true), ("insecure_example", false)]);

@@ -1,29 +1,35 @@
 //! Module files and the switches in `host.toml`. Neither needs the store, so both work alike with a running host.
 
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::{
-    directory,
+    admin, directory,
     failure::Failure,
     table::{print, print_json},
 };
-use crate::settings::{self, EditError, Edited, FileMode, replace_file};
+use crate::{
+    module_host::{self, Inspection, ModuleState},
+    settings::{self, EditError, Edited, FileMode, Limits, replace_file},
+};
 
-const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const PREFIX: &str = "libmfa_module_";
 
 /// `module enable` and `module disable`.
 pub fn switch(config_directory: &Path, id: &str, enabled: bool, json: bool) -> Result<(), Failure> {
     directory::refuse_foreign(config_directory)?;
-    let edited = settings::set_module_enabled(config_directory, id, enabled).map_err(|error| match error {
-        EditError::Settings(error) => Failure::from(error),
-        EditError::UnknownModule(_) => Failure::failed(error, "`mfa-host module list` shows which there are"),
-        EditError::OtherForm => Failure::unusable(error, "write one [[module]] block for each module"),
-        EditError::WouldNotLoad(_) => Failure::unusable(error, "a module's id has 1 to 64 of a-z, 0-9 and _"),
-        EditError::Write { .. } => Failure::failed(error, "make room on the disk or mend the permissions of DIR"),
-    })?;
+    let file = config_directory.join("modules").join(format!("{id}.so"));
+    let described = if enabled && file.is_file() { inspected(&file).ok() } else { None };
+    let hint = described.map(|inspection| settings::claims(&inspection.description));
+    let edited =
+        settings::set_module_enabled(config_directory, id, enabled, hint.as_deref()).map_err(|error| match error {
+            EditError::Settings(error) => Failure::from(error),
+            EditError::UnknownModule(_) => Failure::failed(error, "`mfa-host module list` shows which there are"),
+            EditError::OtherForm => Failure::unusable(error, "write one [[module]] block for each module"),
+            EditError::WouldNotLoad(_) => Failure::unusable(error, "a module's id has 1 to 64 of a-z, 0-9 and _"),
+            EditError::Write { .. } => Failure::failed(error, "make room on the disk or mend the permissions of DIR"),
+        })?;
     let changed = edited == Edited::Changed;
     if json {
         print_json(&json!({ "id": id, "enabled": enabled, "changed": changed }));
@@ -35,7 +41,6 @@ pub fn switch(config_directory: &Path, id: &str, enabled: bool, json: bool) -> R
     } else {
         print(&format!("module {id}: was {word} already\n"));
     }
-    let file = config_directory.join("modules").join(format!("{id}.so"));
     if enabled && changed && settings_type_is_id(config_directory, id) && !file.is_file() {
         eprintln!("mfa-host: {} is not there yet; run: mfa-host module install FILE", file.display());
     }
@@ -56,12 +61,22 @@ pub fn install(config_directory: &Path, file: &Path, json: bool) -> Result<(), F
             "a module's file is TYPE.so or libmfa_module_TYPE.so; TYPE has 1 to 64 of a-z, 0-9 and _",
         )
     })?;
-    let content = read_module(file)?;
-    put(&config_directory.join("modules"), &module_type, &content)?;
+    let inspection = inspected(file)?;
+    if inspection.description.module_type != module_type {
+        return Err(Failure::unusable(
+            format!("{} says it is the module {}", file.display(), inspection.description.module_type),
+            format!("name the file libmfa_module_{}.so", inspection.description.module_type),
+        ));
+    }
+    put(&config_directory.join("modules"), &module_type, &inspection.bytes)?;
     if json {
-        print_json(&json!({ "type": module_type, "installed": true }));
+        print_json(&json!({ "type": module_type, "installed": true, "sha256": inspection.sha256 }));
     } else {
         print(&format!("module {module_type}: installed; switch it on with: mfa-host module enable {module_type}\n"));
+        print(&format!(
+            "to pin this very file, write into its block in host.toml: sha256 = \"{}\"\n",
+            inspection.sha256
+        ));
     }
     Ok(())
 }
@@ -77,38 +92,13 @@ pub fn put(directory: &Path, module_type: &str, content: &[u8]) -> Result<(), Fa
     })
 }
 
-/// The file's content, if it is one a worker can load.
-pub fn read_module(file: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::failed(format!("read {}: {error}", file.display()), "name the file of a module")
-    };
-    let opened = std::fs::File::open(file).map_err(unreadable)?;
-    let metadata = opened.metadata().map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
-        return Err(Failure::failed(
-            format!("{} is not a file of at most {FILE_BYTES_MAX} bytes", file.display()),
-            "name the file of a module",
-        ));
-    }
-    let mut content = Vec::new();
-    opened.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(unreadable)?;
-    check_loadable(file, &content)?;
-    Ok(content)
-}
-
-/// The one place that says whether a file may be installed. Whatever passes here is still probed by its worker before
-/// the first call, so a wrong file is refused there with a reason.
-fn check_loadable(file: &Path, content: &[u8]) -> Result<(), Failure> {
-    const ELF_MAGIC: &[u8] = b"\x7fELF";
-    const SYMBOL: &[u8] = b"MFA_MODULE_V1";
-    let is_module = content.starts_with(ELF_MAGIC) && content.windows(SYMBOL.len()).any(|window| window == SYMBOL);
-    if is_module {
-        return Ok(());
-    }
-    Err(Failure::failed(
-        format!("{} is not a module of this host: it is no shared library that offers MFA_MODULE_V1", file.display()),
-        "build it with the mfa-sdk of this version, as a cdylib",
-    ))
+/// The file as a worker of its own finds it, loaded and described.
+pub fn inspected(file: &Path) -> Result<Inspection, Failure> {
+    let inspection = admin::runtime()?.block_on(module_host::inspect(file, &Limits::default()));
+    inspection.map_err(|state| match state {
+        ModuleState::Failed { reason, remedy } => Failure::failed(format!("{}: {reason}", file.display()), remedy),
+        other => Failure::failed(format!("{}: {other:?}", file.display()), "name the file of a module"),
+    })
 }
 
 /// `totp` of `libmfa_module_totp.so` and of `totp.so`.
@@ -146,14 +136,5 @@ mod tests {
         for name in ["totp", ".so", "libmfa_module_.so", "To.so", "a-b.so", "..so", "a b.so", "x.so/.."] {
             assert_eq!(of(name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn only_a_library_with_our_symbol_is_taken() {
-        let file = Path::new("x.so");
-        assert!(check_loadable(file, b"\x7fELF....MFA_MODULE_V1\0").is_ok());
-        assert!(check_loadable(file, b"\x7fELF....").is_err());
-        assert!(check_loadable(file, b"MFA_MODULE_V1").is_err());
-        assert!(check_loadable(file, b"").is_err());
     }
 }

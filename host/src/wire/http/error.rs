@@ -252,7 +252,7 @@ impl From<StoreError> for Failure {
             StoreError::Tampered(_) => {
                 ("record_tampered", "A record of this request was altered from outside and is refused.")
             }
-            StoreError::Poisoned(_) => {
+            StoreError::Poisoned(_) | StoreError::TooLarge { .. } => {
                 ("storage_unavailable", "The store stopped after a failed write; the host has to be restarted.")
             }
         };

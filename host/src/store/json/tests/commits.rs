@@ -1,5 +1,6 @@
 //! Commits, conflicts, limits, and what a reopened store says.
 
+use crate::store::StoreError;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::*;
@@ -84,9 +85,9 @@ async fn what_is_too_large_is_refused_before_it_is_written() {
     let (store, _) = place.open();
     let large = Content { open: json!("x".repeat(RECORD_BYTES_MAX)), secret: None };
     let refused = store.commit(vec![Change::Put(key("a"), large)], vec![]).await;
-    assert!(matches!(refused, Err(CommitError::TooLarge { .. })));
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::TooLarge { .. }))));
     let many = (0..=COMMIT_CHANGES_MAX).map(|index| put(&format!("a{index}"), 1)).collect();
-    assert!(matches!(store.commit(many, vec![]).await, Err(CommitError::TooLarge { .. })));
+    assert!(matches!(store.commit(many, vec![]).await, Err(CommitError::Store(StoreError::TooLarge { .. }))));
     assert_eq!(write(&store, "a", 1).await, Revision(1));
 }
 
