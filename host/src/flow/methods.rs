@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    module_host::ModuleInstance,
+    module_host::{ModuleInstance, ModuleState},
     store::{Change, Expectation},
 };
 
@@ -37,7 +37,7 @@ pub struct MethodView {
 }
 
 impl Flows {
-    /// Every configured module, and what this user has of it; also what the user has of modules that went away.
+    /// Every enabled module, and what this user has of it; also what the user has of modules that went away.
     pub async fn methods(&self, access: &Access, language: &str) -> Result<Vec<MethodView>, FlowError> {
         self.engine.methods_of(&access.user_id, language).await
     }
@@ -60,7 +60,8 @@ impl Engine {
         let listed = factors.record.map(|factors| factors.open).unwrap_or_default();
         let counted = account.record.map(|account| account.open).unwrap_or_default();
         let modules = self.modules.modules();
-        let configured = modules.iter().map(|module| view(module, &listed, &counted, language));
+        let shown = |module: &&ModuleInstance| module.state != ModuleState::Disabled || listed.of(&module.id).is_some();
+        let configured = modules.iter().filter(shown).map(|module| view(module, &listed, &counted, language));
         let gone = listed.factors.iter().filter(|factor| !modules.iter().any(|module| module.id == factor.module));
         let gone = gone.map(|factor| MethodView {
             id: factor.module.clone(),

@@ -24,14 +24,13 @@ pub struct AccessOpen {
     pub amr: Vec<String>,
     pub mfa_method_used: Option<String>,
     pub mfa_verified_at: Option<Timestamp>,
-    #[serde(flatten)]
     pub stage: AccessStage,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "snake_case")]
+#[serde(tag = "is", rename_all = "snake_case")]
 pub enum AccessStage {
     /// The result code is out and was not exchanged yet.
     Issued { code_expires_at: Timestamp },
@@ -46,4 +45,26 @@ pub struct AccessSecret {
     pub redirect_hash: Option<String>,
     pub code_challenge: Option<String>,
     pub refresh_hash: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_newer_build_is_changed_without_losing_what_this_build_does_not_know() {
+        let stored = json!({
+            "user": "u", "user_epoch": 0, "client_id": "c", "provider": {"type": "local", "id": null},
+            "created_at": "2026-01-01T00:00:00.000Z", "auth_time": "2026-01-01T00:00:00.000Z", "password_at": null,
+            "factor_at": null, "amr": [], "mfa_method_used": null, "mfa_verified_at": null,
+            "stage": {"is": "issued", "code_expires_at": "2026-01-01T00:10:00.000Z"}, "newer": 7,
+        });
+        let mut open: AccessOpen = serde_json::from_value(stored).unwrap();
+        open.stage = AccessStage::Active { expires_at: Timestamp(1_800_000_000_000) };
+        let written = serde_json::to_value(&open).unwrap();
+        assert_eq!(written["newer"], 7);
+        assert_eq!(serde_json::from_value::<AccessOpen>(written).unwrap().stage, open.stage);
+    }
 }

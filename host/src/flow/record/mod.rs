@@ -96,13 +96,17 @@ pub async fn read<T: Stored>(store: &Store, key: Key) -> Result<Found<T>, StoreE
     }
 }
 
-/// All records of a type below a prefix. No decision rests on it.
+/// All records of a type below a prefix. No decision rests on it, so one that does not decode is told and left out.
 pub async fn scan<T: Stored>(store: &Store, prefix: &str) -> Result<Vec<(Key, Revision, T)>, StoreError> {
-    let records = store.scan(prefix).await?;
-    records
-        .into_iter()
-        .map(|(key, Versioned { revision, content })| Ok((key.clone(), revision, decode(&key, content)?)))
-        .collect()
+    let records = store.scan(prefix).await?.into_iter();
+    let decoded = records.filter_map(|(key, Versioned { revision, content })| match decode(&key, content) {
+        Ok(record) => Some((key, revision, record)),
+        Err(error) => {
+            tracing::warn!(record = %key, %error, "a record was left out of a list");
+            None
+        }
+    });
+    Ok(decoded.collect())
 }
 
 fn decode<T: Stored>(key: &Key, content: Content) -> Result<T, StoreError> {
