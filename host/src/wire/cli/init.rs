@@ -170,7 +170,7 @@ async fn make_store(directory: &Path, user: &str, password: &SecretString, made:
 
 fn tell(directory: &Path, owner: &str, found: &[Found], json: bool) {
     let module_types: Vec<&str> = found.iter().map(|found| found.module_type.as_str()).collect();
-    let has_first = module_types.iter().any(|module_type| *module_type == FIRST_MODULE);
+    let has_first = module_types.contains(&FIRST_MODULE);
     if json {
         let modules: Vec<_> = module_types
             .iter()
