@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{ADA, BOB, Directory, PIN, Stage, hotp, outside_module, result_of, totp_with};
 
-/// The working module from outside: its type, a set-up that it takes, a login that it takes and one it does not.
-const OUTSIDE: &str = "favourite_word";
-/// The misbehaving module from outside: its type; it does what the word in its field says.
+/// The working module from outside: a question is chosen at set-up, then answered; a login asks for the answer.
+const OUTSIDE: &str = "favourite_colour";
+/// The misbehaving module from outside does what the word in its field says; one word is right.
 const MISBEHAVING: &str = "misbehaving";
-const MISDEEDS: [&str; 4] = ["panic", "abort", "segfault", "hang"];
+const RIGHT: &str = "fine";
+/// What costs the call, and mostly the worker.
+const MISDEEDS: [&str; 9] = ["panic", "bomb", "fail", "abort", "exit", "segfault", "loop", "overflow", "huge"];
+/// What a worker's walls must refuse; the module says whether they did.
+const ESCAPES: [&str; 4] = ["file", "network", "program", "thread"];
 
 fn with_outside(directory: &Directory, module_type: &str) {
     directory.install(&outside_module(module_type), module_type);
@@ -21,13 +25,15 @@ fn field_of(step: &Value) -> String {
     step["data_schema"][0]["name"].as_str().unwrap_or_else(|| panic!("a field in {step}")).to_owned()
 }
 
-/// Sets a module of one field up with this word.
-fn set_up(stage: &Stage, name: &str, module_id: &str, word: &str) {
+/// Sets a module up with these words, one a step.
+fn set_up(stage: &Stage, name: &str, module_id: &str, words: &[&str]) {
     let tokens = stage.login(name);
-    let step = stage.begin_setup(&tokens, module_id).expect(200);
-    let flow_id = step["flow_id"].as_str().expect("a flow id");
-    let done = stage.submit_setup(&tokens, flow_id, &json!({ field_of(&step): word })).expect(200);
-    assert_eq!(done["type"], "create_entry", "{done}");
+    let mut step = stage.begin_setup(&tokens, module_id).expect(200);
+    for word in words {
+        let flow_id = step["flow_id"].as_str().expect("a flow id").to_owned();
+        step = stage.submit_setup(&tokens, &flow_id, &json!({ field_of(&step): word })).expect(200);
+    }
+    assert_eq!(step["type"], "create_entry", "{step}");
 }
 
 /// A login of this user up to an answer of one field.
@@ -43,7 +49,7 @@ fn answer(stage: &Stage, name: &str, word: &str) -> Value {
 #[test]
 fn a_module_from_outside_the_workspace_logs_a_user_in() {
     let mut stage = Stage::with(|directory| with_outside(directory, OUTSIDE));
-    set_up(&stage, ADA, OUTSIDE, "heliotrope");
+    set_up(&stage, ADA, OUTSIDE, &["colour", "Heliotrope"]);
     assert_eq!(answer(&stage, ADA, "mauve")["errors"]["base"], "invalid_code");
     let done = answer(&stage, ADA, "heliotrope");
     assert_eq!(stage.session(&stage.tokens_of(&done))["mfa_method_used"], OUTSIDE);
@@ -59,7 +65,7 @@ fn a_misdeed_costs_one_call_and_the_other_module_goes_on() {
             // A hanging call is given up after this long; nobody waits for the five seconds of the default.
             directory.append_settings("[limits]\nmodule_deadline_ms = 500\n");
         });
-        set_up(&stage, ADA, MISBEHAVING, "well");
+        set_up(&stage, ADA, MISBEHAVING, &[RIGHT]);
         stage.set_up_pin(&stage.login(BOB));
         let waiting = stage.begin_to_mfa(BOB);
 
@@ -68,7 +74,7 @@ fn a_misdeed_costs_one_call_and_the_other_module_goes_on() {
         result_of(&stage.submit(&waiting, json!({"pin": PIN})).expect(200));
         // The worker comes back by itself; until then a login is refused with a reason, never let in.
         let recovered = (0..100).any(|_| {
-            let step = answer(&stage, ADA, "well");
+            let step = answer(&stage, ADA, RIGHT);
             if step["type"] != "create_entry" {
                 std::thread::sleep(std::time::Duration::from_millis(100));
             }
@@ -79,12 +85,49 @@ fn a_misdeed_costs_one_call_and_the_other_module_goes_on() {
 }
 
 #[test]
+fn a_worker_has_no_files_sockets_programs_or_threads() {
+    let stage = Stage::with(|directory| with_outside(directory, MISBEHAVING));
+    set_up(&stage, ADA, MISBEHAVING, &[RIGHT]);
+    for escape in ESCAPES {
+        let step = answer(&stage, ADA, escape);
+        assert_ne!(step["type"], "create_entry", "{escape}: {step}");
+        assert!(!stage.host().log().contains("ESCAPED"), "{escape}:\n{}", stage.host().log());
+    }
+    assert!(stage.host().log().contains("refused:"), "the module said so itself");
+    result_of(&answer(&stage, ADA, RIGHT));
+}
+
+#[test]
+fn modules_that_harm_while_they_start_stop_nobody() {
+    for harm in ["panic_in_new", "abort_in_new", "refuse_in_new", "loop_in_new"] {
+        let mut stage = Stage::with(|directory| {
+            directory.install(&outside_module(MISBEHAVING), MISBEHAVING);
+            directory.append_settings(&format!(
+                "[[module]]\ntype = \"{MISBEHAVING}\"\n[module.config]\nmisbehaviour = \"{harm}\"\n\n[limits]\nmodule_deadline_ms = 500\n"
+            ));
+        });
+        let tokens = stage.login(ADA);
+        assert!(stage.begin_setup(&tokens, MISBEHAVING).status >= 400, "{harm}");
+        stage.set_up_totp(&tokens);
+    }
+}
+
+#[test]
+fn noise_is_no_way_to_stop_the_host() {
+    let stage = Stage::with(|directory| with_outside(directory, MISBEHAVING));
+    set_up(&stage, ADA, MISBEHAVING, &[RIGHT]);
+    assert_ne!(answer(&stage, ADA, "noise")["type"], "create_entry");
+    assert!(stage.host().log().len() < 8 * 1024 * 1024, "sixteen mebibytes of noise are capped");
+    stage.set_up_pin(&stage.login(BOB));
+}
+
+#[test]
 fn a_module_that_crashes_in_a_row_is_quarantined_with_a_clear_word() {
     let stage = Stage::with(|directory| {
         with_outside(directory, MISBEHAVING);
         directory.append_settings("[limits]\nmodule_crashes_max = 2\n");
     });
-    set_up(&stage, ADA, MISBEHAVING, "well");
+    set_up(&stage, ADA, MISBEHAVING, &[RIGHT]);
     let quarantined = (0..100).any(|_| {
         answer(&stage, ADA, "abort");
         let listed = crate::harness::run_host(&stage.directory.path(), &["module", "list"]).success().stdout;
@@ -94,7 +137,7 @@ fn a_module_that_crashes_in_a_row_is_quarantined_with_a_clear_word() {
         listed.contains("quarantine")
     });
     assert!(quarantined);
-    let step = answer(&stage, ADA, "well");
+    let step = answer(&stage, ADA, RIGHT);
     assert_eq!(step["type"], "abort", "quarantined means no: {step}");
     stage.set_up_pin(&stage.login(BOB));
 }

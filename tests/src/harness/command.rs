@@ -47,7 +47,7 @@ pub fn run_host_with_input(config_directory: &Path, arguments: &[&str], input: &
         .arg("--config")
         .arg(config_directory)
         .args(arguments)
-        .env_remove("RUST_LOG")
+        .env_remove("MFA_HOST_LOG")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

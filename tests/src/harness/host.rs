@@ -35,7 +35,7 @@ impl Host {
             .arg("--config")
             .arg(config_directory)
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .env("RUST_LOG", "trace")
+            .env("MFA_HOST_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
