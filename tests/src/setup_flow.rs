@@ -25,7 +25,10 @@ fn available_modules_are_listed_with_their_state() {
 
 #[test]
 fn qr_secret_and_uri_say_the_same() {
-    let stage = Stage::new();
+    let stage = Stage::with(|directory| {
+        let config = "type = \"totp\"\n[module.config]\nissuer = \"Test host\"";
+        directory.replace_setting("type = \"totp\"", config);
+    });
     let tokens = stage.login(ADA);
     let step = stage.begin_setup(&tokens, "totp").expect(200);
     let (secret, uri) = (placeholder(&step, "code"), placeholder(&step, "url"));
@@ -97,7 +100,7 @@ fn a_cancelled_set_up_leaves_nothing() {
     let tokens = stage.login(ADA);
     let step = stage.begin_setup(&tokens, "totp").expect(200);
     let flow_id = step["flow_id"].as_str().expect("a flow id");
-    stage.cancel_setup(&tokens, flow_id).expect(200);
+    assert!(stage.cancel_setup(&tokens, flow_id).status < 300);
     let code = TotpSecret(placeholder(&step, "code")).code(stage.now_ms());
     assert_eq!(stage.submit_setup(&tokens, flow_id, &json!({"code": code})).status, 404);
     assert_eq!(stage.method(&tokens, "totp")["is_setup"], false);
