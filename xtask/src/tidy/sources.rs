@@ -60,7 +60,7 @@ const DANGERS: [Danger; 6] = [
         under: &["host/src/"],
         allowed: &[
             ("host/src/wire/cli/init.rs", "enables a module for a new directory"),
-            ("host/src/settings/warnings.rs", "a start warns of the example, which is no protection"),
+            ("host/src/settings/warnings.rs", "names the command that enables a first module"),
         ],
     },
 ];
