@@ -1,1 +1,86 @@
-fn main() {}
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, and what belongs to them.
+
+mod coverage;
+mod demo;
+mod fixture;
+mod host;
+mod once;
+mod packages;
+mod results;
+mod stage;
+mod test;
+mod tidy;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Why a command failed, for a person.
+type Failure = Box<dyn std::error::Error>;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Commands of the mfa-host project")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build, make a demo configuration directory, start the host and say what to type next
+    Demo {
+        /// Walk through set-up, login, a kill -9 and the same login going on, then end
+        #[arg(long)]
+        once: bool,
+        /// Throw the demo directory away and begin anew
+        #[arg(long)]
+        fresh: bool,
+        /// Address and port to listen on
+        #[arg(long, default_value = "127.0.0.1:8126")]
+        listen: String,
+    },
+    /// Format, lints, all tests, documentation, tidiness and coverage; installs by name what it lacks
+    Test {
+        /// Only tests whose name contains this; no lints, no coverage
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Check folder lines, dangers, documents (a part of `test`)
+    Tidy,
+    /// Keep a configuration directory with a login in progress for later versions to open
+    Fixture {
+        /// Name of the directory under tests/fixtures/
+        name: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo { once: true, .. } => once::run(),
+        Command::Demo { once: false, fresh, listen } => demo::run(fresh, &listen),
+        Command::Test { only } => test::run(only.as_deref()),
+        Command::Tidy => tidy::run(),
+        Command::Fixture { name } => fixture::run(&name),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root.
+fn root() -> PathBuf {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    package.parent().map(PathBuf::from).unwrap_or(package)
+}
+
+/// Where cargo puts what it builds.
+fn target_directory() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => root().join(directory),
+        None => root().join("target"),
+    }
+}

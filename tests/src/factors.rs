@@ -1,0 +1,123 @@
+//! A user's own methods: fresh proof for every change, primary and active kept sane, nobody reaches another's.
+
+use serde_json::json;
+
+use crate::harness::{ADA, Answer, BOB, Stage, assert_form, result_of};
+
+fn assert_stale(answer: &Answer) {
+    assert_eq!(answer.status, 401, "{}", String::from_utf8_lossy(&answer.body));
+    let challenge = answer.header("www-authenticate").expect("WWW-Authenticate");
+    assert!(challenge.starts_with("Bearer"), "{challenge}");
+    assert!(challenge.contains("error=\"insufficient_user_authentication\""), "{challenge}");
+    assert!(challenge.contains("max_age"), "{challenge}");
+}
+
+#[test]
+fn a_factor_change_needs_a_proof_of_the_last_five_minutes() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    stage.clock.advance_s(301);
+    assert_stale(&stage.delete_method(&tokens, "totp"));
+    assert_stale(&stage.begin_setup(&tokens, "insecure_example"));
+    assert_stale(&stage.begin_setup(&tokens, "totp"));
+    assert_stale(&stage.wire().delete_as(&tokens.access, "/api/mfa"));
+    assert_eq!(stage.method(&tokens, "totp")["is_setup"], true);
+    stage.prove(&ada, &tokens);
+    stage.set_up_pin(&tokens);
+    assert!(stage.delete_method(&tokens, "totp").status < 300);
+    assert_eq!(stage.method(&tokens, "totp")["is_setup"], false);
+}
+
+#[test]
+fn a_password_alone_is_no_fresh_proof_once_there_is_a_factor() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    // Another session of the same user, proved by password before there was a factor.
+    let second = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    assert_stale(&stage.delete_method(&second, "totp"));
+    assert_eq!(stage.method(&tokens, "totp")["is_setup"], true);
+}
+
+#[test]
+fn a_user_without_factors_needs_a_fresh_password() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.clock.advance_s(301);
+    assert_stale(&stage.begin_setup(&tokens, "totp"));
+    stage.set_up_pin(&stage.login(ADA));
+}
+
+#[test]
+fn a_proof_is_for_its_own_user_and_session() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    stage.clock.advance_s(301);
+    let (flow_id, client_id) = stage.begin_proof(&tokens);
+    let of_bob = json!({"client_id": client_id, "username": BOB, "password": crate::harness::PASSWORD});
+    let answer = stage.submit(&flow_id, of_bob);
+    assert!(answer.status != 200 || answer.json()["type"] == "form", "{}", answer.status);
+    assert_stale(&stage.delete_method(&tokens, "totp"));
+}
+
+#[test]
+fn deleting_the_last_factor_turns_the_second_step_off() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    let waiting = stage.begin_to_mfa(ADA);
+    assert!(stage.delete_method(&tokens, "totp").status < 300);
+    let answer = stage.submit(&waiting, json!({"code": ada.totp.code(stage.now_ms())}));
+    assert!(answer.status == 404 || answer.expect(200)["type"] != "create_entry", "its enrolment is gone");
+    result_of(&stage.submit_password(&stage.begin(), ADA));
+}
+
+#[test]
+fn deleting_the_primary_leaves_one_primary() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    assert!(stage.delete_method(&tokens, "totp").status < 300);
+    let primaries: Vec<_> = stage.methods(&tokens).into_iter().filter(|method| method["is_primary"] == true).collect();
+    assert_eq!(primaries.len(), 1);
+    assert_eq!(primaries[0]["id"], "insecure_example");
+    assert_eq!(primaries[0]["is_active"], true, "a primary is active");
+    assert_form(&stage.submit_password(&stage.begin(), ADA), "mfa");
+}
+
+#[test]
+fn all_methods_can_be_deleted_at_once() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    assert!(stage.wire().delete_as(&tokens.access, "/api/mfa").status < 300);
+    assert!(stage.methods(&tokens).iter().all(|method| method["is_setup"] == false));
+    result_of(&stage.submit_password(&stage.begin(), ADA));
+}
+
+#[test]
+fn nobody_acts_on_anothers_methods() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let of_bob = stage.login(BOB);
+    assert!(stage.delete_method(&of_bob, "totp").status >= 400, "bob has none to delete");
+    assert!(stage.methods(&of_bob).iter().all(|method| method["is_setup"] == false));
+    stage.wire().delete_as(&of_bob.access, "/api/mfa");
+    let tokens = stage.login_totp(&ada);
+    assert_eq!(stage.method(&tokens, "totp")["is_setup"], true);
+    for answer in [stage.wire().get("/api/mfa"), stage.wire().delete("/api/mfa"), stage.wire().delete("/api/mfa/totp")]
+    {
+        assert_eq!(answer.status, 401);
+    }
+}
+
+#[test]
+fn an_admins_reset_ends_logins_in_progress_and_removes_factors() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    let waiting = stage.begin_to_mfa(ADA);
+    crate::harness::run_host(&stage.directory.path(), &["mfa", "reset", ADA]).success();
+    assert_eq!(stage.me(&tokens).status, 401, "sessions end with the reset");
+    let answer = stage.submit(&waiting, json!({"code": ada.totp.code(stage.now_ms())}));
+    assert!(answer.status == 404 || answer.expect(200)["type"] == "abort", "{}", answer.status);
+}

@@ -1,0 +1,36 @@
+//! What every test stands on: real binaries, a configuration directory and a clock of its own, independent tools.
+
+mod authenticator;
+mod binaries;
+mod clock;
+mod command;
+mod directory;
+mod host;
+mod journal;
+mod login;
+mod methods;
+mod qr;
+mod stage;
+mod wire;
+
+pub use authenticator::{hotp, totp, totp_with};
+pub use binaries::{built_module, host_binary, outside_module};
+pub use clock::ManualClock;
+pub use command::{run_host, run_host_with_input};
+pub use directory::{Directory, copy_directory, set_modes};
+pub use host::Host;
+pub use journal::{Line, read_lines, write_lines};
+pub use login::{CLIENT_ID, REDIRECT_URI, Tokens, assert_abort, assert_form, assert_invalid_flow, result_of};
+pub use methods::{Account, TotpSecret};
+pub use qr::decode_svg;
+pub use stage::Stage;
+pub use wire::{Answer, Wire};
+
+/// The owner every template directory has.
+pub const ADA: &str = "ada";
+/// A second user every template directory has.
+pub const BOB: &str = "bob";
+/// The password of both. Long and odd, so that finding it in a log means something.
+pub const PASSWORD: &str = "correct-horse-7Zq-battery";
+/// PIN used where `insecure_example` is set up.
+pub const PIN: &str = "4711";

@@ -1,0 +1,125 @@
+//! The terminal client, driven through a pipe as a script or a person with a screen reader would.
+
+use std::{
+    io::{Read, Write},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+use crate::harness::{ADA, PASSWORD, Stage, host_binary, totp};
+
+/// A running terminal client: what it prints is read as it comes.
+struct Terminal {
+    child: Child,
+    output: Receiver<String>,
+    seen: String,
+}
+
+impl Terminal {
+    fn start(stage: &Stage, arguments: &[&str]) -> Self {
+        let mut child = Command::new(host_binary())
+            .arg("--config")
+            .arg(stage.directory.path())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the client starts");
+        let (sender, output) = channel();
+        let streams: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().expect("a pipe")), Box::new(child.stderr.take().expect("a pipe"))];
+        for mut stream in streams {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Ok(length) = stream.read(&mut piece) {
+                    if length == 0 || sender.send(String::from_utf8_lossy(&piece[..length]).into_owned()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Self { child, output, seen: String::new() }
+    }
+
+    fn type_line(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("a pipe");
+        writeln!(stdin, "{line}").expect("the client reads");
+        stdin.flush().expect("the client reads");
+    }
+
+    /// Reads until the text so far satisfies a condition.
+    fn read_until<T>(&mut self, what: &str, found: impl Fn(&str) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = found(&self.seen) {
+                return found;
+            }
+            match self.output.recv_timeout(Duration::from_secs(30)) {
+                Ok(piece) => self.seen.push_str(&piece),
+                Err(_) => panic!("{what} did not come; so far:\n{}", self.seen),
+            }
+        }
+    }
+
+    fn finish(mut self) -> (bool, String) {
+        drop(self.child.stdin.take());
+        while let Ok(piece) = self.output.recv_timeout(Duration::from_secs(30)) {
+            self.seen.push_str(&piece);
+        }
+        let status = self.child.wait().expect("the client ends");
+        (status.success(), std::mem::take(&mut self.seen))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The 32 base32 characters of a 160-bit secret, with or without spaces between groups.
+fn secret_in(text: &str) -> Option<String> {
+    if let Some((_, rest)) = text.split_once("secret=") {
+        let secret: String = rest.chars().take_while(|character| character.is_ascii_alphanumeric()).collect();
+        return (secret.len() == 32 && rest.len() > 32).then_some(secret);
+    }
+    None
+}
+
+#[test]
+fn setup_and_login_work_at_the_terminal() {
+    let mut stage = Stage::new();
+    let address = stage.host().base.clone();
+    let mut setup = Terminal::start(&stage, &["setup", "totp", "--url", &address]);
+    setup.type_line(ADA);
+    setup.type_line(PASSWORD);
+    let secret = setup.read_until("the otpauth address", secret_in);
+    setup.type_line(&totp(&secret, stage.now_ms()));
+    let (success, seen) = setup.finish();
+    assert!(success, "{seen}");
+    assert!(seen.contains('█') || seen.contains('▄') || seen.contains('▀'), "a QR code is drawn:\n{seen}");
+    assert!(!seen.contains(PASSWORD), "the password is not repeated");
+
+    stage.clock.advance_s(30);
+    let mut login = Terminal::start(&stage, &["login", "--url", &address]);
+    login.type_line(ADA);
+    login.type_line(PASSWORD);
+    login.type_line(&totp(&secret, stage.now_ms()));
+    let (success, seen) = login.finish();
+    assert!(success, "{seen}");
+    assert!(seen.contains(ADA), "it says who is signed in:\n{seen}");
+}
+
+#[test]
+fn a_wrong_password_at_the_terminal_is_a_failure() {
+    let stage = Stage::new();
+    let address = stage.host().base.clone();
+    let mut login = Terminal::start(&stage, &["login", "--url", &address]);
+    login.type_line(ADA);
+    login.type_line("wrong-password");
+    let (success, seen) = login.finish();
+    assert!(!success, "{seen}");
+}

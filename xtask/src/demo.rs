@@ -1,0 +1,41 @@
+//! `cargo xtask demo`: a host to try by hand, with everything one has to type.
+
+use std::{fs, path::Path};
+
+use crate::{Failure, host};
+
+const USER: &str = "demo";
+
+/// Builds, makes the directory if there is none, starts the host and runs until Ctrl-C.
+pub fn run(fresh: bool, listen: &str) -> Result<(), Failure> {
+    let binary = host::build_release()?;
+    let directory = crate::root().join("demo");
+    if fresh && directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    let password_note = directory.join("demo-password.txt");
+    if !directory.exists() {
+        let password = host::random_password()?;
+        host::with_password(&binary, &directory, &["init", "--user", USER], &password)?;
+        // Only a demonstration may write a password down: nobody could log in tomorrow without it.
+        write_private(&password_note, &password)?;
+    }
+    let password = fs::read_to_string(&password_note)
+        .map_err(|_| "demo/ was not made by this command; cargo xtask demo --fresh makes a new one")?;
+    let running = host::Host::start(&binary, &directory, listen)?;
+    println!("\nmfa-host runs at {}", running.base);
+    println!("  user      {USER}");
+    println!("  password  {}", password.trim());
+    println!("\nIn a second terminal, in this directory:");
+    println!("  target/release/mfa-host --config demo setup totp     scan the QR code with any authenticator app");
+    println!("  target/release/mfa-host --config demo login          log in with password and code");
+    println!("\nCtrl-C here ends the host; kill -9 in the middle of a login loses nothing.");
+    running.wait()
+}
+
+fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    Ok(())
+}
