@@ -99,7 +99,7 @@ fn mistakes_are_told_and_end_with_a_failure() {
         (&["user", "remove", "nobody"], String::new()),
         (&["mfa", "reset", "nobody"], String::new()),
         (&["user", "disable", ADA], String::new()),
-        (&["module", "enable", "no_such_module"], String::new()),
+        (&["module", "enable", "../totp"], String::new()),
         (&["nonsense"], String::new()),
     ] {
         let outcome = run_host_with_input(&path, arguments, &input);

@@ -25,10 +25,7 @@ fn available_modules_are_listed_with_their_state() {
 
 #[test]
 fn qr_secret_and_uri_say_the_same() {
-    let stage = Stage::with(|directory| {
-        let config = "type = \"totp\"\n[module.config]\nissuer = \"Test host\"";
-        directory.replace_setting("type = \"totp\"", config);
-    });
+    let stage = Stage::with(|directory| directory.configure_totp(Some("issuer = \"Test host\"")));
     let tokens = stage.login(ADA);
     let step = stage.begin_setup(&tokens, "totp").expect(200);
     let (secret, uri) = (placeholder(&step, "code"), placeholder(&step, "url"));

@@ -27,8 +27,10 @@ pub fn run(fresh: bool, listen: &str) -> Result<(), Failure> {
     println!("  user      {USER}");
     println!("  password  {}", password.trim());
     println!("\nIn a second terminal, in this directory:");
-    println!("  target/release/mfa-host --config demo setup totp     scan the QR code with any authenticator app");
-    println!("  target/release/mfa-host --config demo login          log in with password and code");
+    // The terminal client looks into host.toml for the address; another one has to be said.
+    let url = if listen == crate::DEFAULT_LISTEN { String::new() } else { format!(" --url {}", running.base) };
+    println!("  target/release/mfa-host --config demo setup totp{url}     scan the QR code with any authenticator app");
+    println!("  target/release/mfa-host --config demo login{url}          log in with password and code");
     println!("\nCtrl-C here ends the host; kill -9 in the middle of a login loses nothing.");
     running.wait()
 }

@@ -15,6 +15,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+/// Where a host listens whose settings say nothing.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8126";
+
 /// Why a command failed, for a person.
 type Failure = Box<dyn std::error::Error>;
 
@@ -36,7 +39,7 @@ enum Command {
         #[arg(long)]
         fresh: bool,
         /// Address and port to listen on
-        #[arg(long, default_value = "127.0.0.1:8126")]
+        #[arg(long, default_value = DEFAULT_LISTEN)]
         listen: String,
     },
     /// Format, lints, all tests, documentation, tidiness and coverage; installs by name what it lacks

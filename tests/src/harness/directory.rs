@@ -29,6 +29,8 @@ type = "local"
 
 [[module]]
 type = "totp"
+kind = "possession"
+amr = ["otp"]
 
 [[module]]
 type = "insecure_example"
@@ -75,6 +77,13 @@ impl Directory {
         let settings = self.settings();
         assert!(settings.contains(from), "{from:?} stands in host.toml");
         fs::write(self.path().join("host.toml"), settings.replace(from, to)).expect("host.toml is written");
+    }
+
+    /// Gives the TOTP module a configuration, or (with none) takes the module out of the settings.
+    pub fn configure_totp(&self, config: Option<&str>) {
+        const BLOCK: &str = "[[module]]\ntype = \"totp\"\nkind = \"possession\"\namr = [\"otp\"]\n";
+        let changed = config.map(|config| format!("{BLOCK}[module.config]\n{config}\n"));
+        self.replace_setting(BLOCK, changed.as_deref().unwrap_or_default());
     }
 
     /// Adds tables at the end.

@@ -127,8 +127,7 @@ impl Stage {
     /// A whole proof with password and code, for a session that has grown old.
     pub fn prove(&self, account: &Account, tokens: &Tokens) {
         let (flow_id, client_id) = self.begin_proof(tokens);
-        let fields = json!({"client_id": client_id, "username": account.name, "password": PASSWORD});
-        let step = self.submit(&flow_id, fields).expect(200);
+        let step = self.submit(&flow_id, json!({"client_id": client_id, "password": PASSWORD})).expect(200);
         assert_form(&step, "mfa");
         let code = account.totp.code(self.now_ms());
         let step = self.submit(&flow_id, json!({"client_id": client_id, "code": code})).expect(200);
