@@ -87,6 +87,11 @@ impl<'a, Q> Call<'a, Q> {
     pub fn public_url(&self) -> &'a str {
         &self.context.public_url
     }
+
+    /// The host's name as users know it, `name` in `host.toml`; `mfa-host` if the host does not say.
+    pub fn host_name(&self) -> &'a str {
+        if self.context.host_name.is_empty() { "mfa-host" } else { &self.context.host_name }
+    }
 }
 
 impl<'a, M: MfaModule> SetupCall<'a, M> {

@@ -147,8 +147,11 @@ pub struct Context {
     pub user: User,
     /// Language tag of the reader, `en` if unknown.
     pub language: String,
-    /// Where users reach the host, for links and as an issuer.
+    /// Where users reach the host, for links.
     pub public_url: String,
+    /// The host's name as users know it, for example as an issuer. Empty if the host is older than this field.
+    #[serde(default)]
+    pub host_name: String,
 }
 
 /// Whom a call is about.

@@ -76,6 +76,7 @@ impl<M: Package> Bench<M> {
             user: User { id: "1".to_owned(), name: "ann".to_owned(), ..User::default() },
             language: "en".to_owned(),
             public_url: "https://host.example".to_owned(),
+            host_name: "Example host".to_owned(),
         };
         Ok(Self { adapter, description, context, seed: 0, calls: 0, enrolment: None, setup: None, login: None })
     }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use mfa_sdk::protocol::{self, Context, Operation, Reply, Request};
@@ -38,6 +41,8 @@ pub struct Engine {
     pub passwords: PasswordHasher,
     pub throttle: FirstFactorThrottle,
     ended: Mutex<HashMap<String, Timestamp>>,
+    /// Flow ids made before this moment are not taken, in milliseconds since 1970.
+    tokens_not_before_ms: AtomicI64,
 }
 
 /// What became of a commit.
@@ -54,6 +59,7 @@ impl Engine {
             passwords: PasswordHasher::new(&core.settings.argon2, &core.settings.limits),
             throttle: FirstFactorThrottle::new(),
             ended: Mutex::new(HashMap::new()),
+            tokens_not_before_ms: AtomicI64::new(i64::MIN),
             store: core.store,
             modules: core.modules,
             settings: core.settings,
@@ -88,6 +94,7 @@ impl Engine {
             },
             language: ask.language.to_owned(),
             public_url: self.settings.base_url(),
+            host_name: self.settings.name.clone(),
         };
         self.modules.call(module, &Request { context, operation }).await
     }
@@ -113,6 +120,15 @@ impl Engine {
             ended.remove(&oldest);
         }
         ended.insert(flow_hash.to_owned(), until).is_none()
+    }
+
+    /// After a rollback: flow ids that are out already may have ended in what was rolled back.
+    pub fn refuse_tokens_before(&self, moment: Timestamp) {
+        self.tokens_not_before_ms.store(moment.0, Ordering::Relaxed);
+    }
+
+    pub fn is_token_too_old(&self, created_at: Timestamp) -> bool {
+        created_at.0 < self.tokens_not_before_ms.load(Ordering::Relaxed)
     }
 
     pub fn is_token_ended(&self, flow_hash: &str) -> bool {

@@ -15,6 +15,9 @@ pub enum FlowError {
     /// The redirect URI belongs neither to a configured client nor to the origin of the client id.
     #[error("invalid client id or redirect uri")]
     InvalidClient,
+    /// The request itself is not well-formed, whatever state the flow is in.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
     /// The input does not fit the step; no attempt was spent. Fields by name, machine words.
     #[error("the input does not fit the form")]
     InvalidInput(FieldErrors),

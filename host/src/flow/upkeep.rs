@@ -2,10 +2,14 @@
 
 use super::{
     FlowError, Flows, PeopleError,
-    record::{self, AccessSession, AccessStage, Found, Session, SessionStage, Setup, SetupStage, Stored, User, key},
+    record::{
+        self, AccessSession, AccessStage, Document, Found, Grant, ProviderId, Session, SessionOpen, SessionSecret,
+        SessionStage, Setup, SetupStage, Stored, User, key,
+    },
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Now, Timestamp},
+    settings::Limits,
     store::{Change, Expectation, Key, OpenReport, Revision, StoreError},
 };
 
@@ -38,7 +42,7 @@ impl Flows {
         }
         for key in report.tampered.iter().filter(|key| is_flow(key)) {
             tracing::error!(target: "audit", event = "tampered_record_dropped", record = %key);
-            let _ = self.engine.commit(vec![Change::Delete(key.clone())], Vec::new()).await?;
+            let _ = self.engine.commit(vec![self.dropped(key)], Vec::new()).await?;
         }
         for key in report.tampered.iter().filter(|key| !is_flow(key)) {
             tracing::error!(target: "audit", event = "tampered_record_refused", record = %key);
@@ -57,10 +61,23 @@ impl Flows {
         Ok(())
     }
 
+    /// What takes the place of a record that cannot be believed. A session leaves a tombstone, so that its flow id
+    /// does not begin anew.
+    fn dropped(&self, key: &Key) -> Change {
+        if !key.as_str().starts_with("session/") {
+            return Change::Delete(key.clone());
+        }
+        let tombstone = session_tombstone(&self.engine.clock.now(), &self.engine.settings.limits);
+        Change::Put(key.clone(), tombstone.to_content())
+    }
+
     async fn end_all_flows(&self) -> Result<(), StoreError> {
         let store = &self.engine.store;
+        self.engine.refuse_tokens_before(self.engine.clock.now().wall);
+        for (key, at, _) in record::scan::<Session>(store, "session/").await? {
+            let _ = self.engine.commit(vec![self.dropped(&key)], vec![Expectation::At(key, at)]).await?;
+        }
         let mut gone: Vec<(Key, Revision)> = Vec::new();
-        gone.extend(record::scan::<Session>(store, "session/").await?.into_iter().map(|(key, at, _)| (key, at)));
         gone.extend(record::scan::<Setup>(store, "setup/").await?.into_iter().map(|(key, at, _)| (key, at)));
         let issued = record::scan::<AccessSession>(store, "access/").await?.into_iter();
         let issued = issued.filter(|(_, _, access)| matches!(access.open.stage, AccessStage::Issued { .. }));
@@ -176,6 +193,32 @@ impl Flows {
             mfa_method_used: None,
             mfa_verified_at: None,
         })
+    }
+}
+
+fn session_tombstone(now: &Now, limits: &Limits) -> Session {
+    Document {
+        open: SessionOpen {
+            user: String::new(),
+            user_epoch: 0,
+            provider: ProviderId { kind: String::new(), id: None },
+            client_id: String::new(),
+            created_at: now.wall,
+            expires_at: now.wall,
+            created_boot_ms: now.boot_ms,
+            boot_id: now.boot_id.to_string(),
+            retain_until: now.wall.plus_s(2 * limits.first_factor_lifetime_s),
+            attempts_used: 0,
+            password_at: None,
+            stage: SessionStage::Ended { reason: "dropped".to_owned() },
+        },
+        secret: SessionSecret {
+            grant: Grant::Tokens,
+            seed: String::new(),
+            challenge: None,
+            form: None,
+            poll_not_before: None,
+        },
     }
 }
 

@@ -60,5 +60,7 @@ fn spawn(control: OwnedFd) -> io::Result<Child> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
+        // A signal a terminal sends to the host's group is the host's alone.
+        .process_group(0)
         .spawn()
 }

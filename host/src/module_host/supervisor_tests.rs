@@ -15,6 +15,7 @@ fn request() -> Request {
         user: User::default(),
         language: "en".to_owned(),
         public_url: String::new(),
+        host_name: String::new(),
     };
     let enrolment = Enrolment { version: 1, data: serde_json::Value::Null };
     Request { context, operation: Operation::Validate { enrolment, challenge: None, answer: Answer::Poll } }

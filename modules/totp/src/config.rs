@@ -11,8 +11,8 @@ const ISSUER_BYTES_MAX: usize = 100;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    /// Shown in the app above the user's name.
-    pub(crate) issuer: String,
+    /// Shown in the app above the user's name. Default: the host's name.
+    pub(crate) issuer: Option<String>,
     /// `SHA1` (what every app takes), `SHA256` or `SHA512`.
     pub(crate) algorithm: Algorithm,
     /// 6 or 8.
@@ -25,17 +25,18 @@ pub(crate) struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { issuer: "mfa-host".to_owned(), algorithm: Algorithm::Sha1, digits: 6, period_s: 30, window: 1 }
+        Self { issuer: None, algorithm: Algorithm::Sha1, digits: 6, period_s: 30, window: 1 }
     }
 }
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let refused = |path, message: String| Err(ConfigError::new(path, message));
-        if self.issuer.trim().is_empty() || self.issuer.len() > ISSUER_BYTES_MAX {
+        let issuer = self.issuer.as_deref();
+        if issuer.is_some_and(|issuer| issuer.trim().is_empty() || issuer.len() > ISSUER_BYTES_MAX) {
             return refused("issuer", format!("must have 1 to {ISSUER_BYTES_MAX} bytes"));
         }
-        if self.issuer.chars().any(char::is_control) {
+        if issuer.is_some_and(|issuer| issuer.chars().any(char::is_control)) {
             return refused("issuer", "must not hold control characters".to_owned());
         }
         if ![6, 8].contains(&self.digits) {

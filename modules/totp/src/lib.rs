@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// 160 bits, the length of an HMAC-SHA-1 (RFC 4226, section 4, R6).
 const SECRET_BYTES: usize = 20;
+/// Characters of the user name an app is told.
+const LABEL_CHARS_MAX: usize = 64;
 
 struct Totp {
     config: Config,
@@ -61,9 +63,9 @@ impl MfaModule for Totp {
                 digits: self.config.digits,
                 period_s: self.config.period_s,
             };
-            return Ok(SetupStep::form(self.setup_form(&authenticator, &ask.user().name), authenticator));
+            return Ok(SetupStep::form(self.setup_form(&authenticator, &ask), authenticator));
         };
-        let form = self.setup_form(authenticator, &ask.user().name);
+        let form = self.setup_form(authenticator, &ask);
         if !ask.has_input() {
             return Ok(SetupStep::form(form, authenticator.clone()));
         }
@@ -93,8 +95,11 @@ impl MfaModule for Totp {
 }
 
 impl Totp {
-    fn setup_form(&self, authenticator: &Authenticator, user: &str) -> Form {
-        let uri = authenticator.uri(&self.config.issuer, user);
+    fn setup_form(&self, authenticator: &Authenticator, ask: &SetupCall<'_, Self>) -> Form {
+        let issuer = self.config.issuer.as_deref().unwrap_or(ask.host_name());
+        // A longer label would outgrow the QR code, and no app shows it.
+        let user: String = ask.user().name.chars().take(LABEL_CHARS_MAX).collect();
+        let uri = authenticator.uri(issuer, &user);
         let form = Form::new()
             .title("setup_title")
             .sentence("scan")

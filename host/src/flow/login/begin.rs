@@ -174,14 +174,13 @@ fn web_url(text: &str) -> Option<url::Url> {
 }
 
 fn check_challenge(begin: &BeginLogin) -> Result<(), FlowError> {
-    let refused = |code: &'static str, detail: &str| FlowError::NotPossible { code, detail: detail.to_owned() };
     if begin.state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
-        return Err(refused("invalid_request", "state has at most 512 bytes"));
+        return Err(FlowError::InvalidRequest("state has at most 512 bytes"));
     }
     match (&begin.code_challenge, begin.code_challenge_method.as_deref()) {
         (None, None) => Ok(()),
         (Some(challenge), Some("S256")) if challenge.len() == 43 => Ok(()),
-        (Some(_), Some("S256")) => Err(refused("invalid_request", "an S256 code_challenge has 43 characters")),
-        _ => Err(refused("invalid_request", "code_challenge goes with code_challenge_method S256, and no other")),
+        (Some(_), Some("S256")) => Err(FlowError::InvalidRequest("an S256 code_challenge has 43 characters")),
+        _ => Err(FlowError::InvalidRequest("code_challenge goes with code_challenge_method S256, and no other")),
     }
 }

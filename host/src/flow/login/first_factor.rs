@@ -47,7 +47,7 @@ impl Turn<'_> {
     /// What the flow id carries before the first factor; anything else is an unknown flow.
     pub(super) fn open_token(&self) -> Result<FlowToken, FlowError> {
         let token = FlowToken::open(self.flow_id, &self.engine.tokens).ok_or(FlowError::UnknownFlow)?;
-        if self.engine.is_token_ended(&self.flow_hash()) {
+        if self.engine.is_token_ended(&self.flow_hash()) || self.engine.is_token_too_old(token.created_at()) {
             return Err(FlowError::UnknownFlow);
         }
         Ok(token)

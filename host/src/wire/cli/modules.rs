@@ -20,6 +20,12 @@ const PREFIX: &str = "libmfa_module_";
 pub fn switch(config_directory: &Path, id: &str, enabled: bool, json: bool) -> Result<(), Failure> {
     directory::refuse_foreign(config_directory)?;
     let file = config_directory.join("modules").join(format!("{id}.so"));
+    if enabled && !file.is_file() && !is_configured(config_directory, id)? {
+        return Err(Failure::failed(
+            format!("there is no module {id}: {} is not there, and host.toml has no block for it", file.display()),
+            "put its file in place first: mfa-host module install FILE",
+        ));
+    }
     let described = if enabled && file.is_file() { inspected(&file).ok() } else { None };
     let hint = described.map(|inspection| settings::claims(&inspection.description));
     let edited =
@@ -41,15 +47,11 @@ pub fn switch(config_directory: &Path, id: &str, enabled: bool, json: bool) -> R
     } else {
         print(&format!("module {id}: was {word} already\n"));
     }
-    if enabled && changed && settings_type_is_id(config_directory, id) && !file.is_file() {
-        eprintln!("mfa-host: {} is not there yet; run: mfa-host module install FILE", file.display());
-    }
     Ok(())
 }
 
-fn settings_type_is_id(config_directory: &Path, id: &str) -> bool {
-    settings::load(config_directory)
-        .is_ok_and(|settings| settings.modules.iter().any(|module| module.id() == id && module.module_type == id))
+fn is_configured(config_directory: &Path, id: &str) -> Result<bool, Failure> {
+    Ok(settings::load(config_directory)?.modules.iter().any(|module| module.id() == id))
 }
 
 /// `module install FILE`.

@@ -201,6 +201,7 @@ impl From<FlowError> for Failure {
             FlowError::InvalidClient => {
                 Self::new(S::BAD_REQUEST, "invalid_client", "invalid client id or redirect uri")
             }
+            FlowError::InvalidRequest(detail) => Self::new(S::BAD_REQUEST, "invalid_request", detail),
             FlowError::InvalidInput(fields) => {
                 let words = fields.into_iter().map(|(field, error)| (field, word(error))).collect();
                 Self::new(S::BAD_REQUEST, "invalid_input", "User input malformed").errors(words)

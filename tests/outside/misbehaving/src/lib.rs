@@ -117,9 +117,12 @@ fn misbehave(word: &str) -> Result<(), ModuleError> {
     Ok(())
 }
 
-/// Says in the reply whether the worker's walls held.
+/// Says in the reply whether the worker's walls held,
+/// and, since the host keeps a module's failure words out of its log, on standard error too.
 fn escaped(what: &str, escaped: bool) -> Result<(), ModuleError> {
-    Err(ModuleError::failed(format!("{} {what}", if escaped { "ESCAPED:" } else { "refused:" })))
+    let sentence = format!("{} {what}", if escaped { "ESCAPED:" } else { "refused:" });
+    eprintln!("{sentence}");
+    Err(ModuleError::failed(sentence))
 }
 
 /// A payload whose destructor panics as well.
@@ -165,4 +168,4 @@ fn noise() {
     }
 }
 
-mfa_sdk::export_module!(Misbehaving);
+mfa_sdk::export_module!(Misbehaving, texts = "texts/");
