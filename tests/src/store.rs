@@ -31,9 +31,10 @@ fn damage_in_the_middle_answers_storage_damaged_and_writes_nothing() {
     stage.stop();
     let file = stage.directory.store_files().pop().expect("a journal");
     let mut bytes = fs::read(&file).expect("a readable journal");
-    // In the first third: valid batches follow, so this is no unfinished write.
-    let place = bytes.len() / 3;
-    bytes[place] ^= 0x55;
+    // The head of the second batch: valid batches follow, so this is no unfinished write.
+    let heads = bytes.windows(9).enumerate().filter(|(_, window)| *window == b"{\"batch\":");
+    let place = heads.map(|(place, _)| place).nth(1).expect("several batches");
+    bytes[place..place + 9].fill(0);
     fs::write(&file, bytes).expect("the damage is done");
     let before = contents(&stage.directory);
     stage.start();
