@@ -89,7 +89,8 @@ impl MfaModule for Totp {
             Some(step) if step > *last_step => {
                 Verdict::accepted_with(Enrolment { authenticator: authenticator.clone(), last_step: step })
             }
-            _ => Verdict::rejected("invalid_code"),
+            Some(_) => Verdict::rejected("code_used"),
+            None => Verdict::rejected("invalid_code"),
         })
     }
 }

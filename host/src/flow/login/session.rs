@@ -264,7 +264,12 @@ impl Turn<'_> {
             SessionStage::Waiting { module } => {
                 let instance = self.engine.modules.module(module).ok_or(FlowError::UnknownFlow)?;
                 let form = session.secret.form.clone().unwrap_or_default();
-                Ok(Step::Form(render::module_step(place("mfa"), &form, &instance, error)))
+                let mut step = render::module_step(place("mfa"), &form, &instance, error);
+                if error.is_some() {
+                    // The protocol has one word for a wrong answer; what the module says of it is for people.
+                    step.errors.insert("base".to_owned(), "invalid_code".to_owned());
+                }
+                Ok(Step::Form(step))
             }
             SessionStage::Selecting => {
                 let form = self.selection_form(session).await?;
