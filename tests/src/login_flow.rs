@@ -261,3 +261,17 @@ fn three_wrong_pins_end_the_flow() {
     assert_abort(&stage.submit(&flow_id, json!({"pin": "0000"})).expect(200), "too_many_retry");
     assert_invalid_flow(&stage.submit(&flow_id, json!({"pin": PIN})));
 }
+
+#[test]
+fn logins_of_one_user_at_once_do_not_hinder_each_other() {
+    let mut stage = Stage::new();
+    stage.set_up_pin(&stage.login(BOB));
+    std::thread::scope(|scope| {
+        let logins: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| result_of(&stage.submit(&stage.begin_to_mfa(BOB), json!({"pin": PIN})).expect(200)))
+            })
+            .collect();
+        logins.into_iter().for_each(|login| drop(login.join().expect("every login passes")));
+    });
+}

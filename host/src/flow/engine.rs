@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -40,9 +41,31 @@ pub struct Engine {
     pub tokens: TokenKeys,
     pub passwords: PasswordHasher,
     pub throttle: FirstFactorThrottle,
+    queues: Queues,
     ended: Mutex<HashMap<String, Timestamp>>,
     /// Flow ids made before this moment are not taken, in milliseconds since 1970.
     tokens_not_before_ms: AtomicI64,
+}
+
+/// One queue for each user, so that the flows of one user do not make each other's commits fail over and over. A
+/// convenience within this process only: what is decided is safe without it, because every commit has expectations.
+struct Queues {
+    stripes: Vec<tokio::sync::Mutex<()>>,
+    hasher: RandomState,
+}
+
+impl Queues {
+    const STRIPES: usize = 1024;
+
+    fn new() -> Self {
+        let stripes = std::iter::repeat_with(tokio::sync::Mutex::default).take(Self::STRIPES).collect();
+        Self { stripes, hasher: RandomState::new() }
+    }
+
+    fn of(&self, user: &str) -> &tokio::sync::Mutex<()> {
+        let place = self.hasher.hash_one(user) % Self::STRIPES as u64;
+        &self.stripes[usize::try_from(place).unwrap_or_default()]
+    }
 }
 
 /// What became of a commit.
@@ -58,6 +81,7 @@ impl Engine {
             tokens: TokenKeys::new(&core.keys),
             passwords: PasswordHasher::new(&core.settings.argon2, &core.settings.limits),
             throttle: FirstFactorThrottle::new(),
+            queues: Queues::new(),
             ended: Mutex::new(HashMap::new()),
             tokens_not_before_ms: AtomicI64::new(i64::MIN),
             store: core.store,
@@ -80,6 +104,12 @@ impl Engine {
             Err(CommitError::Conflict(_)) => Ok(Committed::Conflict),
             Err(CommitError::Store(error)) => Err(error),
         }
+    }
+
+    /// Waits until no other flow of this user is between reading and committing. Held for one read and one commit,
+    /// never while a module is asked.
+    pub async fn queue(&self, user: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        self.queues.of(user).lock().await
     }
 
     /// Asks a module about a user.

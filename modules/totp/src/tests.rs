@@ -65,6 +65,10 @@ fn wrong() -> Outcome {
     Outcome::rejected("invalid_code")
 }
 
+fn used() -> Outcome {
+    Outcome::rejected("code_used")
+}
+
 #[test]
 fn rfc_6238_appendix_b() {
     let key = |length: usize| -> Vec<u8> { b"1234567890".iter().copied().cycle().take(length).collect() };
@@ -134,22 +138,22 @@ fn a_code_is_right_once_and_never_after_a_later_one() {
     let (mut bench, app) = enrolled(json!({}));
     bench.at(START_MS + 10 * 30_000);
     assert_eq!(answer(&mut bench, &app.code(STEP + 10)), Outcome::Accepted);
-    assert_eq!(answer(&mut bench, &app.code(STEP + 10)), wrong());
+    assert_eq!(answer(&mut bench, &app.code(STEP + 10)), used());
     // An earlier step, still within the window and never used.
-    assert_eq!(answer(&mut bench, &app.code(STEP + 9)), wrong());
+    assert_eq!(answer(&mut bench, &app.code(STEP + 9)), used());
     assert_eq!(answer(&mut bench, &app.code(STEP + 11)), Outcome::Accepted);
-    assert_eq!(answer(&mut bench, &app.code(STEP + 10)), wrong());
+    assert_eq!(answer(&mut bench, &app.code(STEP + 10)), used());
     // A clock put back opens nothing.
     bench.at(START_MS);
     for step in STEP - 1..=STEP + 1 {
-        assert_eq!(answer(&mut bench, &app.code(step)), wrong());
+        assert_eq!(answer(&mut bench, &app.code(step)), used());
     }
 }
 
 #[test]
 fn the_code_of_the_set_up_is_refused_at_login() {
     let (mut bench, app) = enrolled(json!({}));
-    assert_eq!(answer(&mut bench, &app.code(STEP)), wrong());
+    assert_eq!(answer(&mut bench, &app.code(STEP)), used());
     assert_eq!(answer(&mut bench, &app.code(STEP + 1)), Outcome::Accepted);
 }
 

@@ -152,6 +152,7 @@ impl Turn<'_> {
             if let SessionStage::Ended { .. } = session.open.stage {
                 return Err(FlowError::UnknownFlow);
             }
+            let turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = account.record.clone().map(|account| account.open).unwrap_or_default();
             counted.sessions.retain(|open| open.flow != self.flow_hash());
@@ -168,7 +169,9 @@ impl Turn<'_> {
                 account.put(&Document { open: counted, secret: () }),
             ];
             let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged()];
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            let committed = self.engine.commit(changes, expectations).await?;
+            drop(turn);
+            if let Committed::Done = committed {
                 let outcome = successor.initialise(successor.session().await?).await?;
                 return successor.plain(outcome).await;
             }

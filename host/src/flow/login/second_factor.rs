@@ -126,10 +126,14 @@ impl Turn<'_> {
     }
 
     /// Spends one attempt durably, before the module is asked. However often the commit conflicts, it is one attempt.
-    async fn spend(&self, mut found: Found<Session>, guess: &Guess) -> Result<Spent, FlowError> {
+    async fn spend(&self, found: Found<Session>, guess: &Guess) -> Result<Spent, FlowError> {
+        let user = found.record.as_ref().map(|session| session.open.user.clone()).unwrap_or_default();
         for _ in 0..TRIES_MAX {
-            if let Some(over) = self.ended_by_now(&found).await? {
-                return Ok(Spent::Over(over));
+            let turn = self.engine.queue(&user).await;
+            let found = self.session().await?;
+            if !self.may_go_on(&found).await? {
+                drop(turn);
+                return self.ended_by_now(&found).await?.map(Spent::Over).ok_or(FlowError::Busy);
             }
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
             if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
@@ -145,6 +149,7 @@ impl Turn<'_> {
                 Ok(()) => {}
                 Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
                 Err(Refusal::Disabled) => {
+                    drop(turn);
                     return self.end_with(found, "too_many_retry").await.map(Spent::Over);
                 }
             }
@@ -156,7 +161,6 @@ impl Turn<'_> {
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 return Ok(Spent::Ordinal(next.open.attempts_used));
             }
-            found = self.session().await?;
         }
         Err(FlowError::Busy)
     }
@@ -243,6 +247,7 @@ impl Turn<'_> {
         basis: &Basis<'_>,
         changed: Option<Value>,
     ) -> Result<Option<Outcome>, FlowError> {
+        let _turn = self.engine.queue(&basis.session.open.user).await;
         let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
         let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
         let mut counted = attempts::forgive(counted, &guess.target);

@@ -38,8 +38,10 @@ impl Turn<'_> {
     pub(super) async fn start(&self, start: Start) -> Result<Outcome, FlowError> {
         let user_id = user_id(&start.vouched);
         for _ in 0..TRIES_MAX {
+            let turn = self.engine.queue(&user_id).await;
             let session = self.session().await?;
             if session.record.is_some() {
+                drop(turn);
                 return self.show_again(session).await;
             }
             let factors: Found<Factors> = self.engine.read(key::factors(&user_id)).await?;
@@ -65,7 +67,9 @@ impl Turn<'_> {
             let (mut changes, mut expectations) = self.enlist(counted, &account, &record.open).await?;
             changes.push(session.put(&record));
             expectations.extend([session.unchanged(), start.vouched.user.unchanged(), factors.unchanged()]);
-            match self.engine.commit(changes, expectations).await? {
+            let committed = self.engine.commit(changes, expectations).await?;
+            drop(turn);
+            match committed {
                 Committed::Done => return self.show(record.open.provider.clone()).await,
                 Committed::Conflict => self.still_same_user(&start.vouched).await?,
             }
@@ -234,6 +238,7 @@ impl Turn<'_> {
             if let SessionStage::Ended { .. } = session.open.stage {
                 return Err(FlowError::UnknownFlow);
             }
+            let _turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = change(account.record.clone().map(|account| account.open).unwrap_or_default());
             counted.sessions.retain(|open| open.flow != self.flow_hash());
@@ -281,13 +286,20 @@ impl Turn<'_> {
 
     /// Whether the session may go on now; if not, it is ended and the answer is why.
     pub(super) async fn ended_by_now(&self, found: &Found<Session>) -> Result<Option<Outcome>, FlowError> {
+        if self.may_go_on(found).await? {
+            return Ok(None);
+        }
+        self.end_with(found.clone(), "login_expired").await.map(Some)
+    }
+
+    /// Whether the session is open, in its time, and its user as it was.
+    pub(super) async fn may_go_on(&self, found: &Found<Session>) -> Result<bool, FlowError> {
         let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
         if let SessionStage::Ended { .. } = session.open.stage {
             return Err(FlowError::UnknownFlow);
         }
-        let is_alive = is_session_alive(&session.open, &self.now)
-            && self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?.is_some();
-        if is_alive { Ok(None) } else { self.end_with(found.clone(), "login_expired").await.map(Some) }
+        Ok(is_session_alive(&session.open, &self.now)
+            && self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?.is_some())
     }
 }
 

@@ -63,6 +63,7 @@ impl Turn<'_> {
     async fn begin(&self, instance: &ModuleInstance) -> Result<Step, FlowError> {
         for _ in 0..TRIES_MAX {
             let user = &self.access.user_id;
+            let turn = self.engine.queue(user).await;
             let factors: Found<Factors> = self.engine.read(key::factors(user)).await?;
             let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
             self.engine.require_proof(self.access, &listed, Need::SetUp, self.now.wall)?;
@@ -73,7 +74,9 @@ impl Turn<'_> {
             let (mut changes, mut expectations) = self.enlist(counted, &account, &setup.open).await?;
             changes.push(place.put(&setup));
             expectations.extend([place.unchanged(), factors.unchanged()]);
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            let committed = self.engine.commit(changes, expectations).await?;
+            drop(turn);
+            if let Committed::Done = committed {
                 let found = self.engine.read(key::setup(&self.flow_hash())).await?;
                 return self.go_on(found).await;
             }

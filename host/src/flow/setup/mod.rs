@@ -58,6 +58,7 @@ impl Turn<'_> {
             if let SetupStage::Ended { .. } = setup.open.stage {
                 return Err(FlowError::UnknownFlow);
             }
+            let _turn = self.engine.queue(&setup.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
             let mut counted = change(account.record.clone().map(|account| account.open).unwrap_or_default());
             counted.setups.retain(|open| open.flow != self.flow_hash());

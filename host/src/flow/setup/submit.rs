@@ -49,13 +49,15 @@ impl Turn<'_> {
         let form = setup.secret.form.clone().unwrap_or_default();
         let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
         let target = Target::setup(&module.id);
-        let ordinal = self.spend(found, &module, &target).await?;
+        let ordinal = self.spend(&module, &target).await?;
         self.decide(&module, fields, &target, ordinal).await
     }
 
     /// Spends one attempt durably and says which one of this flow it is.
-    async fn spend(&self, mut found: Found<Setup>, module: &ModuleInstance, target: &Target) -> Result<u32, FlowError> {
+    async fn spend(&self, module: &ModuleInstance, target: &Target) -> Result<u32, FlowError> {
         for _ in 0..TRIES_MAX {
+            let _turn = self.engine.queue(&self.access.user_id).await;
+            let found: Found<Setup> = self.engine.read(key::setup(&self.flow_hash())).await?;
             let Some(setup) = &found.record else { return Err(FlowError::UnknownFlow) };
             let attempts_max = attempts_max(module);
             if setup.open.stage != SetupStage::Waiting || setup.open.attempts_used >= attempts_max {
@@ -76,7 +78,6 @@ impl Turn<'_> {
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 return Ok(next.open.attempts_used);
             }
-            found = self.engine.read(key::setup(&self.flow_hash())).await?;
         }
         Err(FlowError::Busy)
     }
@@ -146,6 +147,7 @@ impl Turn<'_> {
         next.secret = secret;
         let mut changes = Vec::new();
         let mut expectations = vec![found.unchanged()];
+        let _turn = self.engine.queue(&setup.open.user).await;
         if error.is_none() {
             let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
             let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
@@ -171,6 +173,7 @@ impl Turn<'_> {
         target: &Target,
     ) -> Result<Option<Step>, FlowError> {
         let now = self.now.wall;
+        let _turn = self.engine.queue(&setup.open.user).await;
         let user = self.engine.user_in_epoch(&setup.open.user, setup.open.user_epoch).await?;
         let user = user.ok_or(FlowError::UnknownFlow)?;
         let factors: Found<Factors> = self.engine.read(key::factors(&setup.open.user)).await?;
