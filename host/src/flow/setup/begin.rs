@@ -2,7 +2,7 @@
 
 use mfa_sdk::protocol::{Operation, Reply, SetupReply};
 
-use super::{Turn, ended};
+use super::{Turn, ended, is_alive};
 use crate::{
     flow::{
         Access, Asker, FlowError, Flows, Step,
@@ -28,12 +28,16 @@ impl Flows {
         turn.begin(&instance).await
     }
 
-    /// The step again, with the same secret.
+    /// The step again, with the same secret. Looking changes nothing: a flow past its end is unknown here, and only an
+    /// answer to it is told why.
     pub async fn show_setup(&self, access: &Access, flow_id: &str, asker: &Asker) -> Result<Step, FlowError> {
         let turn = Turn { engine: &self.engine, access, flow_id, asker, now: self.engine.clock.now() };
-        match turn.own().await? {
-            Ok(found) => turn.go_on(found).await,
-            Err(over) => Ok(over),
+        let found = turn.own_open().await?;
+        match found.record {
+            Some(setup) if setup.open.stage == SetupStage::Waiting && is_alive(&setup.open, &turn.now) => {
+                turn.show(&setup, None)
+            }
+            _ => Err(FlowError::UnknownFlow),
         }
     }
 

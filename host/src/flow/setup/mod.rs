@@ -27,15 +27,21 @@ impl Turn<'_> {
         token::hash(self.flow_id)
     }
 
-    /// The flow, if it is one of the caller's own that is not over. The first look after its end of life ends it.
-    async fn own(&self) -> Result<Result<Found<Setup>, Step>, FlowError> {
+    /// The flow, if it is one of the caller's own that was not ended.
+    async fn own_open(&self) -> Result<Found<Setup>, FlowError> {
         let found: Found<Setup> = self.engine.read(key::setup(&self.flow_hash())).await?;
         let Some(setup) = &found.record else { return Err(FlowError::UnknownFlow) };
         let is_own = setup.open.user == self.access.user_id && setup.open.user_epoch == self.access.user_epoch;
         if !is_own || matches!(setup.open.stage, SetupStage::Ended { .. }) {
             return Err(FlowError::UnknownFlow);
         }
-        if is_alive(&setup.open, &self.now) {
+        Ok(found)
+    }
+
+    /// As [`Turn::own_open`]; the first answer after the end of its life ends it and is told so.
+    async fn own(&self) -> Result<Result<Found<Setup>, Step>, FlowError> {
+        let found = self.own_open().await?;
+        if found.record.as_ref().is_some_and(|setup| is_alive(&setup.open, &self.now)) {
             return Ok(Ok(found));
         }
         self.end(found, "setup_expired").await.map(Err)
