@@ -261,3 +261,18 @@ fn three_wrong_pins_end_the_flow() {
     assert_abort(&stage.submit(&flow_id, json!({"pin": "0000"})).expect(200), "too_many_retry");
     assert_invalid_flow(&stage.submit(&flow_id, json!({"pin": PIN})));
 }
+
+#[test]
+fn a_state_as_long_as_is_taken_comes_back_with_the_result() {
+    let stage = Stage::new();
+    for state in ["s".repeat(512), "\"\\".repeat(256)] {
+        let step = stage.begin_with(json!({"state": state})).expect(200);
+        let flow_id = step["flow_id"].as_str().expect("a flow id");
+        let done = stage.submit_password(flow_id, ADA);
+        assert_eq!(done["state"], state, "{done}");
+        stage.tokens_of(&done);
+    }
+    for state in ["s".repeat(513), "a\u{1}b".to_owned()] {
+        assert_eq!(stage.begin_with(json!({"state": state})).status, 400, "{state:?}");
+    }
+}
