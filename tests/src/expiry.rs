@@ -136,6 +136,14 @@ fn a_result_code_ends_after_ten_minutes() {
 }
 
 #[test]
+fn a_flow_id_that_is_long_over_cannot_be_cancelled_either() {
+    let mut stage = Stage::new();
+    let flow_id = stage.begin();
+    stage.clock.advance_s(1201);
+    assert_invalid_flow(&stage.wire().delete(&format!("/auth/login_flow/{flow_id}")));
+}
+
+#[test]
 fn a_command_between_does_not_hide_an_earlier_clock() {
     let (mut stage, ada, flow_id) = waiting_login();
     stage.kill9();

@@ -75,8 +75,7 @@ impl Turn<'_> {
 
     /// A flow id whose first factor was right but whose second cannot be asked is over.
     fn unavailable(&self, provider: super::ProviderId) -> Outcome {
-        let until = self.now.wall.plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s);
-        self.engine.end_token(&self.flow_hash(), until);
+        self.engine.end_token(&self.flow_hash(), self.forgotten_at(self.now.wall));
         Outcome::Aborted { provider, reason: "module_unavailable".to_owned() }
     }
 
