@@ -158,9 +158,8 @@ impl Engine {
         turn: &Turn<'_>,
     ) -> Result<Option<Vouched>, FlowError> {
         let Asker { address, .. } = *turn.asker;
-        if let Some(retry_after_s) = self.throttle.wait_s(address, &claim.name, &turn.now) {
-            return Err(FlowError::Throttled { retry_after_s });
-        }
+        let admission = self.throttle.admit(address, &claim.name, &turn.now);
+        let admission = admission.map_err(|retry_after_s| FlowError::Throttled { retry_after_s })?;
         let user = match provider.kind {
             ProviderKind::Service => self.user_by_id(&claim.name).await?,
             _ => self.user_by_name(&claim.name).await?,
@@ -176,11 +175,11 @@ impl Engine {
         };
         let user = user.filter(|found| found.record.as_ref().is_some_and(|user| user.open.is_active));
         let Some(user) = user.filter(|_| is_right) else {
-            self.throttle.failed(address, &claim.name, &turn.now);
+            admission.failed(&turn.now);
             tracing::info!(target: "audit", event = "first_factor_refused", provider = provider_id.kind, %address);
             return Ok(None);
         };
-        self.throttle.passed(address, &claim.name);
+        admission.passed();
         Ok(Some(Vouched { user, provider: provider_id.clone(), by_password: provider.kind == ProviderKind::Local }))
     }
 
