@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The plainer rendering of a login.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ApiLogin {
     /// No second factor is due.
     Tokens(Tokens),
