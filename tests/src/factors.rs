@@ -22,7 +22,11 @@ fn a_factor_change_needs_a_proof_of_the_last_five_minutes() {
     assert_stale(&stage.begin_setup(&tokens, "totp"));
     assert_stale(&stage.wire().delete_as(&tokens.access, "/api/mfa"));
     assert_eq!(stage.method(&tokens, "totp")["is_setup"], true);
+    let before = stage.session(&tokens);
     stage.prove(&ada, &tokens);
+    let after = stage.session(&tokens);
+    assert!(after["auth_time"].as_str() > before["auth_time"].as_str(), "the real time of the check: {after}");
+    assert_eq!((&after["id"], &after["created_at"]), (&before["id"], &before["created_at"]));
     stage.set_up_pin(&tokens);
     assert!(stage.delete_method(&tokens, "totp").status < 300);
     assert_eq!(stage.method(&tokens, "totp")["is_setup"], false);
