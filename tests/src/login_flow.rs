@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::harness::{
-    ADA, BOB, CLIENT_ID, PIN, REDIRECT_URI, Stage, assert_abort, assert_form, assert_invalid_flow, result_of,
+    ADA, BOB, CLIENT_ID, PIN, REDIRECT_URI, Stage, assert_abort, assert_form, assert_invalid_flow, read_lines,
+    result_of, run_host,
 };
 
 #[test]
@@ -224,6 +225,24 @@ fn a_user_switched_off_in_mid_flow_cannot_finish() {
     // The other user is left alone.
     let flow_id = stage.begin_to_mfa(ADA);
     result_of(&stage.submit_code(&flow_id, &ada.totp.code(stage.now_ms())));
+}
+
+#[test]
+fn a_user_removed_in_mid_flow_leaves_no_record_behind() {
+    let mut stage = Stage::new();
+    stage.set_up_pin(&stage.login(BOB));
+    let flow_id = stage.begin_to_mfa(BOB);
+    let accounts = |stage: &Stage| {
+        let lines = read_lines(&stage.directory.store_files());
+        let last: std::collections::BTreeMap<_, _> = lines.iter().map(|line| (line.key(), line)).collect();
+        last.values().filter(|line| line.is_record_of("account")).count()
+    };
+    assert_eq!(accounts(&stage), 1);
+    run_host(&stage.directory.path(), &["user", "remove", BOB]).success();
+    assert_abort(&stage.submit(&flow_id, json!({"pin": PIN})).expect(200), "login_expired");
+    assert_invalid_flow(&stage.submit(&flow_id, json!({"pin": PIN})));
+    stage.stop();
+    assert_eq!(accounts(&stage), 0);
 }
 
 #[test]

@@ -234,10 +234,13 @@ impl Turn<'_> {
                 return Err(FlowError::UnknownFlow);
             }
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-            let mut counted = change(account.record.clone().map(|account| account.open).unwrap_or_default());
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
-            let changes =
-                vec![found.put(&ended(session, reason)), account.put(&Document { open: counted, secret: () })];
+            let mut changes = vec![found.put(&ended(session, reason))];
+            // The account of a removed user is gone and stays gone.
+            if let Some(record) = &account.record {
+                let mut counted = change(record.open.clone());
+                counted.sessions.retain(|open| open.flow != self.flow_hash());
+                changes.push(account.put(&Document { open: counted, secret: () }));
+            }
             let expectations = vec![found.unchanged(), account.unchanged()];
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 let user = &session.open.user;
