@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{ADA, Answer, BOB, PASSWORD, PIN, Stage, TotpSecret, assert_form, result_of};
+use crate::harness::{ADA, Answer, BOB, CLIENT_ID, PASSWORD, PIN, Stage, TotpSecret, assert_form, result_of};
 
 /// A new login up to its code, or the 429 that stands where that would be.
 fn try_code(stage: &Stage, code: &str) -> Answer {
@@ -216,4 +216,23 @@ fn more_password_checks_than_the_queue_holds_are_answered_503() {
     assert!(!busy.is_empty() && busy.len() < answers.len(), "some wait, some are sent away");
     assert!(busy.iter().all(|answer| answer.json()["code"] == "busy" && answer.header("retry-after").is_some()));
     stage.login(BOB);
+}
+
+#[test]
+fn neither_spelling_nor_a_made_up_address_gets_round_the_delay() {
+    let judged = |stage: &Stage| {
+        let guess = |number: usize| {
+            let name = ["ada", "ADA", " Ada "][number % 3];
+            let body = json!({"client_id": CLIENT_ID, "username": name, "password": "wrong-password"}).to_string();
+            let forwarded_for = format!("192.0.2.{number}");
+            let headers = [("content-type", "application/json"), ("x-forwarded-for", &*forwarded_for)];
+            stage.wire().send("POST", "/api/login", &headers, Some(body.into_bytes())).expect("an answer").status
+        };
+        (0..9).map(guess).filter(|&status| status == 401).count()
+    };
+    assert_eq!(judged(&Stage::new()), 3, "a stranger's header counts for nothing");
+    let behind_a_proxy = Stage::with(|directory| {
+        directory.replace_setting("name = ", "trusted_proxies = [\"127.0.0.0/8\"]\nname = ");
+    });
+    assert_eq!(judged(&behind_a_proxy), 9, "each is a source of its own");
 }
