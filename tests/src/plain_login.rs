@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADA, Answer, CLIENT_ID, PASSWORD, PIN, Stage, Tokens, assert_invalid_flow};
+use crate::harness::{ADA, Answer, CLIENT_ID, PASSWORD, PIN, Stage, Tokens, assert_invalid_flow, read_lines};
 
 fn login(stage: &Stage) -> Value {
     stage.wire().post("/api/login", &json!({"client_id": CLIENT_ID, "username": ADA, "password": PASSWORD})).expect(200)
@@ -113,6 +113,29 @@ fn wrong_passwords_and_unknown_users_look_alike() {
     };
     let (known, unknown) = (ask(ADA), ask("nobody-of-this-name"));
     assert_eq!((known.status, &known.body), (401, &unknown.body));
+}
+
+#[test]
+fn a_hundred_changes_of_method_leave_one_session_record() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    let sessions = |stage: &Stage| {
+        let lines = read_lines(&stage.directory.store_files());
+        let last: std::collections::BTreeMap<_, _> = lines.iter().map(|line| (line.key(), line)).collect();
+        last.values().filter(|line| line.is_record_of("session")).count()
+    };
+    let mut token = token_of(&login(&stage));
+    let before = sessions(&stage);
+    for number in 0..100 {
+        let method = ["insecure_example", "totp"][number % 2];
+        let body = json!({"token": token, "method": method});
+        let newer = token_of(&stage.wire().post("/api/login/change", &body).expect(200));
+        assert_eq!(verify(&stage, &token, PIN).expect(404)["code"], "unknown_flow", "the former token is dead");
+        token = newer;
+    }
+    assert_eq!(sessions(&stage), before);
 }
 
 #[test]

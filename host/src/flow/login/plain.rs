@@ -9,7 +9,7 @@ use super::{
     begin::{check_client, kind_word},
     first_factor::Claim,
     second_factor::attempts_max,
-    session::{Start, ended},
+    session::Start,
 };
 use crate::{
     flow::{
@@ -168,11 +168,8 @@ impl Turn<'_> {
             next.secret.challenge = None;
             next.secret.form = None;
             next.secret.seed = token::new_seed();
-            let changes = vec![
-                found.put(&ended(session, "superseded")),
-                place.put(&next),
-                account.put(&Document { open: counted, secret: () }),
-            ];
+            // Its id is random and begins nothing again, so it needs no tombstone, and changes leave nothing behind.
+            let changes = vec![found.delete(), place.put(&next), account.put(&Document { open: counted, secret: () })];
             let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged()];
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 let outcome = successor.initialise(successor.session().await?).await?;
