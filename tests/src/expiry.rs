@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{ADA, Account, Stage, assert_abort, assert_form, assert_invalid_flow, result_of};
+use crate::harness::{
+    ADA, Account, PASSWORD, Stage, assert_abort, assert_form, assert_invalid_flow, result_of, run_host_with_input,
+};
 
 fn waiting_login() -> (Stage, Account, String) {
     let (stage, ada) = Stage::ada_with_totp();
@@ -131,4 +133,23 @@ fn a_result_code_ends_after_ten_minutes() {
     stage.exchange(&early).expect(200);
     stage.clock.advance_ms(1);
     assert_eq!(stage.exchange(&late).expect(400)["error"], "invalid_grant");
+}
+
+#[test]
+fn a_flow_id_that_is_long_over_cannot_be_cancelled_either() {
+    let mut stage = Stage::new();
+    let flow_id = stage.begin();
+    stage.clock.advance_s(1201);
+    assert_invalid_flow(&stage.wire().delete(&format!("/auth/login_flow/{flow_id}")));
+}
+
+#[test]
+fn a_command_between_does_not_hide_an_earlier_clock() {
+    let (mut stage, ada, flow_id) = waiting_login();
+    stage.kill9();
+    stage.clock.shift_wall_ms(-4_000);
+    run_host_with_input(&stage.directory.path(), &["user", "add", "eve"], &format!("{PASSWORD}\n")).success();
+    stage.start();
+    let answer = stage.submit(&flow_id, json!({"code": ada.totp.code(stage.now_ms())}));
+    assert!(answer.status == 404 || answer.expect(200)["type"] == "abort", "{}", answer.status);
 }

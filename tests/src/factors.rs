@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{ADA, Answer, BOB, Stage, assert_form, result_of};
+use crate::harness::{ADA, Answer, BOB, PIN, Stage, assert_form, result_of};
 
 fn assert_stale(answer: &Answer) {
     assert_eq!(answer.status, 401, "{}", String::from_utf8_lossy(&answer.body));
@@ -22,7 +22,11 @@ fn a_factor_change_needs_a_proof_of_the_last_five_minutes() {
     assert_stale(&stage.begin_setup(&tokens, "totp"));
     assert_stale(&stage.wire().delete_as(&tokens.access, "/api/mfa"));
     assert_eq!(stage.method(&tokens, "totp")["is_setup"], true);
+    let before = stage.session(&tokens);
     stage.prove(&ada, &tokens);
+    let after = stage.session(&tokens);
+    assert!(after["auth_time"].as_str() > before["auth_time"].as_str(), "the real time of the check: {after}");
+    assert_eq!((&after["id"], &after["created_at"]), (&before["id"], &before["created_at"]));
     stage.set_up_pin(&tokens);
     assert!(stage.delete_method(&tokens, "totp").status < 300);
     assert_eq!(stage.method(&tokens, "totp")["is_setup"], false);
@@ -57,6 +61,48 @@ fn a_proof_is_for_its_own_user_and_session() {
     let of_bob = json!({"client_id": client_id, "username": BOB, "password": crate::harness::PASSWORD});
     assert_eq!(stage.submit(&flow_id, of_bob).status, 400, "whose proof it is stands fast");
     assert_stale(&stage.delete_method(&tokens, "totp"));
+}
+
+#[test]
+fn a_set_up_begun_before_there_was_a_factor_does_not_get_round_it() {
+    let mut stage = Stage::new();
+    // Somebody who knows the password keeps two set-ups waiting while the user sets up a first factor.
+    let thief = stage.login(ADA);
+    let flow_of = |answer: &Answer| answer.expect(200)["flow_id"].as_str().expect("a flow id").to_owned();
+    let pin = flow_of(&stage.begin_setup(&thief, "insecure_example"));
+    let replacing = stage.begin_setup(&thief, "totp").expect(200);
+    let secret = replacing["description_placeholders"]["code"].as_str().expect("a secret");
+    let code = crate::harness::totp(secret, stage.now_ms());
+    let tokens = stage.login(ADA);
+    let totp = stage.set_up_totp(&tokens);
+    assert_stale(&stage.submit_setup(&thief, &pin, &json!({"pin": PIN})));
+    let flow_id = replacing["flow_id"].as_str().expect("a flow id");
+    assert_stale(&stage.submit_setup(&thief, flow_id, &json!({"code": code})));
+    assert_eq!(stage.method(&tokens, "insecure_example")["is_setup"], false);
+    let flow_id = stage.begin_to_mfa(ADA);
+    result_of(&stage.submit_code(&flow_id, &totp.code(stage.now_ms())));
+}
+
+#[test]
+fn two_set_ups_side_by_side_in_one_session_both_end_well() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    let pin = stage.begin_setup(&tokens, "insecure_example").expect(200);
+    stage.set_up_totp(&tokens);
+    let flow_id = pin["flow_id"].as_str().expect("a flow id");
+    stage.submit_setup(&tokens, flow_id, &json!({"pin": PIN})).expect(200);
+    assert_eq!(stage.method(&tokens, "insecure_example")["is_setup"], true);
+}
+
+#[test]
+fn a_set_up_may_take_longer_than_the_proof_it_began_with() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    stage.clock.advance_s(200);
+    let step = stage.begin_setup(&tokens, "insecure_example").expect(200);
+    stage.clock.advance_s(599);
+    let flow_id = step["flow_id"].as_str().expect("a flow id");
+    stage.submit_setup(&tokens, flow_id, &json!({"pin": PIN})).expect(200);
 }
 
 #[test]

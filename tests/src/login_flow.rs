@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::harness::{
-    ADA, BOB, CLIENT_ID, PIN, REDIRECT_URI, Stage, assert_abort, assert_form, assert_invalid_flow, result_of,
+    ADA, BOB, CLIENT_ID, PIN, REDIRECT_URI, Stage, assert_abort, assert_form, assert_invalid_flow, read_lines,
+    result_of, run_host,
 };
 
 #[test]
@@ -227,6 +228,24 @@ fn a_user_switched_off_in_mid_flow_cannot_finish() {
 }
 
 #[test]
+fn a_user_removed_in_mid_flow_leaves_no_record_behind() {
+    let mut stage = Stage::new();
+    stage.set_up_pin(&stage.login(BOB));
+    let flow_id = stage.begin_to_mfa(BOB);
+    let accounts = |stage: &Stage| {
+        let lines = read_lines(&stage.directory.store_files());
+        let last: std::collections::BTreeMap<_, _> = lines.iter().map(|line| (line.key(), line)).collect();
+        last.values().filter(|line| line.is_record_of("account")).count()
+    };
+    assert_eq!(accounts(&stage), 1);
+    run_host(&stage.directory.path(), &["user", "remove", BOB]).success();
+    assert_abort(&stage.submit(&flow_id, json!({"pin": PIN})).expect(200), "login_expired");
+    assert_invalid_flow(&stage.submit(&flow_id, json!({"pin": PIN})));
+    stage.stop();
+    assert_eq!(accounts(&stage), 0);
+}
+
+#[test]
 fn many_open_logins_end_the_oldest_and_no_other_users() {
     let (stage, ada) = Stage::ada_with_totp();
     let tokens = stage.login(BOB);
@@ -264,7 +283,7 @@ fn three_wrong_pins_end_the_flow() {
 
 #[test]
 fn logins_of_one_user_at_once_do_not_hinder_each_other() {
-    let mut stage = Stage::new();
+    let stage = Stage::new();
     stage.set_up_pin(&stage.login(BOB));
     std::thread::scope(|scope| {
         let logins: Vec<_> = (0..8)
@@ -274,4 +293,19 @@ fn logins_of_one_user_at_once_do_not_hinder_each_other() {
             .collect();
         logins.into_iter().for_each(|login| drop(login.join().expect("every login passes")));
     });
+}
+
+#[test]
+fn a_state_as_long_as_is_taken_comes_back_with_the_result() {
+    let stage = Stage::new();
+    for state in ["s".repeat(512), "\"\\".repeat(256)] {
+        let step = stage.begin_with(json!({"state": state})).expect(200);
+        let flow_id = step["flow_id"].as_str().expect("a flow id");
+        let done = stage.submit_password(flow_id, ADA);
+        assert_eq!(done["state"], state, "{done}");
+        stage.tokens_of(&done);
+    }
+    for state in ["s".repeat(513), "a\u{1}b".to_owned()] {
+        assert_eq!(stage.begin_with(json!({"state": state})).status, 400, "{state:?}");
+    }
 }

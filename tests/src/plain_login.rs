@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADA, Answer, CLIENT_ID, PASSWORD, PIN, Stage, Tokens};
+use crate::harness::{ADA, Answer, CLIENT_ID, PASSWORD, PIN, Stage, Tokens, assert_invalid_flow, read_lines};
 
 fn login(stage: &Stage) -> Value {
     stage.wire().post("/api/login", &json!({"client_id": CLIENT_ID, "username": ADA, "password": PASSWORD})).expect(200)
@@ -113,4 +113,65 @@ fn wrong_passwords_and_unknown_users_look_alike() {
     };
     let (known, unknown) = (ask(ADA), ask("nobody-of-this-name"));
     assert_eq!((known.status, &known.body), (401, &unknown.body));
+}
+
+#[test]
+fn a_hundred_changes_of_method_leave_one_session_record() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    let sessions = |stage: &Stage| {
+        let lines = read_lines(&stage.directory.store_files());
+        let last: std::collections::BTreeMap<_, _> = lines.iter().map(|line| (line.key(), line)).collect();
+        last.values().filter(|line| line.is_record_of("session")).count()
+    };
+    let mut token = token_of(&login(&stage));
+    let before = sessions(&stage);
+    for number in 0..100 {
+        let method = ["insecure_example", "totp"][number % 2];
+        let body = json!({"token": token, "method": method});
+        let newer = token_of(&stage.wire().post("/api/login/change", &body).expect(200));
+        assert_eq!(verify(&stage, &token, PIN).expect(404)["code"], "unknown_flow", "the former token is dead");
+        token = newer;
+    }
+    assert_eq!(sessions(&stage), before);
+}
+
+#[test]
+fn a_method_without_attempts_left_cannot_be_changed_to() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    let totp = stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    let token = token_of(&login(&stage));
+    let wrong = totp.wrong_code(stage.now_ms());
+    for _ in 0..3 {
+        assert_eq!(verify(&stage, &token, &wrong).status, 401);
+    }
+    // The PIN takes three wrong answers in one login, and this login has had them.
+    let body = json!({"token": token, "method": "insecure_example"});
+    let refused = stage.wire().post("/api/login/change", &body).expect(409);
+    assert_eq!(refused["code"], "no_attempts_left", "{refused}");
+    verify(&stage, &token, &totp.code(stage.now_ms())).expect(200);
+}
+
+#[test]
+fn the_ids_of_one_rendering_mean_nothing_in_the_other() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    let (proof, client_id) = stage.begin_proof(&tokens);
+    stage.submit(&proof, json!({"client_id": client_id, "password": PASSWORD})).expect(200);
+    let code = ada.totp.code(stage.now_ms());
+    for flow_id in [stage.begin(), stage.begin_to_mfa(ADA), proof] {
+        assert_eq!(verify(&stage, &flow_id, &code).expect(404)["code"], "unknown_flow");
+        for (route, body) in
+            [("change", json!({"token": flow_id, "method": "totp"})), ("resend", json!({"token": flow_id}))]
+        {
+            assert_eq!(stage.wire().post(&format!("/api/login/{route}"), &body).expect(404)["code"], "unknown_flow");
+        }
+    }
+    let token = token_of(&login(&stage));
+    assert_invalid_flow(&stage.submit(&token, json!({"code": code})));
+    verify(&stage, &token, &code).expect(200);
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::harness::{ADA, Directory, Host, PASSWORD, PIN, Stage, assert_form};
+use crate::harness::{ADA, BOB, Directory, Host, PASSWORD, PIN, Stage, assert_form, run_host_with_input};
 
 const HOUSE_PASSWORD: &str = "the-old-house-password-42";
 
@@ -30,6 +30,36 @@ fn an_unknown_user_gets_the_same_answer_as_a_wrong_password() {
         (answer.status, String::from_utf8(answer.body).expect("text").replace(&flow_id, "FLOW"))
     };
     assert_eq!(ask(ADA), ask("nobody-of-this-name"));
+}
+
+#[test]
+fn an_unknown_user_costs_the_same_work_as_a_known_one() {
+    let stage = Stage::with(|directory| directory.replace_setting("iterations = 2", "iterations = 64"));
+    let fastest_ms = |name: &str| {
+        let once = |_| {
+            let flow_id = stage.begin();
+            let begun = std::time::Instant::now();
+            stage.submit(&flow_id, json!({"username": name, "password": "wrong-password"})).expect(200);
+            begun.elapsed().as_millis()
+        };
+        (0..3).map(once).min().expect("three tries")
+    };
+    // Set anew, so that ada's password costs what the settings ask for now.
+    run_host_with_input(&stage.directory.path(), &["user", "passwd", ADA], &format!("{PASSWORD}\n")).success();
+    let (known_ms, unknown_ms) = (fastest_ms(ADA), fastest_ms("nobody-of-this-name"));
+    assert!(unknown_ms * 4 > known_ms && known_ms * 4 > unknown_ms, "{known_ms} ms and {unknown_ms} ms");
+}
+
+#[test]
+fn a_user_switched_off_gets_the_same_answer_as_a_wrong_password() {
+    let stage = Stage::new();
+    run_host_with_input(&stage.directory.path(), &["user", "disable", BOB], "").success();
+    let ask = |name: &str, password: &str| {
+        let flow_id = stage.begin();
+        let answer = stage.submit(&flow_id, json!({"username": name, "password": password}));
+        (answer.status, String::from_utf8(answer.body).expect("text").replace(&flow_id, "FLOW"))
+    };
+    assert_eq!(ask(BOB, PASSWORD), ask(ADA, "wrong-password"));
 }
 
 #[test]

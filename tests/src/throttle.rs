@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{ADA, Answer, BOB, PASSWORD, PIN, Stage, TotpSecret, assert_form, result_of};
+use crate::harness::{ADA, Answer, BOB, CLIENT_ID, PASSWORD, PIN, Stage, TotpSecret, assert_form, result_of};
 
 /// A new login up to its code, or the 429 that stands where that would be.
 fn try_code(stage: &Stage, code: &str) -> Answer {
@@ -153,4 +153,86 @@ fn wrong_passwords_are_slowed_down_per_source() {
         .collect();
     assert!(answers.contains(&429), "{answers:?}");
     assert_eq!(answers[0], 200, "the first mistake is free");
+}
+
+/// Statuses of wrong passwords for one name, all sent at once.
+fn guess_passwords_at_once(stage: &Stage, guesses: usize) -> Vec<u16> {
+    let flows: Vec<String> = (0..guesses).map(|_| stage.begin()).collect();
+    std::thread::scope(|scope| {
+        let tries: Vec<_> = flows
+            .iter()
+            .map(|flow_id| {
+                scope.spawn(|| stage.submit(flow_id, json!({"username": ADA, "password": "wrong-password"})).status)
+            })
+            .collect();
+        tries.into_iter().map(|run| run.join().expect("a try ends")).collect()
+    })
+}
+
+#[test]
+fn passwords_guessed_at_once_are_slowed_down_like_one_after_the_other() {
+    let mut stage = Stage::new();
+    let judged = |statuses: &[u16]| statuses.iter().filter(|&&status| status == 200).count();
+    let first = guess_passwords_at_once(&stage, 40);
+    assert!(judged(&first) <= 10, "eight at once, and two more while the third wrong one is not in: {first:?}");
+    stage.clock.advance_s(60);
+    let second = guess_passwords_at_once(&stage, 20);
+    assert_eq!(judged(&second), 1, "one after each delay: {second:?}");
+}
+
+#[test]
+fn right_passwords_at_once_all_pass() {
+    let stage = Stage::new();
+    let flows: Vec<String> = (0..8).map(|_| stage.begin()).collect();
+    let passed = std::thread::scope(|scope| {
+        let tries: Vec<_> = flows
+            .iter()
+            .map(|flow_id| scope.spawn(|| stage.submit(flow_id, json!({"username": ADA, "password": PASSWORD}))))
+            .collect();
+        tries.into_iter().map(|run| run.join().expect("a try ends").status).collect::<Vec<_>>()
+    });
+    assert_eq!(passed, [200; 8]);
+}
+
+#[test]
+fn more_password_checks_than_the_queue_holds_are_answered_503() {
+    let stage = Stage::with(|directory| {
+        directory.replace_setting("iterations = 2", "iterations = 64");
+        directory.append_settings("[limits]\npassword_hashes_at_once = 1\npassword_queue_max = 1");
+    });
+    let flows: Vec<String> = (0..12).map(|_| stage.begin()).collect();
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let tries: Vec<_> = flows
+            .iter()
+            .enumerate()
+            .map(|(number, flow_id)| {
+                let fields = json!({"username": format!("nobody {number}"), "password": PASSWORD});
+                scope.spawn(|| stage.submit(flow_id, fields))
+            })
+            .collect();
+        tries.into_iter().map(|run| run.join().expect("a try ends")).collect()
+    });
+    let busy: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert!(!busy.is_empty() && busy.len() < answers.len(), "some wait, some are sent away");
+    assert!(busy.iter().all(|answer| answer.json()["code"] == "busy" && answer.header("retry-after").is_some()));
+    stage.login(BOB);
+}
+
+#[test]
+fn neither_spelling_nor_a_made_up_address_gets_round_the_delay() {
+    let judged = |stage: &Stage| {
+        let guess = |number: usize| {
+            let name = ["ada", "ADA", " Ada "][number % 3];
+            let body = json!({"client_id": CLIENT_ID, "username": name, "password": "wrong-password"}).to_string();
+            let forwarded_for = format!("192.0.2.{number}");
+            let headers = [("content-type", "application/json"), ("x-forwarded-for", &*forwarded_for)];
+            stage.wire().send("POST", "/api/login", &headers, Some(body.into_bytes())).expect("an answer").status
+        };
+        (0..9).map(guess).filter(|&status| status == 401).count()
+    };
+    assert_eq!(judged(&Stage::new()), 3, "a stranger's header counts for nothing");
+    let behind_a_proxy = Stage::with(|directory| {
+        directory.replace_setting("name = ", "trusted_proxies = [\"127.0.0.0/8\"]\nname = ");
+    });
+    assert_eq!(judged(&behind_a_proxy), 9, "each is a source of its own");
 }

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::harness::{ADA, Answer, CLIENT_ID, Stage, Tokens, result_of};
+use crate::harness::{ADA, Answer, CLIENT_ID, REDIRECT_URI, Stage, Tokens, result_of};
 
 fn exchange_as(stage: &Stage, client_id: &str, code: &str, verifier: Option<&str>) -> Answer {
     let mut fields = vec![("grant_type", "authorization_code"), ("client_id", client_id), ("code", code)];
@@ -153,4 +153,23 @@ fn a_bearer_is_asked_for_in_the_established_way() {
         assert_eq!(answer.status, 401);
         assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer")));
     }
+}
+
+#[test]
+fn a_result_code_is_bound_to_its_redirect_uri_where_one_is_sent() {
+    let stage = Stage::new();
+    let code = result_of(&stage.submit_password(&stage.begin(), ADA));
+    let exchange = |redirect_uri: &str| {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("client_id", CLIENT_ID),
+            ("code", &code),
+            ("redirect_uri", redirect_uri),
+        ];
+        stage.wire().post_form("/auth/token", &fields)
+    };
+    for other in ["http://127.0.0.1:9/other", "http://127.0.0.1:9/callback/", "https://127.0.0.1:9/callback"] {
+        assert_eq!(exchange(other).expect(400)["error"], "invalid_grant", "{other}");
+    }
+    exchange(REDIRECT_URI).expect(200);
 }

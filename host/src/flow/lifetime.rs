@@ -3,7 +3,7 @@
 use crate::clock::{Now, Timestamp};
 
 /// Clocks of several hosts, or one that was corrected, may differ this much.
-const FUTURE_MAX_MS: i64 = 5000;
+pub const FUTURE_MAX_MS: i64 = 5000;
 
 /// When something began, by both clocks, and when it ends.
 #[derive(Clone, Copy, Debug)]

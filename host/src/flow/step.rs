@@ -1,5 +1,5 @@
 //! What a flow answers: show a form, a login is made, or it is over. Rendered in the reader's language; the wire
-//! only turns it into JSON or a page.
+//! only turns it into JSON or a page. What may hold a secret or a code has no `Debug`.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Handler {
 }
 
 /// The answer to every move in a flow.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[expect(clippy::large_enum_variant, reason = "one is made for each request and moved once")]
 pub enum Step {
     Form(FormStep),
@@ -24,7 +24,7 @@ pub enum Step {
 }
 
 /// Fill this in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FormStep {
     pub flow_id: String,
     pub handler: Handler,
@@ -81,7 +81,7 @@ pub enum FieldInput {
 }
 
 /// A display block with its words; a QR code is drawn.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Block {
     Text { text: String },
     Qr { name: String, content: String, svg: String },
@@ -92,7 +92,7 @@ pub enum Block {
 }
 
 /// The flow reached its end. `result` is the single-use code of a login; a set-up and a proof have none.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Created {
     pub flow_id: String,
     pub handler: Handler,

@@ -34,7 +34,7 @@ pub struct SessionView {
 }
 
 impl Flows {
-    /// Once at the start of `serve`: tampered flows are dropped, and after a rollback or with a clock earlier than
+    /// Once after the store was opened: tampered flows are dropped, and after a rollback or with a clock earlier than
     /// the last commit every open flow ends.
     pub async fn resume(&self, report: &OpenReport) -> Result<(), StoreError> {
         if report.damage.is_some() {
@@ -57,6 +57,9 @@ impl Flows {
             };
             tracing::error!(target: "audit", event = "open_sessions_ended", reason);
             self.end_all_flows().await?;
+        }
+        if report.rolled_back {
+            self.end_access_sessions().await?;
         }
         Ok(())
     }
@@ -83,6 +86,12 @@ impl Flows {
         let issued = issued.filter(|(_, _, access)| matches!(access.open.stage, AccessStage::Issued { .. }));
         gone.extend(issued.map(|(key, at, _)| (key, at)));
         self.remove(gone).await
+    }
+
+    /// Which of the sessions in an older copy had ended meanwhile, nobody knows; their users sign in again.
+    async fn end_access_sessions(&self) -> Result<(), StoreError> {
+        let sessions = record::scan::<AccessSession>(&self.engine.store, "access/").await?;
+        self.remove(sessions.into_iter().map(|(key, at, _)| (key, at)).collect()).await
     }
 
     /// Removes what has expired from memory and disk; `serve` calls it once a minute.

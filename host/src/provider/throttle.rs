@@ -16,6 +16,13 @@ use crate::clock::Now;
 const FREE_PER_PAIR: u32 = 3;
 /// Wrong ones of a source, whatever the names, before there is a delay.
 const FREE_PER_SOURCE: u32 = 20;
+/// Passwords of a name and source that are checked at once while there is no delay; else one at a time. What is sent
+/// at once would pass the delay together before the first of it is counted.
+const AT_ONCE_PER_PAIR: u32 = 8;
+/// A source may be the proxy of everybody; the queue of the password checks bounds it.
+const AT_ONCE_PER_SOURCE: u32 = u32::MAX;
+/// How long what came while others are checked is told to wait.
+const AT_ONCE_WAIT_MS: i64 = 1000;
 const DELAY_MS_MAX: i64 = 60_000;
 /// Without another wrong one for this long, everything is forgotten.
 const FORGET_MS: i64 = 15 * 60_000;
@@ -39,38 +46,68 @@ impl FirstFactorThrottle {
 
     fn bounded(entries_max: usize) -> Self {
         let ledgers = Ledgers {
-            pairs: Ledger::new(FREE_PER_PAIR, entries_max),
-            sources: Ledger::new(FREE_PER_SOURCE, entries_max),
+            pairs: Ledger::new(FREE_PER_PAIR, AT_ONCE_PER_PAIR, entries_max),
+            sources: Ledger::new(FREE_PER_SOURCE, AT_ONCE_PER_SOURCE, entries_max),
         };
         Self { ledgers: Mutex::new(ledgers) }
     }
 
-    /// Seconds this source has to wait before it may try this name, if any.
-    pub fn wait_s(&self, source: IpAddr, name: &str, now: &Now) -> Option<u64> {
-        let source = network_of(source);
-        let ledgers = self.lock();
-        let wait_ms = ledgers
-            .pairs
-            .wait_ms(&(source, digest_of(name)), now.boot_ms)
-            .max(ledgers.sources.wait_ms(&source, now.boot_ms));
-        (wait_ms > 0).then(|| wait_ms.unsigned_abs().div_ceil(1000))
-    }
-
-    /// A wrong first factor.
-    pub fn failed(&self, source: IpAddr, name: &str, now: &Now) {
-        let source = network_of(source);
+    /// Lets this source try this name now.
+    ///
+    /// # Errors
+    /// The seconds it has to wait before.
+    pub fn admit(&self, source: IpAddr, name: &str, now: &Now) -> Result<Admission<'_>, u64> {
+        let (source, name) = (network_of(source), digest_of(name));
         let mut ledgers = self.lock();
-        ledgers.pairs.failed((source, digest_of(name)), now.boot_ms);
-        ledgers.sources.failed(source, now.boot_ms);
-    }
-
-    /// A right one: the pair of name and source starts anew.
-    pub fn passed(&self, source: IpAddr, name: &str) {
-        self.lock().pairs.remove(&(network_of(source), digest_of(name)));
+        match ledgers.wait_s(source, name, now) {
+            Some(wait_s) => Err(wait_s),
+            None => {
+                ledgers.pairs.enter((source, name), now.boot_ms);
+                ledgers.sources.enter(source, now.boot_ms);
+                Ok(Admission { throttle: self, source, name })
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledgers> {
         self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledgers {
+    fn wait_s(&self, source: IpAddr, name: [u8; 16], now: &Now) -> Option<u64> {
+        let pair_ms = self.pairs.wait_ms(&(source, name), now.boot_ms);
+        let wait_ms = pair_ms.max(self.sources.wait_ms(&source, now.boot_ms));
+        (wait_ms > 0).then(|| wait_ms.unsigned_abs().div_ceil(1000))
+    }
+}
+
+/// A first factor that is being checked. Dropped without a verdict it was never tried.
+pub struct Admission<'a> {
+    throttle: &'a FirstFactorThrottle,
+    source: IpAddr,
+    name: [u8; 16],
+}
+
+impl Admission<'_> {
+    /// It was wrong.
+    pub fn failed(self, now: &Now) {
+        let mut ledgers = self.throttle.lock();
+        ledgers.pairs.failed((self.source, self.name), now.boot_ms);
+        ledgers.sources.failed(self.source, now.boot_ms);
+    }
+
+    /// It was right: the pair of name and source starts anew.
+    pub fn passed(self) {
+        self.throttle.lock().pairs.forgive(&(self.source, self.name));
+    }
+}
+
+impl Drop for Admission<'_> {
+    fn drop(&mut self) {
+        let mut ledgers = self.throttle.lock();
+        ledgers.pairs.leave(&(self.source, self.name));
+        ledgers.sources.leave(&self.source);
     }
 }
 
@@ -96,46 +133,72 @@ fn digest_of(name: &str) -> [u8; 16] {
     short
 }
 
-/// Wrong ones by key, in the order of the last wrong one.
+/// Wrong ones by key, in the order of the last one, and those that are being checked.
 struct Ledger<K> {
     free: u32,
+    at_once: u32,
     entries_max: usize,
     entries: HashMap<K, Entry>,
     by_age: BTreeMap<u64, K>,
     next: u64,
 }
 
+#[derive(Clone, Copy)]
 struct Entry {
     order: u64,
     wrong: u32,
+    being_checked: u32,
     last_ms: i64,
 }
 
 impl<K: Clone + Eq + Hash> Ledger<K> {
-    fn new(free: u32, entries_max: usize) -> Self {
-        Self { free, entries_max, entries: HashMap::new(), by_age: BTreeMap::new(), next: 0 }
+    fn new(free: u32, at_once: u32, entries_max: usize) -> Self {
+        Self { free, at_once, entries_max, entries: HashMap::new(), by_age: BTreeMap::new(), next: 0 }
     }
 
     fn wait_ms(&self, key: &K, now_ms: i64) -> i64 {
         let Some(entry) = self.entries.get(key) else { return 0 };
         let delay = delay_ms(entry.wrong, self.free);
         // A clock that went back, as a test's may, never makes the wait longer than the delay.
-        (entry.last_ms.saturating_add(delay) - now_ms).clamp(0, delay)
+        let wait = (entry.last_ms.saturating_add(delay) - now_ms).clamp(0, delay);
+        let at_once = if delay == 0 { self.at_once } else { 1 };
+        if entry.being_checked < at_once { wait } else { wait.max(AT_ONCE_WAIT_MS) }
+    }
+
+    fn enter(&mut self, key: K, now_ms: i64) {
+        let mut entry = self.entries.get(&key).copied().unwrap_or(Entry::new(now_ms));
+        entry.being_checked += 1;
+        self.put(key, entry);
+    }
+
+    fn leave(&mut self, key: &K) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.being_checked = entry.being_checked.saturating_sub(1);
+        if entry.being_checked == 0 && entry.wrong == 0 {
+            self.remove(key);
+        }
     }
 
     fn failed(&mut self, key: K, now_ms: i64) {
         self.forget(now_ms);
+        let entry = self.entries.get(&key).copied().unwrap_or(Entry::new(now_ms));
+        self.put(key, Entry { wrong: entry.wrong.saturating_add(1), last_ms: now_ms, ..entry });
+    }
+
+    fn forgive(&mut self, key: &K) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.wrong = 0;
+        }
+    }
+
+    /// The entry in its place as the newest; when there are too many, the oldest go.
+    fn put(&mut self, key: K, entry: Entry) {
         let order = self.next;
         self.next += 1;
-        let wrong = match self.entries.get(&key) {
-            Some(former) => {
-                self.by_age.remove(&former.order);
-                former.wrong.saturating_add(1)
-            }
-            None => 1,
-        };
-        self.by_age.insert(order, key.clone());
-        self.entries.insert(key, Entry { order, wrong, last_ms: now_ms });
+        if let Some(former) = self.entries.insert(key.clone(), Entry { order, ..entry }) {
+            self.by_age.remove(&former.order);
+        }
+        self.by_age.insert(order, key);
         while self.entries.len() > self.entries_max {
             self.drop_oldest();
         }
@@ -163,6 +226,12 @@ impl<K: Clone + Eq + Hash> Ledger<K> {
     }
 }
 
+impl Entry {
+    fn new(now_ms: i64) -> Self {
+        Self { order: 0, wrong: 0, being_checked: 0, last_ms: now_ms }
+    }
+}
+
 /// Nothing for the free ones, then 1, 2, 4, … seconds.
 fn delay_ms(wrong: u32, free: u32) -> i64 {
     match wrong.checked_sub(free) {
@@ -182,6 +251,25 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    /// One after the other: nothing is being checked in between.
+    impl FirstFactorThrottle {
+        fn wait_s(&self, source: IpAddr, name: &str, now: &Now) -> Option<u64> {
+            self.admit(source, name, now).err()
+        }
+
+        fn checked(&self, source: IpAddr, name: &str) -> Admission<'_> {
+            Admission { throttle: self, source: network_of(source), name: digest_of(name) }
+        }
+
+        fn failed(&self, source: IpAddr, name: &str, now: &Now) {
+            self.checked(source, name).failed(now);
+        }
+
+        fn passed(&self, source: IpAddr, name: &str) {
+            self.checked(source, name).passed();
+        }
     }
 
     #[test]
@@ -230,6 +318,21 @@ mod tests {
         }
         assert_eq!(throttle.wait_s(ip("192.0.2.1"), "ann", &at(0)), Some(1));
         assert_eq!(throttle.wait_s(ip("::ffff:192.0.2.2"), "ann", &at(0)), None);
+    }
+
+    #[test]
+    fn what_is_sent_at_once_gets_no_more_than_what_is_sent_in_turn() {
+        let throttle = FirstFactorThrottle::new();
+        let admitted = |ms| throttle.admit(ip("192.0.2.1"), "ann", &at(ms));
+        let at_once: Vec<Admission<'_>> = (0..40).filter_map(|_| admitted(0).ok()).collect();
+        assert_eq!(at_once.len(), 8);
+        assert_eq!(throttle.wait_s(ip("192.0.2.1"), "bob", &at(0)), None);
+        at_once.into_iter().for_each(|admission| admission.failed(&at(0)));
+        assert_eq!(throttle.wait_s(ip("192.0.2.1"), "ann", &at(31_999)), Some(1));
+        let one = admitted(32_000);
+        assert!(one.is_ok() && admitted(32_000).is_err());
+        drop(one);
+        assert!(admitted(32_000).is_ok(), "what got no verdict was never tried");
     }
 
     #[test]

@@ -219,6 +219,10 @@ fn modules(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
         if module.name.as_ref().is_some_and(|name| !is_name(name)) {
             return Err(mistake(&place("name"), "the module's name is not usable".into(), NAME_REMEDY.into()));
         }
+        if let Some(word) = module.amr.iter().find(|word| !AMR_VALUES.contains(&word.as_str())) {
+            let problem = format!("amr holds {word:?}, which no single method earns (RFC 8176)");
+            return Err(mistake(&place("amr"), problem, format!("use some of {}", AMR_VALUES.join(", "))));
+        }
         if module.sha256.as_ref().is_some_and(|hash| !is_sha256(hash)) {
             return Err(mistake(
                 &place("sha256"),
@@ -230,6 +234,11 @@ fn modules(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
     Ok(())
 }
 
+/// The values of RFC 8176 section 2 a second factor may earn: `mfa` and `pwd` are the host's to say.
+const AMR_VALUES: [&str; 18] = [
+    "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "otp", "pin", "rba", "retina", "sc", "sms", "swk", "tel",
+    "user", "vbm", "wia",
+];
 const ID_REMEDY: &str = "use 1 to 64 of a-z, 0-9, _ and -";
 const NAME_REMEDY: &str = "use 1 to 128 characters without control characters";
 const SHA256_REMEDY: &str = "write the 64 hexadecimal digits that sha256sum prints";

@@ -140,6 +140,8 @@ mod tests {
             ("[[module]]\ntype = \"../a\"\n", 2, "type"),
             ("[[module]]\ntype = \"a\"\nid = \"A\"\n", 3, "id"),
             ("[[module]]\ntype = \"a\"\nsha256 = \"12\"\n", 3, "sha256"),
+            ("[[module]]\ntype = \"a\"\namr = [\"otp\", \"mfa\"]\n", 3, "mfa"),
+            ("[[module]]\ntype = \"a\"\namr = [\"strong\"]\n", 3, "strong"),
             ("[[module]]\nid = \"a\"\n", 1, "type"),
             ("[[provider]]\ntype = \"legacy_api_password\"\n", 4, "user"),
             ("[[provider]]\ntype = \"legacy_api_password\"\nuser = \"a\"\n", 4, "password_file"),

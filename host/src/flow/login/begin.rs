@@ -174,8 +174,9 @@ fn web_url(text: &str) -> Option<url::Url> {
 }
 
 fn check_challenge(begin: &BeginLogin) -> Result<(), FlowError> {
-    if begin.state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
-        return Err(FlowError::InvalidRequest("state has at most 512 bytes"));
+    // A control character takes six bytes in the flow id, which then would not fit.
+    if begin.state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX || state.contains(char::is_control)) {
+        return Err(FlowError::InvalidRequest("state has at most 512 bytes and no control characters"));
     }
     match (&begin.code_challenge, begin.code_challenge_method.as_deref()) {
         (None, None) => Ok(()),

@@ -120,6 +120,7 @@ impl<'a> Finish<'a> {
             record.open.mfa_verified_at = Some(self.now);
             record.open.amr = methods_references(&engine.settings, &record.open.provider, Some(module));
         }
+        record.open.auth_time = self.session.open.created_at;
         record.open.password_at = self.session.open.password_at.or(record.open.password_at);
         Ok(Proved {
             changes: vec![found.put(&record)],

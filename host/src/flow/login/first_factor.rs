@@ -10,9 +10,11 @@ use super::{
     session::Start,
 };
 use crate::{
+    clock::Timestamp,
     flow::{
         Asker, FlowError,
         engine::Engine,
+        lifetime::FUTURE_MAX_MS,
         record::{AccessSession, Found, Grant, ProviderId, User, UserName, key},
         token::{self, FlowToken},
     },
@@ -47,10 +49,21 @@ impl Turn<'_> {
     /// What the flow id carries before the first factor; anything else is an unknown flow.
     pub(super) fn open_token(&self) -> Result<FlowToken, FlowError> {
         let token = FlowToken::open(self.flow_id, &self.engine.tokens).ok_or(FlowError::UnknownFlow)?;
-        if self.engine.is_token_ended(&self.flow_hash()) || self.engine.is_token_too_old(token.created_at()) {
+        let is_forgotten = self.now.wall > self.forgotten_at(token.created_at());
+        let is_of_the_future = token.created_at().since_ms(self.now.wall) > FUTURE_MAX_MS;
+        if is_forgotten
+            || is_of_the_future
+            || self.engine.is_token_ended(&self.flow_hash())
+            || self.engine.is_token_too_old(token.created_at())
+        {
             return Err(FlowError::UnknownFlow);
         }
         Ok(token)
+    }
+
+    /// When a flow id made then is unknown, after it was answered for a while that its flow is over.
+    pub(super) fn forgotten_at(&self, created_at: Timestamp) -> Timestamp {
+        created_at.plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s)
     }
 
     /// Answers the first step.
@@ -84,16 +97,10 @@ impl Turn<'_> {
     /// The first look after the end of life tells so; every later one finds no flow.
     fn expired(&self, token: &FlowToken) -> Result<Option<Outcome>, FlowError> {
         let lifetime_s = self.engine.settings.limits.first_factor_lifetime_s;
-        let expires_at = token.created_at().plus_s(lifetime_s);
-        let forget_at = expires_at.plus_s(lifetime_s);
-        let age_ms = self.now.wall.since_ms(token.created_at());
-        if age_ms < -5000 || self.now.wall > forget_at {
-            return Err(FlowError::UnknownFlow);
-        }
-        if self.now.wall <= expires_at {
+        if self.now.wall <= token.created_at().plus_s(lifetime_s) {
             return Ok(None);
         }
-        if !self.engine.end_token(&self.flow_hash(), forget_at) {
+        if !self.engine.end_token(&self.flow_hash(), self.forgotten_at(token.created_at())) {
             return Err(FlowError::UnknownFlow);
         }
         Ok(Some(Outcome::Aborted { provider: token.provider.clone(), reason: "login_expired".to_owned() }))
@@ -125,7 +132,7 @@ impl Turn<'_> {
     }
 
     fn start_of(&self, client_id: &str, token: FlowToken, vouched: Vouched) -> Start {
-        let retain_until = token.created_at().plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s);
+        let retain_until = self.forgotten_at(token.created_at());
         let grant = match token.proof_for {
             Some(access) => Grant::Proof { access },
             None => Grant::Code {
@@ -151,9 +158,8 @@ impl Engine {
         turn: &Turn<'_>,
     ) -> Result<Option<Vouched>, FlowError> {
         let Asker { address, .. } = *turn.asker;
-        if let Some(retry_after_s) = self.throttle.wait_s(address, &claim.name, &turn.now) {
-            return Err(FlowError::Throttled { retry_after_s });
-        }
+        let admission = self.throttle.admit(address, &claim.name, &turn.now);
+        let admission = admission.map_err(|retry_after_s| FlowError::Throttled { retry_after_s })?;
         let user = match provider.kind {
             ProviderKind::Service => self.user_by_id(&claim.name).await?,
             _ => self.user_by_name(&claim.name).await?,
@@ -169,11 +175,11 @@ impl Engine {
         };
         let user = user.filter(|found| found.record.as_ref().is_some_and(|user| user.open.is_active));
         let Some(user) = user.filter(|_| is_right) else {
-            self.throttle.failed(address, &claim.name, &turn.now);
+            admission.failed(&turn.now);
             tracing::info!(target: "audit", event = "first_factor_refused", provider = provider_id.kind, %address);
             return Ok(None);
         };
-        self.throttle.passed(address, &claim.name);
+        admission.passed();
         Ok(Some(Vouched { user, provider: provider_id.clone(), by_password: provider.kind == ProviderKind::Local }))
     }
 

@@ -76,8 +76,7 @@ impl Flows {
             Some(_) => turn.end(found, "aborted").await.map(drop),
             None => {
                 let token = turn.open_token()?;
-                let until = token.created_at().plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s);
-                self.engine.end_token(&turn.flow_hash(), until);
+                self.engine.end_token(&turn.flow_hash(), turn.forgotten_at(token.created_at()));
                 Ok(())
             }
         }

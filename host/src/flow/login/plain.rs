@@ -8,7 +8,8 @@ use super::{
     Outcome, Turn,
     begin::{check_client, kind_word},
     first_factor::Claim,
-    session::{Start, ended},
+    second_factor::attempts_max,
+    session::Start,
 };
 use crate::{
     flow::{
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// The plainer rendering of a login.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ApiLogin {
     /// No second factor is due.
     Tokens(Tokens),
@@ -87,12 +88,17 @@ impl Flows {
         let session = found.record.as_ref().ok_or(FlowError::UnknownFlow)?;
         let current = module_of(&session.open.stage);
         let (options, _) = turn.options(session).await?;
-        if !options.iter().any(|module| module.id == method) {
-            return Err(FlowError::NotFound { what: "such method among yours" });
-        }
+        let wanted = options.iter().find(|module| module.id == method);
+        let wanted = wanted.ok_or(FlowError::NotFound { what: "such method among yours" })?;
         if current.as_deref() == Some(method) {
             let detail = "this login uses this method already".to_owned();
             return Err(FlowError::NotPossible { code: "same_method", detail });
+        }
+        // The attempts of a login go with it: a stricter method may have none left.
+        let attempts_max = attempts_max(wanted);
+        if attempts_max > 0 && session.open.attempts_used >= attempts_max {
+            let detail = "this login has no attempts left for this method; sign in again to use it".to_owned();
+            return Err(FlowError::NotPossible { code: "no_attempts_left", detail });
         }
         turn.go_on_as(found, method, Cause::Switched).await
     }
@@ -163,11 +169,8 @@ impl Turn<'_> {
             next.secret.challenge = None;
             next.secret.form = None;
             next.secret.seed = token::new_seed();
-            let changes = vec![
-                found.put(&ended(session, "superseded")),
-                place.put(&next),
-                account.put(&Document { open: counted, secret: () }),
-            ];
+            // Its id is random and begins nothing again, so it needs no tombstone, and changes leave nothing behind.
+            let changes = vec![found.delete(), place.put(&next), account.put(&Document { open: counted, secret: () })];
             let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged()];
             let committed = self.engine.commit(changes, expectations).await?;
             drop(turn);

@@ -356,7 +356,7 @@ fn select_options(form: &mut Form) -> Vec<String> {
 }
 
 /// Wrong answers one flow takes; 0 = no limit in the flow.
-fn attempts_max(module: &ModuleInstance) -> u32 {
+pub(super) fn attempts_max(module: &ModuleInstance) -> u32 {
     module.description.as_ref().map_or(3, |description| description.retries_max)
 }
 

@@ -79,8 +79,7 @@ impl Turn<'_> {
 
     /// A flow id whose first factor was right but whose second cannot be asked is over.
     fn unavailable(&self, provider: super::ProviderId) -> Outcome {
-        let until = self.now.wall.plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s);
-        self.engine.end_token(&self.flow_hash(), until);
+        self.engine.end_token(&self.flow_hash(), self.forgotten_at(self.now.wall));
         Outcome::Aborted { provider, reason: "module_unavailable".to_owned() }
     }
 
@@ -240,10 +239,13 @@ impl Turn<'_> {
             }
             let _turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-            let mut counted = change(account.record.clone().map(|account| account.open).unwrap_or_default());
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
-            let changes =
-                vec![found.put(&ended(session, reason)), account.put(&Document { open: counted, secret: () })];
+            let mut changes = vec![found.put(&ended(session, reason))];
+            // The account of a removed user is gone and stays gone.
+            if let Some(record) = &account.record {
+                let mut counted = change(record.open.clone());
+                counted.sessions.retain(|open| open.flow != self.flow_hash());
+                changes.push(account.put(&Document { open: counted, secret: () }));
+            }
             let expectations = vec![found.unchanged(), account.unchanged()];
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 let user = &session.open.user;

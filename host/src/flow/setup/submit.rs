@@ -13,9 +13,10 @@ use crate::{
         Access, Asker, FlowError, Flows, Step,
         attempts::{self, Refusal, Target},
         engine::{self, Committed, TRIES_MAX, for_module},
+        proof::Need,
         record::{
-            AccessSession, Account, Document, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, Found, Setup,
-            SetupSecret, SetupStage, Unknown, key,
+            AccessSession, Account, Document, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Found,
+            Setup, SetupSecret, SetupStage, Unknown, key,
         },
         token,
     },
@@ -162,6 +163,13 @@ impl Turn<'_> {
         }
     }
 
+    /// What was proof enough when the set-up began is none for a factor that came since: who knows only the password
+    /// could keep a set-up waiting, and finish it beside the user's first factor.
+    fn require_proof_still(&self, setup: &Setup, listed: &FactorsOpen) -> Result<(), FlowError> {
+        let at = |moment| self.engine.require_proof(self.access, listed, Need::SetUp, moment);
+        at(setup.open.created_at).or_else(|_| at(self.now.wall))
+    }
+
     /// One commit: enrolment kept, factor listed, flow over, the session's proof fresh.
     async fn enrol(
         &self,
@@ -190,6 +198,7 @@ impl Turn<'_> {
             secret: EnrolmentSecret { version: description.enrolment_version, data },
         };
         let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+        self.require_proof_still(setup, &listed)?;
         let listed = listed.with_confirmed(&module.id, &module.module_type, description.recovery, now);
         let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
         let mut counted = attempts::forgive(counted, target);

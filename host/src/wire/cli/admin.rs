@@ -9,7 +9,7 @@ use crate::{
     keys::MasterKey,
     module_host::ModuleHost,
     settings::{self, Settings},
-    store::{OpenError, Store},
+    store::{OpenError, OpenReport, Store},
     wire::control::{self, AskError, Command, Host, Outcome},
 };
 
@@ -67,6 +67,7 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
                     config_directory: directory.clone(),
                 };
                 let host = Host { flows: Flows::new(core), config_directory: directory, report, serving: None };
+                take_up(&host.flows, &host.report).await?;
                 let outcome = control::execute(&host, &own_actor(), command).await;
                 host.flows.modules().stop().await;
                 store.close().await;
@@ -80,6 +81,17 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
         "another process holds the store and does not listen for commands",
         "wait until it has ended, then run the command again",
     ))
+}
+
+/// What the store tells at its opening, a rollback or an earlier clock, it tells once: the next host would not know.
+pub async fn take_up(flows: &Flows, report: &OpenReport) -> Result<(), Failure> {
+    match flows.resume(report).await {
+        Err(error) if report.damage.is_none() => {
+            let problem = format!("the sessions cannot be taken up: {error}");
+            Err(Failure::failed(problem, "see docs/admin.md, \"Refusals\""))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How the audit log names whoever runs this command.

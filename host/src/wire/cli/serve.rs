@@ -81,15 +81,7 @@ async fn answer(
     text: String,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    match flows.resume(&report).await {
-        Err(error) if report.damage.is_none() => {
-            return Err(Failure::failed(
-                format!("the sessions cannot be taken up: {error}"),
-                "see docs/admin.md, \"Refusals\"",
-            ));
-        }
-        _ => {}
-    }
+    admin::take_up(flows, &report).await?;
     let settings_watch = SettingsWatch::start(config_directory, text)
         .inspect_err(|error| tracing::warn!("host.toml is not watched: {error}"))
         .ok();

@@ -10,8 +10,8 @@ use crate::flow::{Access, FlowError, Flows, ServiceLogin};
 
 use super::error::Failure;
 
-/// Longest id in a path and longest credential in a header that is looked at.
-const ID_BYTES_MAX: usize = 512;
+/// Longest id in a path and longest credential in a header that is looked at. A flow id carries the client's `state`.
+const ID_BYTES_MAX: usize = 2048;
 const CREDENTIAL_BYTES_MAX: usize = 4096;
 
 /// The session of `Authorization: Bearer`.
