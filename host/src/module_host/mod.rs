@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod description;
 mod elf;
+mod failures;
 mod inspect;
 mod load;
 mod lockdown;

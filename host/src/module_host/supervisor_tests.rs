@@ -38,7 +38,7 @@ fn serve(supervised: &Supervised) -> FakeWorker {
     let (near_end, far_end) = UnixStream::pair().unwrap();
     let (sender, complaints) = mpsc::unbounded_channel();
     let (ended, ending) = watch::channel(None);
-    let serving = Arc::new(Serving { slots: Slots::new(vec![near_end]), complaints: sender, ending });
+    let serving = Arc::new(Serving::new(vec![near_end], sender, ending));
     supervised.stage.send_replace(Stage::Serving(serving.clone()));
     FakeWorker { far_end, complaints, ended, serving }
 }
@@ -87,6 +87,22 @@ async fn the_call_a_worker_died_of_is_never_repeated() {
 }
 
 #[tokio::test]
+async fn an_end_is_put_down_to_the_guilty_call_or_to_all_that_are_open() {
+    let supervised = Supervised::new();
+    let worker = serve(&supervised);
+    let [validate, issue] = [kind(&request().operation), kind(&Operation::Issue {})];
+    worker.serving.asks(0, validate);
+    worker.serving.asks(1, issue);
+    assert_eq!(worker.serving.suspects(Some(1)), [issue]);
+    for unknown in [None, Some(9)] {
+        assert_eq!(worker.serving.suspects(unknown), [validate, issue], "a lie about the slot hides nothing");
+    }
+    let slot = worker.serving.slots.take().await.unwrap();
+    worker.serving.put_back(slot);
+    assert_eq!(worker.serving.suspects(None), [issue]);
+}
+
+#[tokio::test]
 async fn silence_is_late_and_blamed_on_its_own_slot() {
     let supervised = Supervised::new();
     let mut worker = serve(&supervised);
@@ -100,7 +116,8 @@ async fn silence_is_late_and_blamed_on_its_own_slot() {
 #[tokio::test]
 async fn calls_wait_for_a_restart_and_then_succeed() {
     let supervised = Supervised::new();
-    supervised.failures.store(3, Ordering::Relaxed);
+    let validate = kind(&request().operation);
+    supervised.failures.add(&[validate]);
     supervised.stage.send_replace(Stage::Restarting { reason: "crashed".to_owned() });
     let (request, plan) = (request(), plan(5000));
     let worker = async {
@@ -111,13 +128,14 @@ async fn calls_wait_for_a_restart_and_then_succeed() {
     };
     let (reply, _worker) = tokio::join!(supervised.call(&request, &plan), worker);
     assert!(reply.is_ok());
-    assert_eq!(supervised.failures.load(Ordering::Relaxed), 0, "a good answer ends the row of failures");
+    assert_eq!(supervised.failures.add(&[validate]), 1, "a good answer ends the row of failures");
 }
 
 #[tokio::test]
 async fn a_bad_reply_does_not_end_the_row_of_failures() {
     let supervised = Supervised::new();
-    supervised.failures.store(3, Ordering::Relaxed);
+    let validate = kind(&request().operation);
+    supervised.failures.add(&[validate]);
     let mut worker = serve(&supervised);
     let (request, plan) = (request(), plan(5000));
     let answer = async {
@@ -126,7 +144,7 @@ async fn a_bad_reply_does_not_end_the_row_of_failures() {
     };
     let (reply, ()) = tokio::join!(supervised.call(&request, &plan), answer);
     assert!(matches!(reply, Err(CallError::BadReply(_))));
-    assert_eq!(supervised.failures.load(Ordering::Relaxed), 3);
+    assert_eq!(supervised.failures.add(&[validate]), 2);
 }
 
 #[tokio::test]
