@@ -167,7 +167,8 @@ impl Supervised {
         }
     }
 
-    /// One call. Must run to its end: a slot left in the middle of an exchange is lost.
+    /// One call: it may wait as long as the deadline for its slot, and then the module has that long to answer. Must
+    /// run to its end: a slot left in the middle of an exchange is lost.
     pub(super) async fn call(&self, request: &Request, plan: &Plan) -> Result<Reply, CallError> {
         let limit_ms = plan.limits.module_deadline_ms;
         let limit = Duration::from_millis(limit_ms);
@@ -185,7 +186,8 @@ impl Supervised {
             let number = slot.number;
             serving.asks(number, kind);
             let exchange = slot.exchange(&request_frame, plan.limits.module_reply_bytes_max);
-            match timeout_at(deadline, exchange).await {
+            // In full time, however long the call had to wait: a module is only late by its own doing.
+            match timeout(limit, exchange).await {
                 Err(_) => {
                     let _ = serving.complaints.send(Complaint::Late { slot: number });
                     return Err(CallError::Late(limit_ms));
@@ -209,7 +211,7 @@ impl Supervised {
                     if repeated || (sent && !ending.spares(number)) {
                         return Err(CallError::Crashed(ending.words));
                     }
-                    // Calls are pure and carry their seed, so a neighbour's call can be made again, in full time.
+                    // Calls are pure and carry their seed, so a neighbour's call can be made again.
                     repeated = true;
                     deadline = Instant::now() + limit;
                 }

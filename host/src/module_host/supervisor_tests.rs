@@ -114,6 +114,24 @@ async fn silence_is_late_and_blamed_on_its_own_slot() {
 }
 
 #[tokio::test]
+async fn a_call_that_waited_for_its_slot_has_full_time_and_blames_nobody() {
+    let supervised = Supervised::new();
+    let mut worker = serve(&supervised);
+    let busy = worker.serving.slots.take().await.unwrap();
+    let answer = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        worker.serving.slots.put(busy);
+        read_request(&mut worker.far_end).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        worker.far_end.write_all(&frame(YES)).await.unwrap();
+    };
+    let (request, plan) = (request(), plan(1000));
+    let (reply, ()) = tokio::join!(supervised.call(&request, &plan), answer);
+    assert!(reply.is_ok(), "{reply:?}");
+    assert!(worker.complaints.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn calls_wait_for_a_restart_and_then_succeed() {
     let supervised = Supervised::new();
     let validate = kind(&request().operation);
