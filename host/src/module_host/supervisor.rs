@@ -221,6 +221,7 @@ impl Supervised {
 
     /// Keeps the module's worker alive until it is given up or the host stops.
     pub(super) async fn supervise(&self, spawner: Spawner, image: Image, plan: &Plan, mut stop: watch::Receiver<bool>) {
+        let mut launches_failed = 0_u32;
         loop {
             let restarted = !matches!(&*self.stage.borrow(), Stage::Starting);
             let started = tokio::select! {
@@ -234,12 +235,23 @@ impl Supervised {
                     None => return self.finish(stopping()),
                 },
                 Err(StartError::Refused(refusal)) => return self.finish(refusal.into()),
+                Err(StartError::Unable(words)) => {
+                    // Nothing of the module has run, so it is never given up for this.
+                    launches_failed = launches_failed.saturating_add(1);
+                    tracing::error!(target: "module", module = plan.id, "{words}");
+                    self.stage.send_replace(Stage::Restarting { reason: words });
+                    tokio::select! {
+                        () = stopped(&mut stop) => return self.finish(stopping()),
+                        () = tokio::time::sleep(back_off(launches_failed)) => continue,
+                    }
+                }
                 Err(StartError::Died(words)) if restarted => (words, Vec::new()),
                 Err(StartError::Died(reason)) => {
                     let remedy = "mend or replace the module: mfa-host module install FILE".to_owned();
                     return self.finish(ModuleState::Failed { reason, remedy });
                 }
             };
+            launches_failed = 0;
             let failures = self.failures.add(&suspects);
             tracing::warn!(target: "module", module = plan.id, failures, "{words}");
             if failures >= plan.limits.module_crashes_max {

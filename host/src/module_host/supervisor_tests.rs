@@ -172,6 +172,28 @@ async fn a_call_on_an_ended_module_says_why() {
     assert!(matches!(reply, Err(CallError::NotReady(reason)) if reason == "too often"));
 }
 
+#[tokio::test]
+async fn a_machine_without_room_for_a_worker_is_tried_again_and_again() {
+    let supervised = Arc::new(Supervised::new());
+    let (stop, stopping) = watch::channel(false);
+    let image = crate::module_host::check::seal(b"never looked at").unwrap();
+    let supervising = tokio::spawn({
+        let supervised = supervised.clone();
+        async move {
+            let plan = Plan { limits: Limits { module_crashes_max: 1, ..Limits::default() }, ..plan(5000) };
+            supervised.supervise(Spawner::broken(), image, &plan, stopping).await;
+        }
+    });
+    let mut stage = supervised.stage.subscribe();
+    for _ in 0..3 {
+        stage.changed().await.unwrap();
+        assert!(matches!(supervised.state(), ModuleState::Restarting { reason } if reason.contains("no worker")));
+    }
+    stop.send_replace(true);
+    supervising.await.unwrap();
+    assert!(matches!(supervised.state(), ModuleState::Failed { .. }));
+}
+
 #[test]
 fn back_off_grows_to_its_limit() {
     let waits = [1, 2, 3, 4, 5, 20, u32::MAX].map(|failures| back_off(failures).as_millis());
