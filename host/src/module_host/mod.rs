@@ -19,6 +19,7 @@ mod slot;
 mod spawner;
 mod start;
 mod supervisor;
+mod unbroken;
 pub mod worker;
 
 pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState};
