@@ -152,15 +152,11 @@ fn without_value(message: &str) -> String {
 }
 
 fn answer<M: MfaModule>(module: &M, request: &str) -> Result<Reply, String> {
-    #[derive(Deserialize)]
-    struct Tag {
-        operation: String,
-    }
-    let tag: Tag = serde_json::from_str(request).map_err(|_| "the request has no operation".to_owned())?;
-    if !OPERATIONS.contains(&tag.operation.as_str()) {
-        return Ok(Reply::Unsupported {});
-    }
-    let request: Request = read(request, "the request")?;
+    let request: Request = match serde_json::from_str(request) {
+        Ok(request) => request,
+        // What cannot be read is looked at twice, so that the rest is read once.
+        Err(_) => return not_a_request(request),
+    };
     let context = &request.context;
     let answered = match &request.operation {
         Operation::InputSchema {} => Ok(Reply::Form { form: module.input_schema() }),
@@ -180,6 +176,21 @@ fn answer<M: MfaModule>(module: &M, request: &str) -> Result<Reply, String> {
         Err(ModuleError::Unsupported) => Ok(Reply::Unsupported {}),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// An operation of a newer host is unsupported, whatever else it carries; any other misfit has a place.
+fn not_a_request(text: &str) -> Result<Reply, String> {
+    #[derive(Deserialize)]
+    struct Tag {
+        operation: String,
+    }
+    let tag: Tag = serde_json::from_str(text).map_err(|_| "the request has no operation".to_owned())?;
+    if !OPERATIONS.contains(&tag.operation.as_str()) {
+        return Ok(Reply::Unsupported {});
+    }
+    let mut text = serde_json::Deserializer::from_str(text);
+    let place = serde_path_to_error::deserialize::<_, Request>(&mut text).err().map(|error| error.path().to_string());
+    Err(format!("the request does not decode at {}", place.unwrap_or_default()))
 }
 
 fn setup_flow<M: MfaModule>(
@@ -299,11 +310,6 @@ fn asked<Q>(context: &Context, question: Q) -> Result<Call<'_, Q>, ModuleError> 
 fn decoded<T: DeserializeOwned>(value: &Value, what: &str) -> Result<T, ModuleError> {
     serde_path_to_error::deserialize(value)
         .map_err(|error| ModuleError::Failed(format!("{what} does not decode at {}", error.path())))
-}
-
-fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, String> {
-    let mut text = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut text).map_err(|error| format!("{what} does not decode at {}", error.path()))
 }
 
 /// `null` stands for "not there" in the protocol; a record that is written so would be lost on the way back.

@@ -13,6 +13,7 @@ use super::{
     spawner::Spawner,
     start::{Plan, config_json},
     supervisor::Supervised,
+    unbroken::Unbroken,
 };
 use crate::settings::{ModuleSettings, Settings};
 
@@ -143,11 +144,11 @@ impl ModuleHost {
 
     /// Asks a module. The reply is of a kind the operation allows and within bounds, else it is an error.
     pub async fn call(&self, id: &str, request: &Request) -> Result<Reply, CallError> {
-        let configured = self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?.clone();
+        let Configured { plan, supervised, .. } =
+            self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?.clone();
         let request = request.clone();
-        // In a task of its own: a caller who goes away must not leave a slot in the middle of an exchange.
-        let call = tokio::spawn(async move { configured.supervised.call(&request, &configured.plan).await });
-        call.await.unwrap_or_else(|error| Err(CallError::NotReady(format!("the host is stopping: {error}"))))
+        // A caller who goes away must not leave a slot in the middle of an exchange.
+        Unbroken::new(async move { supervised.call(&request, &plan).await }).await
     }
 
     /// Ends all workers.

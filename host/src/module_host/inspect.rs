@@ -40,7 +40,7 @@ pub async fn inspect(file: &Path, limits: &Limits) -> Result<Inspection, ModuleS
     let plan = Plan { id, expected_type: None, config: None, limits: limits.clone() };
     let worker = start::start(&spawner, &image, &plan).await.map_err(|error| match error {
         StartError::Refused(refusal) => refusal,
-        StartError::Died(words) => failed(words),
+        StartError::Unable(words) | StartError::Died(words) => failed(words),
     })?;
     let description = worker.description.clone();
     let mut child = worker.child;

@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod description;
 mod elf;
+mod failures;
 mod inspect;
 mod load;
 mod lockdown;
@@ -18,6 +19,7 @@ mod slot;
 mod spawner;
 mod start;
 mod supervisor;
+mod unbroken;
 pub mod worker;
 
 pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState};

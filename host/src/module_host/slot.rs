@@ -5,11 +5,15 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use rustix::{io::Errno, net::RecvFlags};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     sync::Semaphore,
 };
+
+const PREFIX_BYTES: usize = 4;
+const FIRST_READ_BYTES: usize = 4096;
 
 /// The host's end of one slot.
 pub(super) struct Slot {
@@ -30,32 +34,49 @@ pub(super) enum ExchangeError {
 impl Slot {
     /// One call: sends a framed request and reads one reply of at most `reply_bytes_max`.
     pub(super) async fn exchange(&mut self, frame: &[u8], reply_bytes_max: usize) -> Result<Vec<u8>, ExchangeError> {
-        self.expect_silence()
-            .and_then(|open| if open { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) })
-            .map_err(|error| ExchangeError::Broken { sent: false, error })?;
+        self.expect_silence().map_err(|error| ExchangeError::Broken { sent: false, error })?;
         self.socket.write_all(frame).await?;
-        let mut prefix = [0; 4];
-        self.socket.read_exact(&mut prefix).await?;
+        // Most replies arrive whole with the first read.
+        let mut reply = Vec::with_capacity(FIRST_READ_BYTES);
+        self.read_until(&mut reply, PREFIX_BYTES).await?;
+        let prefix = [reply[0], reply[1], reply[2], reply[3]];
         let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
         if length > reply_bytes_max {
             return Err(ExchangeError::TooLong(length));
         }
-        let mut reply = vec![0; length];
-        self.socket.read_exact(&mut reply).await?;
-        // A worker that ends after its reply has still replied.
-        self.expect_silence()?;
+        let end = PREFIX_BYTES + length;
+        reply.reserve_exact(end.saturating_sub(reply.len()));
+        self.read_until(&mut reply, end).await?;
+        if reply.len() > end {
+            return Err(more_than_a_reply().into());
+        }
+        reply.drain(..PREFIX_BYTES);
         Ok(reply)
     }
 
-    /// Bytes beyond a reply would answer the next call, so they break the slot. Tells whether the worker's end is open.
-    fn expect_silence(&self) -> io::Result<bool> {
-        match self.socket.try_read(&mut [0]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Ok(0) => Ok(false),
-            Ok(_) => Err(io::Error::other("the worker wrote more than a reply")),
-            Err(error) => Err(error),
+    async fn read_until(&mut self, reply: &mut Vec<u8>, length: usize) -> io::Result<()> {
+        while reply.len() < length {
+            if self.socket.read_buf(reply).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes beyond a reply would answer the next call, so they break the slot, as does an end of the worker. Asks the
+    /// system itself: the runtime may not have heard of them yet.
+    fn expect_silence(&self) -> io::Result<()> {
+        match rustix::net::recv(&self.socket, &mut [0; 1], RecvFlags::DONTWAIT) {
+            Err(Errno::WOULDBLOCK) => Ok(()),
+            Ok((_, 0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Err(more_than_a_reply()),
+            Err(error) => Err(error.into()),
         }
     }
+}
+
+fn more_than_a_reply() -> io::Error {
+    io::Error::other("the worker wrote more than a reply")
 }
 
 impl From<io::Error> for ExchangeError {

@@ -40,6 +40,12 @@ impl Spawner {
         Ok(Self { jobs })
     }
 
+    /// One that can start nothing.
+    #[cfg(test)]
+    pub(super) fn broken() -> Self {
+        Self { jobs: mpsc::channel().0 }
+    }
+
     /// A new worker with this control socket as its standard input.
     pub(super) async fn spawn(&self, control: OwnedFd) -> io::Result<Child> {
         let (done, spawned) = oneshot::channel();

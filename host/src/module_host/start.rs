@@ -49,17 +49,21 @@ pub(super) struct Worker {
 
 /// Why a worker does not serve.
 pub(super) enum StartError {
-    /// The module or the machine does not allow it; another try ends the same.
+    /// The module or its settings do not allow it; another try ends the same.
     Refused(Refusal),
+    /// The machine does not allow it now: descriptors, processes or memory are used up.
+    Unable(String),
     /// It died or was silent; the words say how.
     Died(String),
 }
 
 /// Starts a worker and waits, no longer than the module deadline, until it serves.
 pub(super) async fn start(spawner: &Spawner, image: &Image, plan: &Plan) -> Result<Worker, StartError> {
-    let (mut child, mut control, slots) = launch(spawner, image, plan).await.map_err(|error| {
-        let reason = format!("no worker could be started: {error}");
-        StartError::Refused(Refusal::new(reason, "see that memory, processes and descriptors are left"))
+    let (mut child, mut control, slots) = launch(spawner, image, plan).await.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            StartError::Refused(Refusal::new(error.to_string(), "mend this module's [module.config] in host.toml"))
+        }
+        _ => StartError::Unable(format!("no worker could be started: {error}")),
     })?;
     let Some(stderr) = child.stderr.take() else {
         return Err(StartError::Died("the worker has no standard error".to_owned()));

@@ -2,10 +2,8 @@
 //! after a crash, and gives it up after too many in a row. Calls go through it.
 
 use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -21,8 +19,9 @@ use super::{
     CallError, ModuleState,
     check::Image,
     control::frame,
+    failures::{Failures, Kind, kind},
     reply,
-    slot::{ExchangeError, Slots},
+    slot::{ExchangeError, Slot, Slots},
     spawner::Spawner,
     start::{self, Plan, StartError, Worker},
 };
@@ -36,8 +35,7 @@ const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
 pub(super) struct Supervised {
     stage: watch::Sender<Stage>,
     description: RwLock<Option<Arc<Description>>>,
-    /// Crashes and late calls since the last good answer.
-    failures: AtomicU32,
+    failures: Failures,
 }
 
 /// Where a module stands.
@@ -52,6 +50,8 @@ enum Stage {
 /// One worker as the calls on it see it.
 struct Serving {
     slots: Slots,
+    /// What is being asked in each slot. A call that got no reply stays, so that the worker's end is put down to it.
+    asked: Mutex<BTreeMap<u8, Kind>>,
     complaints: mpsc::UnboundedSender<Complaint>,
     ending: watch::Receiver<Option<Ending>>,
 }
@@ -87,6 +87,33 @@ impl Ending {
 }
 
 impl Serving {
+    fn new(
+        slots: Vec<UnixStream>,
+        complaints: mpsc::UnboundedSender<Complaint>,
+        ending: watch::Receiver<Option<Ending>>,
+    ) -> Self {
+        Self { slots: Slots::new(slots), asked: Mutex::default(), complaints, ending }
+    }
+
+    fn asks(&self, slot: u8, kind: Kind) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, kind);
+    }
+
+    /// The slot has replied and can be asked again.
+    fn put_back(&self, slot: Slot) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot.number);
+        self.slots.put(slot);
+    }
+
+    /// What the worker may have died of. A worker that names an idle slot, or none, makes all its calls suspects.
+    fn suspects(&self, guilty: Option<u8>) -> Vec<Kind> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match guilty.and_then(|slot| asked.get(&slot)) {
+            Some(kind) => vec![*kind],
+            None => asked.values().copied().collect(),
+        }
+    }
+
     async fn ending(&self) -> Ending {
         let mut ending = self.ending.clone();
         let known = ending.wait_for(Option::is_some).await.ok().and_then(|ending| ending.clone());
@@ -97,7 +124,7 @@ impl Serving {
 impl Supervised {
     pub(super) fn new() -> Self {
         let stage = watch::Sender::new(Stage::Starting);
-        Self { stage, description: RwLock::default(), failures: AtomicU32::new(0) }
+        Self { stage, description: RwLock::default(), failures: Failures::default() }
     }
 
     /// A module that has no worker and why.
@@ -140,12 +167,14 @@ impl Supervised {
         }
     }
 
-    /// One call. Must run to its end: a slot left in the middle of an exchange is lost.
+    /// One call: it may wait as long as the deadline for its slot, and then the module has that long to answer. Must
+    /// run to its end: a slot left in the middle of an exchange is lost.
     pub(super) async fn call(&self, request: &Request, plan: &Plan) -> Result<Reply, CallError> {
         let limit_ms = plan.limits.module_deadline_ms;
         let limit = Duration::from_millis(limit_ms);
         let json = serde_json::to_vec(request).map_err(|error| CallError::Failed(error.to_string()))?;
         let request_frame = frame(&json);
+        let kind = kind(&request.operation);
         let late = |_| CallError::Late(limit_ms);
         let mut deadline = Instant::now() + limit;
         let mut repeated = false;
@@ -155,22 +184,24 @@ impl Supervised {
                 continue;
             };
             let number = slot.number;
+            serving.asks(number, kind);
             let exchange = slot.exchange(&request_frame, plan.limits.module_reply_bytes_max);
-            match timeout_at(deadline, exchange).await {
+            // In full time, however long the call had to wait: a module is only late by its own doing.
+            match timeout(limit, exchange).await {
                 Err(_) => {
                     let _ = serving.complaints.send(Complaint::Late { slot: number });
                     return Err(CallError::Late(limit_ms));
                 }
                 Ok(Ok(bytes)) => {
-                    serving.slots.put(slot);
+                    serving.put_back(slot);
                     let reply = reply::validated(&request.operation, &bytes);
                     if !matches!(reply, Err(CallError::BadReply(_))) {
-                        self.failures.store(0, Ordering::Relaxed);
+                        self.failures.end_row(kind);
                     }
                     return reply;
                 }
                 Ok(Err(ExchangeError::TooLong(length))) => {
-                    serving.slots.put(slot);
+                    serving.put_back(slot);
                     let most = plan.limits.module_reply_bytes_max;
                     return Err(CallError::BadReply(format!("it has {length} bytes, the limit is {most}")));
                 }
@@ -180,7 +211,7 @@ impl Supervised {
                     if repeated || (sent && !ending.spares(number)) {
                         return Err(CallError::Crashed(ending.words));
                     }
-                    // Calls are pure and carry their seed, so a neighbour's call can be made again, in full time.
+                    // Calls are pure and carry their seed, so a neighbour's call can be made again.
                     repeated = true;
                     deadline = Instant::now() + limit;
                 }
@@ -190,6 +221,7 @@ impl Supervised {
 
     /// Keeps the module's worker alive until it is given up or the host stops.
     pub(super) async fn supervise(&self, spawner: Spawner, image: Image, plan: &Plan, mut stop: watch::Receiver<bool>) {
+        let mut launches_failed = 0_u32;
         loop {
             let restarted = !matches!(&*self.stage.borrow(), Stage::Starting);
             let started = tokio::select! {
@@ -197,19 +229,30 @@ impl Supervised {
                 () = stopped(&mut stop) => return self.finish(stopping()),
                 started = start::start(&spawner, &image, plan) => started,
             };
-            let words = match started {
+            let (words, suspects) = match started {
                 Ok(worker) => match self.serve(worker, plan, &mut stop).await {
-                    Some(words) => words,
+                    Some(end) => end,
                     None => return self.finish(stopping()),
                 },
                 Err(StartError::Refused(refusal)) => return self.finish(refusal.into()),
-                Err(StartError::Died(words)) if restarted => words,
+                Err(StartError::Unable(words)) => {
+                    // Nothing of the module has run, so it is never given up for this.
+                    launches_failed = launches_failed.saturating_add(1);
+                    tracing::error!(target: "module", module = plan.id, "{words}");
+                    self.stage.send_replace(Stage::Restarting { reason: words });
+                    tokio::select! {
+                        () = stopped(&mut stop) => return self.finish(stopping()),
+                        () = tokio::time::sleep(back_off(launches_failed)) => continue,
+                    }
+                }
+                Err(StartError::Died(words)) if restarted => (words, Vec::new()),
                 Err(StartError::Died(reason)) => {
                     let remedy = "mend or replace the module: mfa-host module install FILE".to_owned();
                     return self.finish(ModuleState::Failed { reason, remedy });
                 }
             };
-            let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            launches_failed = 0;
+            let failures = self.failures.add(&suspects);
             tracing::warn!(target: "module", module = plan.id, failures, "{words}");
             if failures >= plan.limits.module_crashes_max {
                 let reason = format!("it failed {failures} times in a row without a good answer; last: {words}");
@@ -223,13 +266,17 @@ impl Supervised {
         }
     }
 
-    /// Serves until the worker ends, and says how it ended; none when the host stops.
-    async fn serve(&self, mut worker: Worker, plan: &Plan, stop: &mut watch::Receiver<bool>) -> Option<String> {
+    /// Serves until the worker ends, and says how it ended and in which calls; none when the host stops.
+    async fn serve(
+        &self,
+        mut worker: Worker,
+        plan: &Plan,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<(String, Vec<Kind>)> {
         *self.description.write().unwrap_or_else(PoisonError::into_inner) = Some(worker.description.clone());
         let (complaints, mut received) = mpsc::unbounded_channel();
         let (ended, ending) = watch::channel(None);
-        let slots = Slots::new(std::mem::take(&mut worker.slots));
-        let serving = Arc::new(Serving { slots, complaints, ending });
+        let serving = Arc::new(Serving::new(std::mem::take(&mut worker.slots), complaints, ending));
         self.stage.send_replace(Stage::Serving(serving.clone()));
         let end = tokio::select! {
             () = stopped(stop) => None,
@@ -261,9 +308,9 @@ impl Supervised {
             }
             Some(Complaint::Ended { guilty }) => Ending { guilty, words: start::end(worker.child, worker.noise).await },
         };
-        let words = ending.words.clone();
+        let end = (ending.words.clone(), serving.suspects(ending.guilty));
         ended.send_replace(Some(ending));
-        Some(words)
+        Some(end)
     }
 }
 

@@ -38,7 +38,7 @@ fn serve(supervised: &Supervised) -> FakeWorker {
     let (near_end, far_end) = UnixStream::pair().unwrap();
     let (sender, complaints) = mpsc::unbounded_channel();
     let (ended, ending) = watch::channel(None);
-    let serving = Arc::new(Serving { slots: Slots::new(vec![near_end]), complaints: sender, ending });
+    let serving = Arc::new(Serving::new(vec![near_end], sender, ending));
     supervised.stage.send_replace(Stage::Serving(serving.clone()));
     FakeWorker { far_end, complaints, ended, serving }
 }
@@ -87,6 +87,22 @@ async fn the_call_a_worker_died_of_is_never_repeated() {
 }
 
 #[tokio::test]
+async fn an_end_is_put_down_to_the_guilty_call_or_to_all_that_are_open() {
+    let supervised = Supervised::new();
+    let worker = serve(&supervised);
+    let [validate, issue] = [kind(&request().operation), kind(&Operation::Issue {})];
+    worker.serving.asks(0, validate);
+    worker.serving.asks(1, issue);
+    assert_eq!(worker.serving.suspects(Some(1)), [issue]);
+    for unknown in [None, Some(9)] {
+        assert_eq!(worker.serving.suspects(unknown), [validate, issue], "a lie about the slot hides nothing");
+    }
+    let slot = worker.serving.slots.take().await.unwrap();
+    worker.serving.put_back(slot);
+    assert_eq!(worker.serving.suspects(None), [issue]);
+}
+
+#[tokio::test]
 async fn silence_is_late_and_blamed_on_its_own_slot() {
     let supervised = Supervised::new();
     let mut worker = serve(&supervised);
@@ -98,9 +114,28 @@ async fn silence_is_late_and_blamed_on_its_own_slot() {
 }
 
 #[tokio::test]
+async fn a_call_that_waited_for_its_slot_has_full_time_and_blames_nobody() {
+    let supervised = Supervised::new();
+    let mut worker = serve(&supervised);
+    let busy = worker.serving.slots.take().await.unwrap();
+    let answer = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        worker.serving.slots.put(busy);
+        read_request(&mut worker.far_end).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        worker.far_end.write_all(&frame(YES)).await.unwrap();
+    };
+    let (request, plan) = (request(), plan(1000));
+    let (reply, ()) = tokio::join!(supervised.call(&request, &plan), answer);
+    assert!(reply.is_ok(), "{reply:?}");
+    assert!(worker.complaints.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn calls_wait_for_a_restart_and_then_succeed() {
     let supervised = Supervised::new();
-    supervised.failures.store(3, Ordering::Relaxed);
+    let validate = kind(&request().operation);
+    supervised.failures.add(&[validate]);
     supervised.stage.send_replace(Stage::Restarting { reason: "crashed".to_owned() });
     let (request, plan) = (request(), plan(5000));
     let worker = async {
@@ -111,13 +146,14 @@ async fn calls_wait_for_a_restart_and_then_succeed() {
     };
     let (reply, _worker) = tokio::join!(supervised.call(&request, &plan), worker);
     assert!(reply.is_ok());
-    assert_eq!(supervised.failures.load(Ordering::Relaxed), 0, "a good answer ends the row of failures");
+    assert_eq!(supervised.failures.add(&[validate]), 1, "a good answer ends the row of failures");
 }
 
 #[tokio::test]
 async fn a_bad_reply_does_not_end_the_row_of_failures() {
     let supervised = Supervised::new();
-    supervised.failures.store(3, Ordering::Relaxed);
+    let validate = kind(&request().operation);
+    supervised.failures.add(&[validate]);
     let mut worker = serve(&supervised);
     let (request, plan) = (request(), plan(5000));
     let answer = async {
@@ -126,7 +162,7 @@ async fn a_bad_reply_does_not_end_the_row_of_failures() {
     };
     let (reply, ()) = tokio::join!(supervised.call(&request, &plan), answer);
     assert!(matches!(reply, Err(CallError::BadReply(_))));
-    assert_eq!(supervised.failures.load(Ordering::Relaxed), 3);
+    assert_eq!(supervised.failures.add(&[validate]), 2);
 }
 
 #[tokio::test]
@@ -134,6 +170,28 @@ async fn a_call_on_an_ended_module_says_why() {
     let supervised = Supervised::ended(ModuleState::Quarantined { reason: "too often".to_owned() });
     let reply = supervised.call(&request(), &plan(30)).await;
     assert!(matches!(reply, Err(CallError::NotReady(reason)) if reason == "too often"));
+}
+
+#[tokio::test]
+async fn a_machine_without_room_for_a_worker_is_tried_again_and_again() {
+    let supervised = Arc::new(Supervised::new());
+    let (stop, stopping) = watch::channel(false);
+    let image = crate::module_host::check::seal(b"never looked at").unwrap();
+    let supervising = tokio::spawn({
+        let supervised = supervised.clone();
+        async move {
+            let plan = Plan { limits: Limits { module_crashes_max: 1, ..Limits::default() }, ..plan(5000) };
+            supervised.supervise(Spawner::broken(), image, &plan, stopping).await;
+        }
+    });
+    let mut stage = supervised.stage.subscribe();
+    for _ in 0..3 {
+        stage.changed().await.unwrap();
+        assert!(matches!(supervised.state(), ModuleState::Restarting { reason } if reason.contains("no worker")));
+    }
+    stop.send_replace(true);
+    supervising.await.unwrap();
+    assert!(matches!(supervised.state(), ModuleState::Failed { .. }));
 }
 
 #[test]

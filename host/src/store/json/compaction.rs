@@ -55,8 +55,12 @@ impl Compaction {
     /// # Errors
     /// Any of the disk. Nothing is lost: the older snapshot and segments are still there.
     pub(super) fn run(&self) -> io::Result<()> {
-        self.write_unfinished()?;
-        self.name()?;
+        let named = self.write_unfinished().and_then(|()| self.name());
+        if named.is_err() {
+            // On a full disk half a snapshot takes the room that commits need. If it stays, the next start deletes it.
+            let _ = self.disk.remove(&self.directory.join(files::unfinished_snapshot(self.number)));
+        }
+        named?;
         delete_older(&*self.disk, &self.directory, self.number)
     }
 

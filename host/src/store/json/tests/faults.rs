@@ -142,6 +142,21 @@ async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot
 }
 
 #[tokio::test]
+async fn a_snapshot_that_was_not_finished_takes_no_room() {
+    let place = Place::new();
+    let disk = FaultyDisk::default();
+    let (store, _) = place.open_on(Arc::new(disk.clone()), false);
+    for _ in 0..3 {
+        write(&store, "a", 1).await;
+        disk.fail(Some(Operation::Rename));
+        assert!(!store.compact().await);
+        disk.fail(None);
+    }
+    let unfinished: Vec<_> = place.image().into_keys().filter(|path| path.extension().unwrap() == "tmp").collect();
+    assert!(unfinished.is_empty(), "{unfinished:?}");
+}
+
+#[tokio::test]
 async fn an_anchor_that_cannot_be_written_is_no_reason_to_stop() {
     let place = Place::new();
     let disk = FaultyDisk::default();
