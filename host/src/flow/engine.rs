@@ -129,7 +129,13 @@ impl Engine {
         self.modules.call(module, &Request { context, operation }).await
     }
 
-    /// What a user set up for a module, in the module's shape.
+    /// Whether the module under this id is still of the type that made the enrolment: one type's data is not for another.
+    pub fn is_of_type(&self, enrolment: &Enrolment) -> bool {
+        let module = self.modules.module(&enrolment.open.module);
+        module.is_some_and(|module| module.module_type == enrolment.open.module_type)
+    }
+
+    /// What a user set up for a module.
     pub async fn enrolment(&self, user: &str, module: &str) -> Result<Found<Enrolment>, FlowError> {
         self.read(key::enrolment(user, module)).await
     }

@@ -57,8 +57,8 @@ impl Engine {
     pub(super) async fn methods_of(&self, user: &str, language: &str) -> Result<Vec<MethodView>, FlowError> {
         let factors: Found<Factors> = self.read(key::factors(user)).await?;
         let account: Found<Account> = self.read(key::account(user)).await?;
-        let listed = factors.record.map(|factors| factors.open).unwrap_or_default();
-        let counted = account.record.map(|account| account.open).unwrap_or_default();
+        let listed = factors.open();
+        let counted = account.open();
         let modules = self.modules.modules();
         let shown = |module: &&ModuleInstance| module.state != ModuleState::Disabled || listed.of(&module.id).is_some();
         let configured = modules.iter().filter(shown).map(|module| view(module, &listed, &counted, language));
@@ -87,7 +87,7 @@ impl Engine {
         let user_id = &access.user_id;
         for _ in 0..TRIES_MAX {
             let factors: Found<Factors> = self.read(key::factors(user_id)).await?;
-            let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+            let listed = factors.open();
             if module.is_some_and(|module| listed.of(module).is_none()) {
                 return Err(FlowError::NotFound { what: "such method of yours" });
             }

@@ -102,7 +102,7 @@ impl Flows {
         for (key, _, user) in record::scan::<User>(&self.engine.store, "user/").await? {
             let id = key.as_str().trim_start_matches("user/");
             let factors: Found<Factors> = self.engine.read(key::factors(id)).await?;
-            users.push(view(id, &user, &factors.record.map(|factors| factors.open).unwrap_or_default()));
+            users.push(view(id, &user, &factors.open()));
         }
         users.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(users)
@@ -145,7 +145,7 @@ impl Flows {
             let named: Found<UserName> = self.engine.read(key::user_name(&token::folded_name_hash(name))).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
             let account: Found<Account> = self.engine.read(key::account(&id)).await?;
-            let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+            let listed = factors.open();
             let enrolled: Vec<String> = listed.factors.iter().map(|factor| factor.module.clone()).collect();
             let (mut changes, mut expectations, enrolments) = self.engine.removal(&id, &enrolled).await?;
             changes.extend([found.delete(), named.delete()]);
@@ -173,12 +173,12 @@ impl Flows {
             let (id, found, mut user) = self.user_named(name).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
             let account: Found<Account> = self.engine.read(key::account(&id)).await?;
-            let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+            let listed = factors.open();
             let enrolled: Vec<String> = listed.factors.iter().map(|factor| factor.module.clone()).collect();
             let emptied = enrolled.iter().fold(listed, |rest, module| rest.without(module));
             let (mut changes, mut expectations, enrolments) = self.engine.removal(&id, &enrolled).await?;
             user.open.epoch += 1;
-            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let counted = account.open();
             let cleared =
                 AccountOpen { last_used: counted.last_used, unknown: counted.unknown, ..AccountOpen::default() };
             changes.extend([
@@ -209,7 +209,7 @@ impl Flows {
             if let Committed::Done = self.engine.commit(vec![found.put(&user)], vec![found.unchanged()]).await? {
                 tracing::info!(target: "audit", event, actor, user = id);
                 let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
-                return Ok(view(&id, &user, &factors.record.map(|factors| factors.open).unwrap_or_default()));
+                return Ok(view(&id, &user, &factors.open()));
             }
         }
         Err(PeopleError::Busy)

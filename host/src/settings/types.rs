@@ -85,7 +85,7 @@ pub struct Limits {
     pub module_reply_bytes_max: usize,
     /// Memory one worker may hold. 32 to 16384.
     pub module_memory_mib_max: u64,
-    /// Crashes in a row after which a module is quarantined. 1 to 1000.
+    /// Crashes or late answers in a row, at one operation, after which a module is quarantined. 1 to 1000.
     pub module_crashes_max: u32,
     /// Password hashes computed at once. 1 to 256.
     pub password_hashes_at_once: usize,

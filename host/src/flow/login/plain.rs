@@ -160,7 +160,7 @@ impl Turn<'_> {
             }
             let turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-            let mut counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let mut counted = account.open();
             counted.sessions.retain(|open| open.flow != self.flow_hash());
             counted.sessions.push(OpenFlow { flow: successor.flow_hash(), until: session.open.expires_at });
             let place = successor.session().await?;

@@ -81,8 +81,8 @@ impl Turn<'_> {
     pub(super) async fn options(&self, session: &Session) -> Result<(Vec<ModuleInstance>, String), FlowError> {
         let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
         let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-        let listed = factors.record.map(|factors| factors.open).unwrap_or_default();
-        let counted = account.record.map(|account| account.open).unwrap_or_default();
+        let listed = factors.open();
+        let counted = account.open();
         let modules = self.engine.modules.modules();
         let (ids, preselected) = match selection::select(&listed, &counted, &modules, self.now.wall) {
             Selection::One(module) => (vec![module.clone()], module),
@@ -144,7 +144,7 @@ impl Turn<'_> {
                 return Err(FlowError::UnknownFlow);
             }
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let counted = account.open();
             match attempts::permitted(&counted, &guess.target, self.now.wall) {
                 Ok(()) => {}
                 Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
@@ -186,7 +186,8 @@ impl Turn<'_> {
                 .as_ref()
                 .and_then(|factors| factors.open.of(&guess.module.id))
                 .is_some_and(|factor| factor.active);
-            let Some(record) = enrolment.record.as_ref().filter(|_| is_active) else {
+            let usable = |enrolment: &&Enrolment| is_active && self.engine.is_of_type(enrolment);
+            let Some(record) = enrolment.record.as_ref().filter(usable) else {
                 return self.end_with(found, "unknown_error").await;
             };
             let basis = Basis { found: &found, session, user: &user, enrolment: &enrolment, factors: &factors };
@@ -249,7 +250,7 @@ impl Turn<'_> {
     ) -> Result<Option<Outcome>, FlowError> {
         let _turn = self.engine.queue(&basis.session.open.user).await;
         let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
-        let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+        let counted = account.open();
         let mut counted = attempts::forgive(counted, &guess.target);
         counted.sessions.retain(|open| open.flow != self.flow_hash());
         counted.last_used.insert(guess.module.id.clone(), self.now.wall);

@@ -46,8 +46,8 @@ impl Turn<'_> {
             }
             let factors: Found<Factors> = self.engine.read(key::factors(&user_id)).await?;
             let account: Found<Account> = self.engine.read(key::account(&user_id)).await?;
-            let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
-            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let listed = factors.open();
+            let counted = account.open();
             let choice = selection::select(&listed, &counted, &self.engine.modules.modules(), self.now.wall);
             let stage = match choice {
                 Selection::NotRequired => match self.grant_without_second_factor(&start, &session, &factors).await? {
@@ -127,16 +127,15 @@ impl Turn<'_> {
     ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
         let mut changes = Vec::new();
         let mut expectations = vec![account.unchanged()];
-        counted.sessions.retain(|open| self.now.wall <= open.until);
-        while counted.sessions.len() >= self.engine.settings.limits.sessions_per_user_max.max(1) {
-            let oldest = counted.sessions.remove(0);
+        let own = OpenFlow { flow: self.flow_hash(), until: session.expires_at };
+        let sessions_max = self.engine.settings.limits.sessions_per_user_max;
+        for oldest in own.join(&mut counted.sessions, sessions_max, self.now.wall) {
             let found: Found<Session> = self.engine.read(key::session(&oldest.flow)).await?;
             if let Some(record) = &found.record {
                 changes.push(found.put(&ended(record, "superseded")));
                 expectations.push(found.unchanged());
             }
         }
-        counted.sessions.push(OpenFlow { flow: self.flow_hash(), until: session.expires_at });
         changes.push(account.put(&Document { open: counted, secret: () }));
         Ok((changes, expectations))
     }
@@ -171,7 +170,8 @@ impl Turn<'_> {
             };
             let enrolment = self.engine.enrolment(&session.open.user, &module).await?;
             let user = self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?;
-            let (Some(enrolment), Some(user)) = (enrolment.record, user.and_then(|user| user.record)) else {
+            let enrolment = enrolment.record.filter(|enrolment| self.engine.is_of_type(enrolment));
+            let (Some(enrolment), Some(user)) = (enrolment, user.and_then(|user| user.record)) else {
                 return self.end_with(found, "unknown_error").await;
             };
             let ask = Ask {

@@ -45,3 +45,34 @@ pub struct OpenFlow {
     pub flow: String,
     pub until: Timestamp,
 }
+
+impl OpenFlow {
+    /// Adds this flow to a list of at most `flows_max` (at least one). What has run out leaves the list; what had to
+    /// make room is returned, oldest first, to be ended.
+    pub fn join(self, list: &mut Vec<Self>, flows_max: usize, now: Timestamp) -> Vec<Self> {
+        list.retain(|open| now <= open.until);
+        let too_many = (list.len() + 1).saturating_sub(flows_max.max(1));
+        let ousted = list.drain(..too_many).collect();
+        list.push(self);
+        ousted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(name: &str, until: i64) -> OpenFlow {
+        OpenFlow { flow: name.to_owned(), until: Timestamp(until) }
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_what_has_run_out_takes_none() {
+        let mut list = vec![flow("a", 10), flow("b", 5), flow("c", 10)];
+        assert_eq!(flow("d", 10).join(&mut list, 3, Timestamp(6)), []);
+        assert_eq!(list, [flow("a", 10), flow("c", 10), flow("d", 10)]);
+        assert_eq!(flow("e", 10).join(&mut list, 2, Timestamp(6)), [flow("a", 10), flow("c", 10)]);
+        assert_eq!(flow("f", 10).join(&mut list, 0, Timestamp(6)), [flow("d", 10), flow("e", 10)]);
+        assert_eq!(list, [flow("f", 10)]);
+    }
+}

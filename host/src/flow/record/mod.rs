@@ -85,6 +85,13 @@ impl<T: Stored> Found<T> {
     }
 }
 
+impl<Open: Clone + Default, Secret> Found<Document<Open, Secret>> {
+    /// The open part; where there is no record, an empty one.
+    pub fn open(&self) -> Open {
+        self.record.as_ref().map(|record| record.open.clone()).unwrap_or_default()
+    }
+}
+
 /// Reads a typed record. One that does not decode is damage, never "not there".
 pub async fn read<T: Stored>(store: &Store, key: Key) -> Result<Found<T>, StoreError> {
     match store.read(&key).await? {

@@ -69,10 +69,10 @@ impl Turn<'_> {
             let user = &self.access.user_id;
             let turn = self.engine.queue(user).await;
             let factors: Found<Factors> = self.engine.read(key::factors(user)).await?;
-            let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+            let listed = factors.open();
             self.engine.require_proof(self.access, &listed, Need::SetUp, self.now.wall)?;
             let account: Found<Account> = self.engine.read(key::account(user)).await?;
-            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let counted = account.open();
             let place: Found<Setup> = self.engine.read(key::setup(&self.flow_hash())).await?;
             let setup = self.new_setup(instance);
             let (mut changes, mut expectations) = self.enlist(counted, &account, &setup.open).await?;
@@ -116,16 +116,15 @@ impl Turn<'_> {
     ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
         let mut changes = Vec::new();
         let mut expectations = vec![account.unchanged()];
-        counted.setups.retain(|open| self.now.wall <= open.until);
-        while counted.setups.len() >= self.engine.settings.limits.setups_per_user_max.max(1) {
-            let oldest = counted.setups.remove(0);
+        let own = OpenFlow { flow: self.flow_hash(), until: setup.expires_at };
+        let setups_max = self.engine.settings.limits.setups_per_user_max;
+        for oldest in own.join(&mut counted.setups, setups_max, self.now.wall) {
             let found: Found<Setup> = self.engine.read(key::setup(&oldest.flow)).await?;
             if let Some(record) = &found.record {
                 changes.push(found.put(&ended(record, "superseded")));
                 expectations.push(found.unchanged());
             }
         }
-        counted.setups.push(OpenFlow { flow: self.flow_hash(), until: setup.expires_at });
         changes.push(account.put(&Document { open: counted, secret: () }));
         Ok((changes, expectations))
     }

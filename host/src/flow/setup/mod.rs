@@ -66,7 +66,7 @@ impl Turn<'_> {
             }
             let _turn = self.engine.queue(&setup.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
-            let mut counted = change(account.record.clone().map(|account| account.open).unwrap_or_default());
+            let mut counted = change(account.open());
             counted.setups.retain(|open| open.flow != self.flow_hash());
             let changes = vec![found.put(&ended(setup, reason)), account.put(&Document { open: counted, secret: () })];
             let expectations = vec![found.unchanged(), account.unchanged()];

@@ -65,7 +65,7 @@ impl Turn<'_> {
                 return Err(FlowError::UnknownFlow);
             }
             let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
-            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let counted = account.open();
             match attempts::permitted(&counted, target, self.now.wall) {
                 Ok(()) => {}
                 Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
@@ -151,7 +151,7 @@ impl Turn<'_> {
         let _turn = self.engine.queue(&setup.open.user).await;
         if error.is_none() {
             let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
-            let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+            let counted = account.open();
             changes.push(account.put(&Document { open: attempts::refund(counted, target), secret: () }));
             expectations.push(account.unchanged());
             next.open.attempts_used = next.open.attempts_used.saturating_sub(1);
@@ -197,10 +197,10 @@ impl Turn<'_> {
             },
             secret: EnrolmentSecret { version: description.enrolment_version, data },
         };
-        let listed = factors.record.clone().map(|factors| factors.open).unwrap_or_default();
+        let listed = factors.open();
         self.require_proof_still(setup, &listed)?;
         let listed = listed.with_confirmed(&module.id, &module.module_type, description.recovery, now);
-        let counted = account.record.clone().map(|account| account.open).unwrap_or_default();
+        let counted = account.open();
         let mut counted = attempts::forgive(counted, target);
         counted.setups.retain(|open| open.flow != self.flow_hash());
         let mut changes = vec![
