@@ -132,7 +132,9 @@ impl Engine {
         let user_id = user.key.as_str().trim_start_matches("user/");
         for enrolment in enrolments.into_iter().filter_map(|found| found.record) {
             let module = &enrolment.open.module;
-            if !self.modules.module(module).is_some_and(|module| is_answering(&module.state)) {
+            if !self.is_of_type(&enrolment)
+                || !self.modules.module(module).is_some_and(|module| is_answering(&module.state))
+            {
                 continue;
             }
             let seed = token::new_seed();

@@ -140,8 +140,11 @@ impl Turn<'_> {
                 SetupStage::Beginning => {}
             }
             let enrolment = self.engine.enrolment(&setup.open.user, &setup.open.module).await?;
-            let operation =
-                Operation::SetupFlow { state: None, input: None, replaces: enrolment.record.as_ref().map(for_module) };
+            let operation = Operation::SetupFlow {
+                state: None,
+                input: None,
+                replaces: enrolment.record.as_ref().filter(|former| self.engine.is_of_type(former)).map(for_module),
+            };
             let answer = self.engine.ask(&setup.open.module, self.ask_with(&setup.secret.seed), operation).await;
             let (form, state) = match answer {
                 Ok(Reply::Setup(SetupReply::Form { form, state, messages, .. })) if messages.is_empty() => {

@@ -103,7 +103,7 @@ impl Turn<'_> {
             let operation = Operation::SetupFlow {
                 state: setup.secret.state.clone(),
                 input: Some(fields.clone()),
-                replaces: enrolment.record.as_ref().map(for_module),
+                replaces: enrolment.record.as_ref().filter(|former| self.engine.is_of_type(former)).map(for_module),
             };
             let answer = self.engine.ask(&module.id, self.ask_with(&setup.secret.seed), operation).await;
             let decided = match answer {
