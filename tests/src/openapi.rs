@@ -64,8 +64,14 @@ fn every_operation_has_responses() {
     for (path, operations) in paths {
         for (method, operation) in operations.as_object().expect("operations") {
             if ["get", "post", "delete", "put", "patch"].contains(&method.as_str()) {
-                let count = operation["responses"].as_object().map_or(0, serde_json::Map::len);
-                assert!(count > 0, "{method} {path} has no responses");
+                let responses = operation["responses"].as_object().expect("responses");
+                assert!(!responses.is_empty(), "{method} {path} has no responses");
+                for (status, response) in responses {
+                    assert!(
+                        !response["description"].as_str().unwrap_or_default().is_empty(),
+                        "{method} {path} {status}"
+                    );
+                }
             }
         }
     }

@@ -70,7 +70,7 @@ pub struct Note {
 }
 
 /// The first factors on offer, in order.
-#[utoipa::path(get, path = "/auth/providers", tag = "login flow", responses((status = 200, body = Providers)))]
+#[utoipa::path(get, path = "/auth/providers", tag = "login flow", responses((status = 200, description = "The enabled providers, in order", body = Providers)))]
 pub async fn providers(State(flows): State<Flows>) -> Json<Providers> {
     Json(Providers { providers: flows.providers(), preselect_remember_me: false })
 }
@@ -119,7 +119,7 @@ pub async fn submit(
 #[utoipa::path(
     delete, path = "/auth/login_flow/{flow_id}", tag = "login flow",
     params(("flow_id" = String, Path, description = "As the step before gave it")),
-    responses((status = 200, body = Note))
+    responses((status = 200, description = "The flow is over", body = Note))
 )]
 pub async fn abort(State(flows): State<Flows>, PathId(flow_id): PathId) -> Result<Json<Note>, Failure> {
     flows.abort_login(&flow_id).await?;

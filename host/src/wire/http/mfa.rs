@@ -89,7 +89,7 @@ pub struct Session {
 /// Every method there is, and what the caller has of it.
 #[utoipa::path(
     get, path = "/api/mfa", tag = "methods", security(("bearer" = [])),
-    responses((status = 200, body = Vec<MethodJson>))
+    responses((status = 200, description = "Every available module, and what the caller has of it", body = Vec<MethodJson>))
 )]
 pub async fn list(
     State(flows): State<Flows>,
@@ -148,7 +148,7 @@ async fn begin(flows: &Flows, access: &Access, id: &str, asker: &Asker) -> Resul
 #[utoipa::path(
     get, path = "/api/mfa/setup/{flow_id}", tag = "methods", security(("bearer" = [])),
     params(("flow_id" = String, Path, description = "As the step before gave it")),
-    responses((status = 200, body = StepJson))
+    responses((status = 200, description = "The step: a form, the end, or why it is over", body = StepJson))
 )]
 pub async fn show_setup(
     State(flows): State<Flows>,
@@ -219,7 +219,7 @@ pub async fn proof(
 /// Who the bearer is, and what was proved when.
 #[utoipa::path(
     get, path = "/api/me", tag = "session", security(("bearer" = [])),
-    responses((status = 200, body = Me))
+    responses((status = 200, description = "The caller and what their session has proved", body = Me))
 )]
 pub async fn me(Bearer(access): Bearer) -> Answer<Me> {
     Answer(Me {

@@ -44,7 +44,7 @@ pub struct ModuleJson {
 /// `ok`, or 503 when nobody could sign in.
 #[utoipa::path(
     get, path = "/healthz", tag = "host",
-    responses((status = 200, body = String, content_type = "text/plain"),
+    responses((status = 200, description = "The host answers and its store is sound", body = String, content_type = "text/plain"),
               (status = 503, description = "The store does not answer", body = String, content_type = "text/plain"))
 )]
 pub async fn healthz(State(flows): State<Flows>) -> (StatusCode, &'static str) {
@@ -57,7 +57,7 @@ pub async fn healthz(State(flows): State<Flows>) -> (StatusCode, &'static str) {
 /// Status and version; the modules only for a bearer, and what ails them only for an owner.
 #[utoipa::path(
     get, path = "/api/status", tag = "host", security((), ("bearer" = [])),
-    responses((status = 200, body = Status))
+    responses((status = 200, description = "How the host is; more of it for a bearer, most for an owner", body = Status))
 )]
 pub async fn status(State(flows): State<Flows>, bearer: Result<MaybeBearer, Failure>) -> Result<Json<Status>, Failure> {
     let status = flows.health().await.map_or_else(|error| word(&error), |()| "ok");

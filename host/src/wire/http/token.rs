@@ -67,7 +67,7 @@ pub struct RevokeForm {
 #[utoipa::path(
     post, path = "/auth/token", tag = "tokens",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded", description = "Also as multipart/form-data"),
-    responses((status = 200, body = TokensJson))
+    responses((status = 200, description = "Tokens", body = TokensJson))
 )]
 pub async fn token(State(flows): State<Flows>, Form(form): Form) -> Result<Response, Failure> {
     if form.get("action").is_some_and(|action| action == "revoke") {

@@ -73,8 +73,7 @@ fn set_up(arguments: &TerminalArguments, module: &str, terminal: &mut Terminal) 
     if arguments.json {
         println!("{}", json!({"module": module, "is_setup": true}));
     } else {
-        terminal
-            .say(&format!("\n{module} is set up. From the next sign-in on it is asked for; try it: mfa-host login"));
+        terminal.say(&format!("\n{module} is set up. From the next sign-in on it is asked for."));
     }
     Ok(())
 }
