@@ -56,11 +56,11 @@ fn check_answering(instance: &ModuleInstance) -> Result<(), FlowError> {
     if is_answering(&instance.state) {
         return Ok(());
     }
-    let reason = match &instance.state {
-        ModuleState::Disabled => "it is switched off",
-        _ => "it cannot be loaded; an administrator sees why in `mfa-host module list`",
-    };
-    Err(FlowError::ModuleUnavailable { module: instance.id.clone(), reason: reason.to_owned() })
+    if instance.state == ModuleState::Disabled {
+        return Err(FlowError::NotFound { what: "such module" });
+    }
+    let reason = "it cannot be loaded; an administrator sees why in `mfa-host module list`".to_owned();
+    Err(FlowError::ModuleUnavailable { module: instance.id.clone(), reason })
 }
 
 impl Turn<'_> {
