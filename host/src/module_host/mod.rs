@@ -21,4 +21,5 @@ mod supervisor;
 pub mod worker;
 
 pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, file_refusal, inspect};
+pub use lockdown::clock_error_us_max;
