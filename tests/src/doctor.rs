@@ -181,6 +181,18 @@ fn doctor_finds_a_damaged_a_torn_a_rolled_back_and_a_missing_store() {
 }
 
 #[test]
+fn doctor_finds_a_store_that_is_held_by_a_process_that_takes_no_commands() {
+    let directory = Directory::new();
+    let lock = fs::File::open(directory.path().join(".storage/lock")).expect("the lock");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("it is free");
+    let found = findings(&directory.path(), &["doctor"], 1);
+    assert!(the_one(&found, "host", "fail").contains("takes no commands"), "{found:#?}");
+    assert!(messages(&found, "store", "ok").is_empty(), "a store that another process writes is not read");
+    drop(lock);
+    the_one(&findings(&directory.path(), &["doctor"], 0), "host", "warn");
+}
+
+#[test]
 fn doctor_finds_modules_that_fail_stopped_and_running_alike() {
     let mut stage = Stage::stopped();
     let path = stage.directory.path();

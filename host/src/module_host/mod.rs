@@ -21,5 +21,6 @@ mod supervisor;
 pub mod worker;
 
 pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState};
+pub use check::quoted;
 pub use inspect::{Inspection, file_refusal, inspect};
 pub use lockdown::clock_error_us_max;

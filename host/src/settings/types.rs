@@ -132,7 +132,7 @@ pub struct Argon2Settings {
     pub memory_kib: u32,
     /// Passes over it; memory times iterations should be at least 35840.
     pub iterations: u32,
-    /// Lanes, computed one after the other.
+    /// Lanes of the computation.
     pub parallelism: u32,
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::super::findings::Finding;
+use crate::module_host::quoted;
 
 /// More than any host keeps; beyond it the directory is somebody's home, and one word is enough.
 const ENTRIES_MAX: usize = 10_000;
@@ -49,12 +50,12 @@ pub fn of_everything(config_directory: &Path) -> Vec<Finding> {
             Err(error) => found.push(Finding::fail(
                 "permissions",
                 format!("{}: {error}", config_directory.join(&place).display()),
-                format!("chown -R {host} {}", config_directory.display()),
+                format!("chown -R {host} {}", quoted(config_directory)),
             )),
         }
     }
     if found.is_empty() {
-        let message = format!("{} and the {} files in it are the host's own", config_directory.display(), seen - 1);
+        let message = format!("{} and all {} things in it are the host's own", config_directory.display(), seen - 1);
         found.push(Finding::ok("permissions", message));
     }
     found
@@ -82,23 +83,23 @@ fn names_in(config_directory: &Path, place: &Path) -> std::io::Result<Vec<PathBu
 /// written by the host, and is hidden by the directory itself.
 fn judge(config_directory: &Path, entry: &Entry, host: u32) -> Option<Finding> {
     let path = config_directory.join(&entry.place);
-    let shown = path.display();
+    let (shown, argument) = (path.display(), quoted(&path));
     let first = entry.place.components().next().map(|part| part.as_os_str().to_owned()).unwrap_or_default();
     let fail = |message: String, remedy: String| Some(Finding::fail("permissions", message, remedy));
     let may_be_roots = !entry.place.as_os_str().is_empty() && first != ".storage";
     if entry.owner != host && !(may_be_roots && entry.owner == 0) {
-        return fail(format!("{shown} belongs to user id {}", entry.owner), format!("chown {host} {shown}"));
+        return fail(format!("{shown} belongs to user id {}", entry.owner), format!("chown {host} {argument}"));
     }
     if first == ".storage" && entry.mode & 0o077 != 0 {
         let mode = if entry.is_directory { "700" } else { "600" };
-        return fail(format!("{shown} is open to others"), format!("chmod {mode} {shown}"));
+        return fail(format!("{shown} is open to others"), format!("chmod {mode} {argument}"));
     }
     if entry.mode & 0o022 != 0 {
-        return fail(format!("{shown} may be written by others"), format!("chmod go-w {shown}"));
+        return fail(format!("{shown} may be written by others"), format!("chmod go-w {argument}"));
     }
     if entry.place.as_os_str().is_empty() && entry.mode & 0o077 != 0 {
         let message = format!("{shown} can be entered by other users");
-        return Some(Finding::warn("permissions", message, format!("chmod 700 {shown}")));
+        return Some(Finding::warn("permissions", message, format!("chmod 700 {argument}")));
     }
     None
 }

@@ -10,7 +10,10 @@ use super::{
     super::{admin, failure::Failure, findings::Finding},
     listening_on, store,
 };
-use crate::wire::control::{self, AskError, Command, Outcome, SettingsState, StatusReport};
+use crate::{
+    module_host::quoted,
+    wire::control::{self, AskError, Command, Outcome, SettingsState, StatusReport},
+};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -54,7 +57,7 @@ pub fn look(config_directory: &Path) -> Result<Found, Failure> {
 pub fn of_host(config_directory: &Path, host: &Found) -> Finding {
     let status = match host {
         Found::Stopped => {
-            let remedy = format!("start it: mfa-host --config {} serve", config_directory.display());
+            let remedy = format!("start it: mfa-host --config {} serve", quoted(config_directory));
             return Finding::warn("host", "no host runs on this directory", remedy);
         }
         Found::Mute { problem, remedy } => return Finding::fail("host", problem, remedy),
