@@ -193,8 +193,12 @@ fn bounds_in_words(section: &Section, key: &Key) -> String {
     if type_in_words(section, key).contains("table") {
         return "–".to_owned();
     }
-    // The parser takes only what is a URL at all; the checks then want more of it.
-    let unusable = if key.rust_type.contains("Url") { "\"ftp://x\"" } else { "\"\"" };
+    let unusable = match key.rust_type.as_str() {
+        // The parser takes only what is a URL at all; the checks then want more of it.
+        "Option<url::Url>" => "\"ftp://x\"",
+        "Vec<String>" => "[\"\"]",
+        _ => "\"\"",
+    };
     match section.mistake(&key.name, unusable) {
         // What the parser says itself is about the type, which has a column of its own.
         Some(mistake) if !mistake.remedy.starts_with("correct the value") => mistake.remedy,

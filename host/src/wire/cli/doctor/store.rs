@@ -39,7 +39,12 @@ pub fn of_stopped(config_directory: &Path, settings: &Settings, has_key: bool, c
         return vec![Finding::fail("store", "it cannot be read without the key", "mend the key file first")];
     }
     let key = MasterKey::load(&config_directory.join(&settings.secret_key_file)).map_err(Failure::from);
-    match key.and_then(|key| Ok(Store::look(config_directory, &key)?)) {
+    let read = key.and_then(|key| Ok(Store::look(config_directory, &key)?));
+    if is_locked(config_directory) {
+        let message = "a process took the store while it was being read";
+        return vec![Finding::warn("store", message, "run mfa-host doctor again")];
+    }
+    match read {
         Ok(report) => of_report(&report, clock),
         Err(failure) => vec![Finding::of_failure("store", &failure)],
     }
