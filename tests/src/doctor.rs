@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{ADA, BOB, Directory, ManualClock, Stage, run_host};
+use crate::harness::{ADA, BOB, Directory, ManualClock, Stage, outside_module, run_host};
 
 /// All findings of a command with this exit code.
 fn findings(config_directory: &Path, arguments: &[&str], code: i32) -> Vec<Value> {
@@ -83,13 +83,14 @@ fn doctor_finds_nothing_wrong_stopped_and_running_and_changes_nothing() {
 
     stage.start();
     let tokens = stage.login(ADA);
-    let before = state_of(&path);
+    // The anchor beside the store follows the login a moment later, by the host's own hand.
+    let before = state_of(&path.join(".storage"));
     let found = findings(&path, &["doctor"], 0);
     all_well_but(&found, &["settings"]);
     assert!(the_one(&found, "host", "ok").contains(&stage.host().base), "{found:#?}");
     the_one(&found, "store", "ok");
     assert_eq!(messages(&found, "modules", "ok").len(), 2, "{found:#?}");
-    assert!(state_of(&path) == before, "a look changes nothing");
+    assert!(state_of(&path.join(".storage")) == before, "a look changes nothing");
     assert_eq!(stage.signed_in_name(&tokens), ADA);
 }
 
@@ -269,6 +270,27 @@ fn config_check_asks_each_enabled_module_and_names_the_line_it_refuses() {
     fs::remove_file(directory.path().join("modules/totp.so")).expect("removed");
     let found = findings(&directory.path(), &["config", "check"], 0);
     assert!(the_one(&found, "modules", "warn").contains("would be refused"), "{found:#?}");
+}
+
+#[test]
+fn config_check_comes_to_an_end_whatever_a_module_does_when_it_is_made() {
+    for (misdeed, words) in [
+        ("refuse_in_new", "config.misbehaviour: asked to refuse"),
+        ("panic_in_new", "asked to panic in new"),
+        ("abort_in_new", "signal 6"),
+        ("loop_in_new", "within 3000 ms"),
+    ] {
+        let directory = Directory::new();
+        directory.install(&outside_module("misbehaving"), "misbehaving");
+        directory.replace_setting("[argon2]", "[limits]\nmodule_deadline_ms = 3000\n\n[argon2]");
+        directory.append_settings(&format!(
+            "[[module]]\ntype = \"misbehaving\"\n[module.config]\nmisbehaviour = \"{misdeed}\"\n"
+        ));
+        let found = findings(&directory.path(), &["config", "check"], 2);
+        let message = the_one(&found, "modules", "fail");
+        assert!(message.contains("misbehaving") && message.contains(words), "{misdeed}: {message}");
+        assert_eq!(messages(&found, "modules", "ok").len(), 2, "the others answer: {found:#?}");
+    }
 }
 
 #[test]
