@@ -3,6 +3,7 @@
 
 mod cli;
 mod crash;
+mod doctor;
 mod expiry;
 mod factors;
 mod fixtures;

@@ -55,6 +55,8 @@ enum Command {
         /// Name of the directory under tests/fixtures/
         name: String,
     },
+    /// Write docs/settings.md anew from the settings' types
+    SettingsDoc,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Test { only } => test::run(only.as_deref()),
         Command::Tidy => tidy::run(),
         Command::Fixture { name } => fixture::run(&name),
+        Command::SettingsDoc => settings_doc(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,6 +75,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The test that compares the document with the code writes it when it is asked to.
+fn settings_doc() -> Result<(), Failure> {
+    let arguments = ["test", "-p", "mfa-host", "--lib", "settings::document_tests::the_document_is"];
+    stage::check(stage::cargo(&arguments).env("MFA_SETTINGS_DOC", "write"))
 }
 
 /// The repository's root.

@@ -188,7 +188,7 @@ pub(super) fn seal(bytes: &[u8]) -> Result<Image, Refusal> {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = PathBuf::from(path).display().to_string();
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
     if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

@@ -10,7 +10,7 @@ use super::{
     spawner::Spawner,
     start::{self, Plan, StartError},
 };
-use crate::settings::Limits;
+use crate::settings::{Limits, ModuleSettings};
 
 /// A file that is a module.
 #[derive(Clone, Debug)]
@@ -46,4 +46,10 @@ pub async fn inspect(file: &Path, limits: &Limits) -> Result<Inspection, ModuleS
     let mut child = worker.child;
     let _ = start::kill(&mut child).await;
     Ok(Inspection { description, sha256: image.sha256, bytes })
+}
+
+/// Why a module's installed file would be refused, and what mends it; nothing of it runs.
+pub fn file_refusal(config_directory: &Path, module: &ModuleSettings) -> Option<(String, String)> {
+    let checked = check::installed(config_directory, &module.module_type, module.sha256.as_deref());
+    checked.err().map(|Refusal { reason, remedy }| (reason, remedy))
 }

@@ -23,4 +23,6 @@ mod unbroken;
 pub mod worker;
 
 pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState};
-pub use inspect::{Inspection, inspect};
+pub use check::quoted;
+pub use inspect::{Inspection, file_refusal, inspect};
+pub use lockdown::clock_error_us_max;

@@ -48,6 +48,11 @@ pub fn check(provider: &ProviderSettings, config_directory: &Path, password: &Se
     }
 }
 
+/// Why the provider refuses every sign-in; none when its file is as it should be.
+pub fn problem(provider: &ProviderSettings, config_directory: &Path) -> Option<String> {
+    read(provider, config_directory).err().map(|error| error.to_string())
+}
+
 /// The password without the line's end.
 fn read(provider: &ProviderSettings, config_directory: &Path) -> Result<Zeroizing<Vec<u8>>, PasswordFileError> {
     let path = config_directory.join(provider.password_file.as_ref().ok_or(PasswordFileError::Unset)?);

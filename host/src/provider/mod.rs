@@ -5,7 +5,7 @@ mod password;
 mod service;
 mod throttle;
 
-pub use legacy_api_password::check as check_legacy_api_password;
+pub use legacy_api_password::{check as check_legacy_api_password, problem as legacy_api_password_problem};
 pub use password::{Busy, PasswordHasher};
 pub use service::check as check_service;
 pub use throttle::FirstFactorThrottle;

@@ -2,6 +2,8 @@
 
 mod bounds;
 mod check;
+#[cfg(test)]
+mod document_tests;
 mod edit;
 mod load;
 mod locate;
@@ -12,10 +14,11 @@ mod watch;
 
 pub use edit::{EditError, Edited, claims, set_module_enabled};
 pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
+pub use locate::line_of_place;
 pub use replace_file::{FileMode, replace_file};
 pub use types::{
     Argon2Settings, Client, Development, Limits, ModuleSettings, ProviderKind, ProviderSettings, ServiceCredential,
     Settings,
 };
-pub use warnings::warnings;
+pub use warnings::{is_loopback, warnings};
 pub use watch::SettingsWatch;

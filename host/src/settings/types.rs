@@ -24,10 +24,13 @@ pub struct Settings {
     /// The key that seals records; relative to the configuration directory.
     #[serde(default = "default::secret_key_file")]
     pub secret_key_file: PathBuf,
+    /// Every limit, with its unit in the name.
     #[serde(default)]
     pub limits: Limits,
+    /// Cost of a password hash.
     #[serde(default)]
     pub argon2: Argon2Settings,
+    /// Applications that may ask for logins.
     #[serde(default, rename = "client")]
     pub clients: Vec<Client>,
     /// First factors in the order they are offered.
@@ -55,43 +58,43 @@ impl Settings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Life of a validation session from the first factor's success. 1 to 3600.
+    /// Life of a validation session from the first factor's success.
     pub session_lifetime_s: u64,
-    /// Life of a flow id before the first factor. 1 to 3600.
+    /// Life of a flow id before the first factor.
     pub first_factor_lifetime_s: u64,
-    /// Life of a set-up flow. 1 to 3600.
+    /// Life of a set-up flow.
     pub setup_lifetime_s: u64,
-    /// Life of the result code of a login. 1 to 600 (RFC 6749 section 4.1.2).
+    /// Life of the result code of a login. RFC 6749 section 4.1.2 asks for at most 600.
     pub result_code_lifetime_s: u64,
-    /// Life of an access token. 1 to 86400.
+    /// Life of an access token.
     pub access_token_lifetime_s: u64,
-    /// Life of a refresh token since it was last used. 1 s to 5 years.
+    /// Life of a refresh token since it was last used.
     pub refresh_token_lifetime_s: u64,
-    /// Age up to which a proof counts as fresh. 1 to 3600.
+    /// Age up to which a proof counts as fresh.
     pub fresh_proof_max_age_s: u64,
-    /// Open validation sessions of one user; one more ends the oldest. 1 to 1000.
+    /// Open validation sessions of one user; one more ends the oldest.
     pub sessions_per_user_max: usize,
-    /// Open set-up flows of one user; one more ends the oldest. 1 to 100.
+    /// Open set-up flows of one user; one more ends the oldest.
     pub setups_per_user_max: usize,
-    /// Largest request body. 4 KiB to 16 MiB.
+    /// Largest request body.
     pub body_bytes_max: usize,
-    /// Time one HTTP request may take. 1 to 300.
+    /// Time one HTTP request may take.
     pub request_timeout_s: u64,
-    /// Time a module has for one call. 100 to 60000, and shorter than `request_timeout_s`.
+    /// Time a module has for one call. Shorter than `request_timeout_s`.
     pub module_deadline_ms: u64,
-    /// Calls one module answers at once. 1 to 64.
+    /// Calls one module answers at once.
     pub module_slots: usize,
-    /// Largest reply of a module. 4 KiB to 64 MiB.
+    /// Largest reply of a module.
     pub module_reply_bytes_max: usize,
-    /// Memory one worker may hold. 32 to 16384.
+    /// Memory one worker may hold.
     pub module_memory_mib_max: u64,
-    /// Crashes or late answers in a row, at one operation, after which a module is quarantined. 1 to 1000.
+    /// Crashes or late answers in a row, at one operation, after which a module is quarantined.
     pub module_crashes_max: u32,
-    /// Password hashes computed at once. 1 to 256.
+    /// Password hashes computed at once.
     pub password_hashes_at_once: usize,
-    /// Password checks that may wait; more are answered 503. 1 to 10000.
+    /// Password checks that may wait; more are answered 503.
     pub password_queue_max: usize,
-    /// Shortest password `user add` and `user passwd` take, in characters. 8 to 128.
+    /// Shortest password `user add` and `user passwd` take, in characters.
     pub password_length_min: usize,
 }
 
@@ -125,11 +128,11 @@ impl Default for Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Argon2Settings {
-    /// 7168 to 1048576.
+    /// Memory of one password hash.
     pub memory_kib: u32,
-    /// 1 to 64; memory times iterations should be at least 35840.
+    /// Passes over it; memory times iterations should be at least 35840.
     pub iterations: u32,
-    /// 1 to 16.
+    /// Lanes of the computation.
     pub parallelism: u32,
 }
 
@@ -144,9 +147,12 @@ impl Default for Argon2Settings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
+    /// What the application gives as its `client_id`.
     pub id: String,
+    /// For people.
     #[serde(default)]
     pub name: Option<String>,
+    /// Addresses a login may lead back to, as a whole; without a fragment.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
 }
@@ -155,13 +161,16 @@ pub struct Client {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderSettings {
+    /// How the first factor is checked.
     #[serde(rename = "type")]
     pub kind: ProviderKind,
-    /// None for the plain `["local", null]` handler.
+    /// Second part of the handler; without it the handler is `[type, null]`.
     #[serde(default)]
     pub id: Option<String>,
+    /// Shown to users. Default: a name for its type.
     #[serde(default)]
     pub name: Option<String>,
+    /// Whether it is offered.
     #[serde(default = "default::yes")]
     pub enabled: bool,
     /// `legacy_api_password`: the user it signs in.
@@ -179,6 +188,7 @@ pub struct ProviderSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceCredential {
+    /// The application's name when it vouches.
     pub id: String,
     /// Hexadecimal SHA-256 of the secret; the secret has at least 128 random bits.
     pub secret_sha256: String,
@@ -208,6 +218,7 @@ pub struct ModuleSettings {
     /// Default: the module's own name.
     #[serde(default)]
     pub name: Option<String>,
+    /// Whether its worker runs. Switching a module off never switches a user's factor off.
     #[serde(default = "default::yes")]
     pub enabled: bool,
     /// Hexadecimal SHA-256 of the file; another file is refused.

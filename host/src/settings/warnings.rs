@@ -50,7 +50,8 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
     found
 }
 
-fn is_loopback(url: &url::Url) -> bool {
+/// Whether the address leads to this machine only.
+pub fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),

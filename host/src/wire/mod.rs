@@ -3,3 +3,6 @@
 pub mod cli;
 pub mod control;
 pub mod http;
+mod system_clock;
+
+pub use system_clock::SystemClock;

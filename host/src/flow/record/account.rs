@@ -47,11 +47,14 @@ pub struct OpenFlow {
 }
 
 impl OpenFlow {
+    /// A commit takes only so many changes; after a limit was lowered the list shrinks in steps.
+    const OUSTED_MAX: usize = 100;
+
     /// Adds this flow to a list of at most `flows_max` (at least one). What has run out leaves the list; what had to
     /// make room is returned, oldest first, to be ended.
     pub fn join(self, list: &mut Vec<Self>, flows_max: usize, now: Timestamp) -> Vec<Self> {
         list.retain(|open| now <= open.until);
-        let too_many = (list.len() + 1).saturating_sub(flows_max.max(1));
+        let too_many = (list.len() + 1).saturating_sub(flows_max.max(1)).min(Self::OUSTED_MAX);
         let ousted = list.drain(..too_many).collect();
         list.push(self);
         ousted

@@ -45,6 +45,14 @@ impl Store {
         opening::open(config_directory, keys, clock, Arc::new(SystemDisk), Options::default())
     }
 
+    /// What [`Store::open`] would report, without a lock and without writing anything: only true while no host runs.
+    ///
+    /// # Errors
+    /// Missing, or I/O that says nothing of the content.
+    pub fn look(config_directory: &Path, keys: &MasterKey) -> Result<OpenReport, OpenError> {
+        opening::look(config_directory, keys, Arc::new(SystemDisk))
+    }
+
     /// The record, if there is one.
     ///
     /// # Errors

@@ -105,13 +105,7 @@ pub(in super::super) fn open(
     let sealer = Arc::new(Sealer::new(keys));
     let anchor = Anchor::new(config_directory, disk.clone(), sealer.clone());
     let reading = anchor.read().map_err(failed("read", &Anchor::path(config_directory)))?;
-    let recovered = recovery::recover(&*disk, &directory, &sealer).and_then(|recovered| match &reading {
-        Reading::Authentic { revision: 1.., .. } | Reading::Unauthentic if recovered.position.next_revision == 1 => {
-            Err(Refusal::Damage("it is empty, and the anchor beside it says that it was not".to_owned()))
-        }
-        _ => Ok(recovered),
-    });
-    let recovered = match recovered {
+    let recovered = match recover(&*disk, &directory, &sealer, &reading) {
         Ok(recovered) => recovered,
         Err(Refusal::Empty) if reading == Reading::Missing => return Err(OpenError::Missing(directory)),
         Err(Refusal::Io { path, source }) => return Err(OpenError::Io { action: "read", path, source }),
@@ -135,6 +129,36 @@ pub(in super::super) fn open(
         .spawn(move || writer.run(&receiver))
         .map_err(failed("start the writer of", &directory))?;
     Ok((Store { shared, writer: Some(sender), clock }, report))
+}
+
+/// What opening the store would report. Takes no lock and writes nothing: only true while no other process writes.
+pub(super) fn look(config_directory: &Path, keys: &MasterKey, disk: Arc<dyn Disk>) -> Result<OpenReport, OpenError> {
+    let directory = storage(config_directory);
+    if !directory.is_dir() {
+        return Err(OpenError::Missing(directory));
+    }
+    let sealer = Arc::new(Sealer::new(keys));
+    let reading = Anchor::new(config_directory, disk.clone(), sealer.clone())
+        .read()
+        .map_err(failed("read", &Anchor::path(config_directory)))?;
+    let damaged = |reason| Ok(OpenReport { damage: Some(reason), ..OpenReport::default() });
+    match recover(&*disk, &directory, &sealer, &reading) {
+        Ok(recovered) => Ok(report(&recovered, &reading)),
+        Err(Refusal::Empty) if reading == Reading::Missing => Err(OpenError::Missing(directory)),
+        Err(Refusal::Io { path, source }) => Err(OpenError::Io { action: "read", path, source }),
+        Err(Refusal::Empty) => damaged("all of its files are gone".to_owned()),
+        Err(Refusal::Damage(reason)) => damaged(reason),
+    }
+}
+
+fn recover(disk: &dyn Disk, directory: &Path, sealer: &Sealer, reading: &Reading) -> Result<Recovered, Refusal> {
+    let recovered = recovery::recover(disk, directory, sealer)?;
+    match reading {
+        Reading::Authentic { revision: 1.., .. } | Reading::Unauthentic if recovered.position.next_revision == 1 => {
+            Err(Refusal::Damage("it is empty, and the anchor beside it says that it was not".to_owned()))
+        }
+        _ => Ok(recovered),
+    }
 }
 
 fn report(recovered: &Recovered, reading: &Reading) -> OpenReport {

@@ -58,6 +58,15 @@ pub enum Verb {
     },
     /// Show how the host, its store, settings and modules are
     Status,
+    /// Look at host.toml without changing anything
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Look at everything a host needs, and say what mends what is wrong; changes nothing
+    ///
+    /// Works with the host stopped and running. Exit code 1 when anything fails.
+    Doctor,
     /// Sign in at the terminal
     Login {
         /// Address of the host [default: what host.toml says]
@@ -111,6 +120,15 @@ pub enum ModuleCommand {
     Enable { id: String },
     /// Switch a module off in host.toml; users who have it set up cannot sign in with it then
     Disable { id: String },
+}
+
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Say what `serve` would say: mistakes with their line, warnings, key, and each module's own word
+    ///
+    /// Each enabled module is started with its configuration and ended again. Exit codes: 0 sound, 2 mistakes,
+    /// 1 something else is in the way.
+    Check,
 }
 
 #[derive(Subcommand)]

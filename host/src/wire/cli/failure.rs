@@ -22,6 +22,11 @@ impl Failure {
         Self { problem: problem.to_string(), remedy: remedy.into(), code: 2 }
     }
 
+    /// The problem, and the remedy if it is not in the problem's own words.
+    pub fn words(&self) -> (&str, &str) {
+        (&self.problem, &self.remedy)
+    }
+
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }

@@ -2,8 +2,11 @@
 
 mod admin;
 mod arguments;
+mod config_check;
 mod directory;
+mod doctor;
 mod failure;
+mod findings;
 mod init;
 mod logging;
 mod modules;
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::{
-    arguments::{Arguments, MfaCommand, ModuleCommand, SessionCommand, UserCommand, Verb},
+    arguments::{Arguments, ConfigCommand, MfaCommand, ModuleCommand, SessionCommand, UserCommand, Verb},
     failure::Failure,
 };
 use crate::wire::control::Command;
@@ -57,6 +60,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Module { command: ModuleCommand::List } => {
             admin::run(&directory::find(config)?, Command::ModuleList {}, json)?
         }
+        Verb::Config { command: ConfigCommand::Check } => return config_check::run(&directory::find(config)?, json),
+        Verb::Doctor => return doctor::run(&directory::find(config)?, json),
         Verb::Status => admin::run(&directory::find(config)?, Command::Status {}, json)?,
         Verb::User { command } => {
             let directory = directory::find(config)?;

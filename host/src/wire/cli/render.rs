@@ -9,7 +9,10 @@ use super::{
 use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
-    wire::control::{MethodLine, ModuleLine, Outcome, StatusReport},
+    wire::{
+        SystemClock,
+        control::{MethodLine, ModuleLine, Outcome, StatusReport},
+    },
 };
 
 /// Prints the outcome; one that did not happen is a failure.
@@ -166,6 +169,12 @@ fn status_text(status: &StatusReport) -> String {
         (None, true) => "settings  host.toml was changed; it takes effect at the next start".to_owned(),
         (None, false) => "settings  in force".to_owned(),
     });
+    let clock = match status.system_clock {
+        SystemClock::Synchronised => "synchronised",
+        SystemClock::NotSynchronised => "NOT synchronised; codes that follow the time may fail; start a time service",
+        SystemClock::Unknown => "the system does not say whether it is synchronised",
+    };
+    lines.push(format!("clock     {clock}"));
     lines.extend(status.settings.warnings.iter().map(|warning| format!("warning   {}", printable(warning))));
     lines.push(status.users.map_or("users     unknown".to_owned(), |count| format!("users     {count}")));
     format!("{}\n\n{}", lines.join("\n"), modules_text(&status.modules))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
+    wire::SystemClock,
 };
 
 /// What is asked. Unknown commands and fields are refused.
@@ -120,6 +121,9 @@ pub struct StatusReport {
     pub config_directory: String,
     pub store: StoreState,
     pub settings: SettingsState,
+    /// The machine's own, whatever clock the host follows.
+    #[serde(default)]
+    pub system_clock: SystemClock,
     /// None when the store cannot be read.
     pub users: Option<usize>,
     pub modules: Vec<ModuleLine>,

@@ -7,6 +7,7 @@ use crate::{
     module_host::{ModuleInstance, ModuleState},
     settings::{self, SettingsWatch},
     store::{OpenReport, StoreError},
+    wire::SystemClock,
 };
 
 use super::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};
@@ -95,6 +96,7 @@ async fn status(host: &Host) -> StatusReport {
             pending_restart: watch.is_some_and(SettingsWatch::pending_restart),
             warnings: settings::warnings(host.flows.settings()),
         },
+        system_clock: SystemClock::look(),
         users: host.flows.users().await.ok().map(|users| users.len()),
         modules: lines_of(host),
     }

@@ -8,6 +8,7 @@ use crate::{
     flow::Flows,
     module_host::{ModuleInstance, ModuleState},
     store::StoreError,
+    wire::SystemClock,
 };
 
 use super::{error::Failure, session::MaybeBearer};
@@ -17,6 +18,9 @@ pub struct Status {
     /// `ok`, `storage_damaged`, `storage_unavailable`.
     status: &'static str,
     version: &'static str,
+    /// Whether something keeps the machine's clock right; only for an owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_clock: Option<SystemClock>,
     /// Only for a bearer.
     #[serde(skip_serializing_if = "Option::is_none")]
     modules: Option<Vec<ModuleJson>>,
@@ -67,8 +71,9 @@ pub async fn status(State(flows): State<Flows>, bearer: Result<MaybeBearer, Fail
         Err(_) if status != "ok" => None,
         Err(failure) => return Err(failure),
     };
+    let system_clock = access.as_ref().filter(|access| access.is_owner).map(|_| SystemClock::look());
     let modules = access.map(|access| modules(flows.modules().modules(), access.is_owner));
-    Ok(Json(Status { status, version: env!("CARGO_PKG_VERSION"), modules }))
+    Ok(Json(Status { status, version: env!("CARGO_PKG_VERSION"), system_clock, modules }))
 }
 
 fn word(error: &StoreError) -> &'static str {
