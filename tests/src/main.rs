@@ -9,6 +9,7 @@ mod factors;
 mod fixtures;
 mod harness;
 mod input;
+mod ledger;
 mod login_flow;
 mod module_calls;
 mod modules;

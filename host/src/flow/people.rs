@@ -1,13 +1,15 @@
 //! Users as an admin handles them at the command line. Every deed is audited with its actor.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     FlowError, Flows, MethodView,
     engine::{Committed, TRIES_MAX},
     record::{
-        self, Account, AccountOpen, Document, Factors, FactorsOpen, Found, NameOpen, Unknown, User, UserName, UserOpen,
-        UserSecret, key,
+        self, Account, AccountOpen, Count, Document, Factors, FactorsOpen, Found, NameOpen, Unknown, User, UserName,
+        UserOpen, UserSecret, key,
     },
     token,
 };
@@ -156,6 +158,23 @@ impl Flows {
                 tracing::info!(target: "audit", event = "user_removed", actor, user = id);
                 self.engine.depose(&found, enrolments, self.engine.clock.now().wall).await;
                 return Ok(view(&id, &user, &listed));
+            }
+        }
+        Err(PeopleError::Busy)
+    }
+
+    /// Forgets the user's wrong answers; what they set up and their sessions stay.
+    pub async fn unlock(&self, actor: &str, name: &str) -> Result<UserView, PeopleError> {
+        for _ in 0..TRIES_MAX {
+            let (id, found, user) = self.user_named(name).await?;
+            let account: Found<Account> = self.engine.read(key::account(&id)).await?;
+            let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
+            let counted = AccountOpen { wrong: BTreeMap::new(), wrong_in_all: Count::default(), ..account.open() };
+            let changes = vec![account.put(&Document { open: counted, secret: () })];
+            let expectations = vec![account.unchanged(), found.unchanged()];
+            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                tracing::info!(target: "audit", event = "user_unlocked", actor, user = id);
+                return Ok(view(&id, &user, &factors.open()));
             }
         }
         Err(PeopleError::Busy)

@@ -51,6 +51,11 @@ pub enum Verb {
         #[command(subcommand)]
         command: MfaCommand,
     },
+    /// Forget a user's wrong codes, so that locked or refused second factors can be tried again at once
+    Unlock {
+        #[arg(value_name = "USER")]
+        user: String,
+    },
     /// Look at open sessions
     Session {
         #[command(subcommand)]

@@ -74,6 +74,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             };
             admin::run(&directory::find(config)?, command, json)?;
         }
+        Verb::Unlock { user } => admin::run(&directory::find(config)?, Command::Unlock { user }, json)?,
         Verb::Session { command: SessionCommand::List { user } } => {
             admin::run(&directory::find(config)?, Command::SessionList { user }, json)?;
         }

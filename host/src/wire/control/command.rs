@@ -38,6 +38,9 @@ pub enum Command {
     MfaReset {
         user: String,
     },
+    Unlock {
+        user: String,
+    },
     SessionList {
         user: Option<String>,
     },

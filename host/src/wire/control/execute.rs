@@ -55,6 +55,7 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
         Command::MfaReset { user } => {
             flows.reset_methods(actor, &user).await.map(|removed| Outcome::MethodsReset { user, removed })
         }
+        Command::Unlock { user } => flows.unlock(actor, &user).await.map(done("unlocked")),
         Command::SessionList { user } => {
             flows.sessions(user.as_deref()).await.map(|sessions| Outcome::Sessions { sessions })
         }
