@@ -33,7 +33,14 @@ const TOP: [&str; 20] = [
 ];
 
 /// Papers whose paths and commands are checked.
-const PAPERS: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/admin.md", "docs/module-author.md"];
+const PAPERS: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/admin.md",
+    "docs/module-author.md",
+    "docs/performance.md",
+];
 
 pub fn mistakes(root: &Path, sources: &[Source]) -> Result<Vec<String>, Failure> {
     let mut mistakes = Vec::new();
@@ -67,7 +74,7 @@ pub fn mistakes(root: &Path, sources: &[Source]) -> Result<Vec<String>, Failure>
     Ok(mistakes)
 }
 
-const COMMANDS: [&str; 4] = ["demo", "test", "tidy", "fixture"];
+const COMMANDS: [&str; 5] = ["demo", "test", "bench", "tidy", "fixture"];
 
 fn xtask_command(text: &str) -> Option<&str> {
     text.strip_prefix("cargo xtask ")?.split_whitespace().next()

@@ -1,0 +1,58 @@
+//! A process that listens: the host as users start it, or the bare server beside it.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use super::{Failure, Place, baseline, directory::Directory};
+
+/// A listening process, ended with this value.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// The host on this directory. Its log goes to a file, as it does for most who run it.
+    pub fn host(place: &Place, directory: &Directory) -> Result<Self, Failure> {
+        let log = File::create(directory.path.join("host.log"))?;
+        let mut command = Command::new(place.host());
+        command.arg("--config").arg(&directory.path).args(["serve", "--listen", "127.0.0.1:0"]).stderr(log);
+        Self::start(command)
+    }
+
+    /// The bare server, which answers with these answers.
+    pub fn bare(answers: &Path) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(baseline::HTTP_ARGUMENT).arg(answers);
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().ok_or("the server has no output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+        match address {
+            Some(address) => Ok(Self { child, address }),
+            None => Err(format!("the server said {line:?} and ended with {}", child.wait()?).into()),
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The directory is thrown away, so nothing has to end in order.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
