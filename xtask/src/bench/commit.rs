@@ -21,8 +21,8 @@ use super::{
 };
 
 const WAITING: [usize; 3] = [1, 16, 64];
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(700);
+const ROUNDS: usize = 9;
+const ROUND: Duration = Duration::from_millis(400);
 
 pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
     let row = |waiting: usize| format!("commit, {waiting} waiting");

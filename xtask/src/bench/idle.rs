@@ -22,7 +22,7 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
         let host = Server::host(place, &directory)?;
         std::thread::sleep(SETTLE);
         host_rounds.add(mebibytes(&format!("/proc/{}/status", host.id()), "VmRSS:")?);
-        let worker = child_of(host.id())?;
+        let worker = host.workers()?.first().copied().ok_or("the host has no worker")?;
         worker_rounds.add(mebibytes(&format!("/proc/{worker}/smaps_rollup"), "Pss:")?);
     }
     table.add(HOST, "MiB", &host_rounds);
@@ -35,15 +35,4 @@ fn mebibytes(path: &str, field: &str) -> Result<f64, Failure> {
     let line = text.lines().find_map(|line| line.strip_prefix(field)).ok_or_else(|| format!("no {field} in {path}"))?;
     let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kibibytes / 1024.0)
-}
-
-/// The one worker: a child of any of the host's threads.
-fn child_of(host: u32) -> Result<u32, Failure> {
-    for thread in fs::read_dir(format!("/proc/{host}/task"))? {
-        let children = fs::read_to_string(thread?.path().join("children"))?;
-        if let Some(child) = children.split_whitespace().next() {
-            return Ok(child.parse()?);
-        }
-    }
-    Err("the host has no worker".into())
 }

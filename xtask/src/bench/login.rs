@@ -3,10 +3,6 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -21,9 +17,9 @@ use super::{
 
 const USERS: [(usize, &str); 2] = [(100, "100"), (100_000, "100,000")];
 const CLIENTS: [usize; 3] = [1, 16, 64];
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(1200);
-const BARE_ROUND: Duration = Duration::from_millis(500);
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(1000);
+const BARE_ROUND: Duration = Duration::from_millis(400);
 
 pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
     for (users, shown) in USERS {
@@ -36,17 +32,18 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
         let host = Server::host(place, &directory)?;
         let bare = Server::bare(&answers(place, host.address)?)?;
         for clients in wanted {
-            let mut rounds = Rounds::default();
+            let crowd = Crowd { clients, users, first_factor: FirstFactor::Service };
+            let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
             for round in 0..=ROUNDS {
-                let crowd = Crowd { clients, users, first_factor: FirstFactor::Service };
-                let echoed = crowd.logins(bare.address, BARE_ROUND)?;
-                let passed = crowd.logins(host.address, ROUND)?;
+                let (echoed, passed) = (crowd.logins(&bare, BARE_ROUND)?, crowd.logins(&host, ROUND)?);
                 // The first warms up.
                 if round > 0 {
-                    rounds.add_beside(passed, echoed);
+                    speed.add_beside(passed.per_second, echoed.per_second);
+                    cost.add_beside(passed.processor_us_each, echoed.processor_us_each);
                 }
             }
-            table.add(&row(clients), "/s", &rounds);
+            table.add(&row(clients), "/s", &speed);
+            table.add(&format!("  processor time of each, {shown} users, {clients} clients"), "µs", &cost);
         }
     }
     Ok(())
@@ -68,33 +65,50 @@ pub struct Crowd {
     pub first_factor: FirstFactor,
 }
 
+/// What a crowd achieved.
+pub struct Passed {
+    pub per_second: f64,
+    /// What the server and its workers had of the processors for one login. Unlike the speed, it hardly depends on what
+    /// else the machine does.
+    pub processor_us_each: f64,
+}
+
 impl Crowd {
-    /// Logins a second. All clients share one thread, to leave the processors to the server.
-    pub fn logins(&self, address: SocketAddr, length: Duration) -> Result<f64, Failure> {
+    /// Lets the crowd log in. All clients share one thread, to leave the processors to the server.
+    pub fn logins(&self, server: &Server, length: Duration) -> Result<Passed, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let count = Arc::new(AtomicU64::new(0));
-            let began = Instant::now();
-            let mut tasks = tokio::task::JoinSet::new();
-            for place in 0..self.clients {
-                let mut client = Client::connect(address, self.first_factor).await?;
-                let (first, behind) = (place * self.users / self.clients, (place + 1) * self.users / self.clients);
-                let count = count.clone();
-                tasks.spawn(async move {
-                    for user in (first..behind).cycle() {
-                        client.login(user).await?;
-                        count.fetch_add(1, Ordering::Relaxed);
-                        if began.elapsed() >= length {
-                            break;
-                        }
-                    }
-                    Ok::<_, Failure>(())
-                });
-            }
-            while let Some(ended) = tasks.join_next().await {
-                ended??;
-            }
-            Ok(count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
+        let worked = server.processor_time()?;
+        let began = Instant::now();
+        let logins = runtime.block_on(self.until(server.address, began + length))?;
+        let took = began.elapsed();
+        let worked = server.processor_time()? - worked;
+        Ok(Passed {
+            per_second: logins as f64 / took.as_secs_f64(),
+            processor_us_each: worked.as_secs_f64() * 1e6 / logins as f64,
         })
+    }
+
+    async fn until(&self, address: SocketAddr, end: Instant) -> Result<u64, Failure> {
+        let mut tasks = tokio::task::JoinSet::new();
+        for place in 0..self.clients {
+            let mut client = Client::connect(address, self.first_factor).await?;
+            let (first, behind) = (place * self.users / self.clients, (place + 1) * self.users / self.clients);
+            tasks.spawn(async move {
+                let mut logins = 0;
+                for user in (first..behind).cycle() {
+                    client.login(user).await?;
+                    logins += 1;
+                    if Instant::now() >= end {
+                        break;
+                    }
+                }
+                Ok::<_, Failure>(logins)
+            });
+        }
+        let mut logins = 0;
+        while let Some(ended) = tasks.join_next().await {
+            logins += ended??;
+        }
+        Ok(logins)
     }
 }

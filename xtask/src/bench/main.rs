@@ -58,6 +58,9 @@ fn measure(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let built = std::env::var_os("MFA_BENCH_BIN_DIR").ok_or("run `cargo xtask bench`")?;
     let place = Place::new(PathBuf::from(built))?;
     let mut table = Table::new(&arguments.only);
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    let processors = std::thread::available_parallelism()?;
+    println!("{processors} processors; load before this began: {}", load.split(' ').next().unwrap_or_default());
     start::measure(&place, &mut table)?;
     idle::measure(&place, &mut table)?;
     module_call::measure(&place, &mut table)?;

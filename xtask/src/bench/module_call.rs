@@ -15,8 +15,8 @@ use super::{
 };
 
 const ROW: &str = "module call";
-const ROUNDS: usize = 7;
-const CALLS: u32 = 4000;
+const ROUNDS: usize = 11;
+const CALLS: u32 = 2000;
 /// A frame is its length in four bytes, and the bytes.
 const PREFIX_BYTES: usize = 4;
 

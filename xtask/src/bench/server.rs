@@ -1,11 +1,12 @@
 //! A process that listens: the host as users start it, or the bare server beside it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use super::{Failure, Place, baseline, directory::Directory};
@@ -19,7 +20,8 @@ pub struct Server {
 impl Server {
     /// The host on this directory. Its log goes to a file, as it does for most who run it.
     pub fn host(place: &Place, directory: &Directory) -> Result<Self, Failure> {
-        let log = File::create(directory.path.join("host.log"))?;
+        // Outside the configuration directory, which the host watches for changes.
+        let log = File::create(place.scratch.path().join("host.log"))?;
         let mut command = Command::new(place.host());
         command.arg("--config").arg(&directory.path).args(["serve", "--listen", "127.0.0.1:0"]).stderr(log);
         Self::start(command)
@@ -46,6 +48,32 @@ impl Server {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its children, whichever of its threads started them.
+    pub fn workers(&self) -> Result<Vec<u32>, Failure> {
+        let mut workers = Vec::new();
+        for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
+            let children = fs::read_to_string(thread?.path().join("children"))?;
+            for child in children.split_whitespace() {
+                workers.push(child.parse()?);
+            }
+        }
+        Ok(workers)
+    }
+
+    /// What it and its workers have had of the processors since they started.
+    pub fn processor_time(&self) -> Result<Duration, Failure> {
+        let mut ticks = 0;
+        for process in self.workers()?.into_iter().chain([self.id()]) {
+            let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+            // Behind the name in parentheses: user and system time are the 12th and the 13th field, proc(5).
+            let fields = text.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+            for field in fields.split_whitespace().skip(11).take(2) {
+                ticks += field.parse::<u64>()?;
+            }
+        }
+        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 }
 
