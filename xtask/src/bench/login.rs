@@ -23,7 +23,7 @@ const BARE_ROUND: Duration = Duration::from_millis(400);
 
 pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
     for (users, shown) in USERS {
-        let row = |clients: usize| format!("login, {shown} users, {clients} clients");
+        let row = |clients: usize| format!("login, {shown} users, {clients} at once");
         let wanted: Vec<usize> = CLIENTS.into_iter().filter(|clients| table.wants(&row(*clients))).collect();
         if wanted.is_empty() {
             continue;
@@ -43,7 +43,7 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
                 }
             }
             table.add(&row(clients), "/s", &speed);
-            table.add(&format!("  processor time of each, {shown} users, {clients} clients"), "µs", &cost);
+            table.add(&format!("  its processor time, {shown} users, {clients} at once"), "µs", &cost);
         }
     }
     Ok(())

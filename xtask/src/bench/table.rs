@@ -11,12 +11,14 @@ pub struct Table {
 }
 
 struct Row {
-    name: String,
-    cells: [String; 6],
+    cells: Cells,
     is_met: bool,
 }
 
-const HEAD: [&str; 6] = ["target", "measured", "bare", "ratio", "spread", ""];
+/// The name first; the others stand right.
+type Cells = [String; 7];
+
+const HEAD: [&str; 7] = ["", "target", "measured", "bare", "ratio", "spread", ""];
 
 impl Table {
     pub fn new(only: &str) -> Self {
@@ -39,6 +41,7 @@ impl Table {
             Some(_) => "MISSED",
         };
         let cells = [
+            name.to_owned(),
             target.map(|target| target.shown(unit)).unwrap_or_default(),
             format!("{} {unit}", shown(rounds.figure())),
             rounds.bare().map(|bare| format!("{} {unit}", shown(bare))).unwrap_or_default(),
@@ -46,34 +49,34 @@ impl Table {
             format!("± {:.0} %", rounds.spread() * 50.0),
             verdict.to_owned(),
         ];
-        println!("{name}: {}", cells[1..].join("  "));
-        self.rows.push(Row { name: name.to_owned(), cells, is_met });
+        println!("{name}: {}", cells[2..].join("  "));
+        self.rows.push(Row { cells, is_met });
     }
 
     /// Names of the rows that miss their target.
     pub fn missed(&self) -> Vec<&str> {
-        self.rows.iter().filter(|row| !row.is_met).map(|row| row.name.as_str()).collect()
+        self.rows.iter().filter(|row| !row.is_met).map(|row| row.cells[0].trim()).collect()
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head: [String; 6] = HEAD.map(str::to_owned);
-        let lines: Vec<(&str, &[String; 6])> =
-            std::iter::once(("", &head)).chain(self.rows.iter().map(|row| (row.name.as_str(), &row.cells))).collect();
-        let width = |of: &dyn Fn(&(&str, &[String; 6])) -> usize| lines.iter().map(of).max().unwrap_or(0);
-        let first = width(&|(name, _)| name.chars().count());
-        let others: Vec<usize> = (0..6).map(|column| width(&|(_, cells)| cells[column].chars().count())).collect();
-        for (place, (name, cells)) in lines.iter().enumerate() {
-            write!(formatter, "| {name:first$} |")?;
-            for (cell, width) in cells.iter().zip(&others) {
+        let head = HEAD.map(str::to_owned);
+        let lines: Vec<&Cells> = std::iter::once(&head).chain(self.rows.iter().map(|row| &row.cells)).collect();
+        let longest = |column: usize| lines.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..head.len()).map(longest).collect();
+        for (place, cells) in lines.iter().enumerate() {
+            write!(formatter, "| {:1$} |", cells[0], widths[0])?;
+            for (cell, width) in cells.iter().zip(&widths).skip(1) {
                 write!(formatter, " {cell:>width$} |")?;
             }
             writeln!(formatter)?;
             if place == 0 {
-                let rules: Vec<String> =
-                    std::iter::once(first).chain(others.iter().copied()).map(|width| "-".repeat(width + 2)).collect();
-                writeln!(formatter, "|{}|", rules.join("|"))?;
+                write!(formatter, "|{}|", "-".repeat(widths[0] + 2))?;
+                for width in &widths[1..] {
+                    write!(formatter, "{}:|", "-".repeat(width + 1))?;
+                }
+                writeln!(formatter)?;
             }
         }
         Ok(())
