@@ -68,6 +68,9 @@ fn measure(arguments: &Arguments) -> Result<ExitCode, Failure> {
     compaction::measure(&place, &mut table)?;
     argon2id::measure(&place, &mut table)?;
     login::measure(&place, &mut table)?;
+    if table.is_empty() {
+        return Err(format!("no row has {:?} in its name", arguments.only).into());
+    }
     println!("\n{table}");
     let missed = table.missed();
     if missed.is_empty() {

@@ -53,6 +53,10 @@ impl Table {
         self.rows.push(Row { cells, is_met });
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Names of the rows that miss their target.
     pub fn missed(&self) -> Vec<&str> {
         self.rows.iter().filter(|row| !row.is_met).map(|row| row.cells[0].trim()).collect()
