@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, and what belongs to them.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, and what belongs to them.
 
 mod coverage;
 mod demo;
 mod fixture;
 mod host;
+mod measure;
 mod once;
 mod packages;
 mod results;
@@ -50,6 +51,15 @@ enum Command {
     },
     /// Check folder lines, dangers, documents (a part of `test`)
     Tidy,
+    /// Speed beside bare baselines of the same run, as a table; takes up to four minutes
+    Bench {
+        /// End with 1 if a target is missed
+        #[arg(long)]
+        check: bool,
+        /// Only rows whose name contains this
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Keep a configuration directory with a login in progress for later versions to open
     Fixture {
         /// Name of the directory under tests/fixtures/
@@ -64,6 +74,7 @@ fn main() -> ExitCode {
         Command::Demo { once: true, .. } => once::run(),
         Command::Demo { once: false, fresh, listen } => demo::run(fresh, &listen),
         Command::Test { only } => test::run(only.as_deref()),
+        Command::Bench { check, only } => measure::run(check, only.as_deref()),
         Command::Tidy => tidy::run(),
         Command::Fixture { name } => fixture::run(&name),
         Command::SettingsDoc => settings_doc(),

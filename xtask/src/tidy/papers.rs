@@ -33,8 +33,15 @@ const TOP: [&str; 20] = [
 ];
 
 /// Papers whose paths and commands are checked.
-const PAPERS: [&str; 6] =
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/admin.md", "docs/module-author.md", "docs/settings.md"];
+const PAPERS: [&str; 7] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/admin.md",
+    "docs/module-author.md",
+    "docs/performance.md",
+    "docs/settings.md",
+];
 
 pub fn mistakes(root: &Path, sources: &[Source]) -> Result<Vec<String>, Failure> {
     let mut mistakes = Vec::new();
@@ -68,7 +75,7 @@ pub fn mistakes(root: &Path, sources: &[Source]) -> Result<Vec<String>, Failure>
     Ok(mistakes)
 }
 
-const COMMANDS: [&str; 5] = ["demo", "test", "tidy", "fixture", "settings-doc"];
+const COMMANDS: [&str; 6] = ["demo", "test", "bench", "tidy", "fixture", "settings-doc"];
 
 fn xtask_command(text: &str) -> Option<&str> {
     text.strip_prefix("cargo xtask ")?.split_whitespace().next()

@@ -1,0 +1,117 @@
+//! A client on one kept connection: as little work as a login can be made with, since it shares the processors.
+
+use std::{io, net::SocketAddr};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::{
+    Failure,
+    directory::{CLIENT_ID, CREDENTIAL_ID, CREDENTIAL_SECRET, PASSWORD, PIN, user_id, user_name},
+};
+
+/// Who says who the user is.
+#[derive(Clone, Copy)]
+pub enum FirstFactor {
+    /// An application vouches.
+    Service,
+    /// A password.
+    Local,
+}
+
+pub struct Client {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+    first_factor: FirstFactor,
+    authorization: String,
+    begin: String,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr, first_factor: FirstFactor) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (handler, authorization) = match first_factor {
+            FirstFactor::Service => {
+                let pair = STANDARD.encode(format!("{CREDENTIAL_ID}:{CREDENTIAL_SECRET}"));
+                ("service", format!("authorization: Basic {pair}\r\n"))
+            }
+            FirstFactor::Local => ("local", String::new()),
+        };
+        let begin = format!(
+            r#"{{"client_id":"{CLIENT_ID}","handler":["{handler}",null],"redirect_uri":"{CLIENT_ID}callback"}}"#
+        );
+        let (request, answer) = (Vec::with_capacity(1024), Vec::with_capacity(4096));
+        Ok(Self { stream, request, answer, first_factor, authorization, begin })
+    }
+
+    /// One login; the bodies of its three answers.
+    pub async fn login(&mut self, user: usize) -> Result<[String; 3], Failure> {
+        let begun = self.begin().await?;
+        let path = format!("/auth/login_flow/{}", between(&begun, "\"flow_id\":\"").ok_or_else(|| begun.clone())?);
+        let first = match self.first_factor {
+            FirstFactor::Service => format!(r#"{{"client_id":"{CLIENT_ID}","user_id":"{}"}}"#, user_id(user)),
+            FirstFactor::Local => {
+                let name = user_name(user);
+                format!(r#"{{"client_id":"{CLIENT_ID}","username":"{name}","password":"{PASSWORD}"}}"#)
+            }
+        };
+        let asked = self.post(&path, &first, true).await?;
+        let second = format!(r#"{{"client_id":"{CLIENT_ID}","pin":"{PIN}"}}"#);
+        let passed = self.post(&path, &second, false).await?;
+        if between(&passed, "\"type\":\"") != Some("create_entry") {
+            return Err(format!("a login did not pass: {asked} {passed}").into());
+        }
+        Ok([begun, asked, passed])
+    }
+
+    /// The first request of a login.
+    pub async fn begin(&mut self) -> Result<String, Failure> {
+        let begin = std::mem::take(&mut self.begin);
+        let begun = self.post("/auth/login_flow", &begin, false).await;
+        self.begin = begin;
+        begun
+    }
+
+    async fn post(&mut self, path: &str, body: &str, vouches: bool) -> Result<String, Failure> {
+        let authorization = if vouches { self.authorization.as_str() } else { "" };
+        self.request.clear();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: bench\r\n{authorization}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.request.extend_from_slice(head.as_bytes());
+        self.request.extend_from_slice(body.as_bytes());
+        self.stream.write_all(&self.request).await?;
+        self.answer().await
+    }
+
+    /// Reads one answer whole; anything but 200 with a length is an error.
+    async fn answer(&mut self) -> Result<String, Failure> {
+        self.answer.clear();
+        loop {
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            let text = std::str::from_utf8(&self.answer)?;
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length: usize = head
+                .split_once("content-length: ")
+                .and_then(|(_, rest)| rest.split("\r\n").next())
+                .ok_or_else(|| format!("no length: {text}"))?
+                .parse()?;
+            if body.len() < length {
+                continue;
+            }
+            return if head.starts_with("HTTP/1.1 200") { Ok(body.to_owned()) } else { Err(text.into()) };
+        }
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    text.split_once(before).and_then(|(_, rest)| rest.split('"').next())
+}

@@ -1,0 +1,114 @@
+//! Full logins of three requests over kept connections, beside a stateless server that gives the same answers.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Failure, Place,
+    client::{Client, FirstFactor},
+    directory::Directory,
+    rounds::Rounds,
+    server::Server,
+    table::Table,
+};
+
+const USERS: [(usize, &str); 2] = [(100, "100"), (100_000, "100,000")];
+const CLIENTS: [usize; 3] = [1, 16, 64];
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(1000);
+const BARE_ROUND: Duration = Duration::from_millis(400);
+
+pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
+    for (users, shown) in USERS {
+        let row = |clients: usize| format!("login, {shown} users, {clients} at once");
+        let wanted: Vec<usize> = CLIENTS.into_iter().filter(|clients| table.wants(&row(*clients))).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let directory = Directory::make(place, &format!("login-{users}"), users)?;
+        let host = Server::host(place, &directory)?;
+        let bare = Server::bare(&answers(place, host.address)?)?;
+        for clients in wanted {
+            let crowd = Crowd { clients, users, first_factor: FirstFactor::Service };
+            let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
+            for round in 0..=ROUNDS {
+                let (echoed, passed) = (crowd.logins(&bare, BARE_ROUND)?, crowd.logins(&host, ROUND)?);
+                // The first warms up.
+                if round > 0 {
+                    speed.add_beside(passed.per_second, echoed.per_second);
+                    cost.add_beside(passed.processor_us_each, echoed.processor_us_each);
+                }
+            }
+            table.add(&row(clients), "/s", &speed);
+            table.add(&format!("  its processor time, {shown} users, {clients} at once"), "µs", &cost);
+        }
+    }
+    Ok(())
+}
+
+/// What the host answers to one login, for the bare server to answer with.
+fn answers(place: &Place, host: SocketAddr) -> Result<PathBuf, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answers = runtime.block_on(async { Client::connect(host, FirstFactor::Service).await?.login(0).await })?;
+    let path = place.scratch.path().join("answers.json");
+    std::fs::write(&path, format!("[{}]", answers.join(",")))?;
+    Ok(path)
+}
+
+/// So many clients at once, each with users of its own.
+pub struct Crowd {
+    pub clients: usize,
+    pub users: usize,
+    pub first_factor: FirstFactor,
+}
+
+/// What a crowd achieved.
+pub struct Passed {
+    pub per_second: f64,
+    /// What the server and its workers had of the processors for one login. Unlike the speed, it hardly depends on what
+    /// else the machine does.
+    pub processor_us_each: f64,
+}
+
+impl Crowd {
+    /// Lets the crowd log in. All clients share one thread, to leave the processors to the server.
+    pub fn logins(&self, server: &Server, length: Duration) -> Result<Passed, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let worked = server.processor_time()?;
+        let began = Instant::now();
+        let logins = runtime.block_on(self.until(server.address, began + length))?;
+        let took = began.elapsed();
+        let worked = server.processor_time()? - worked;
+        Ok(Passed {
+            per_second: logins as f64 / took.as_secs_f64(),
+            processor_us_each: worked.as_secs_f64() * 1e6 / logins as f64,
+        })
+    }
+
+    async fn until(&self, address: SocketAddr, end: Instant) -> Result<u64, Failure> {
+        let mut tasks = tokio::task::JoinSet::new();
+        for place in 0..self.clients {
+            let mut client = Client::connect(address, self.first_factor).await?;
+            let (first, behind) = (place * self.users / self.clients, (place + 1) * self.users / self.clients);
+            tasks.spawn(async move {
+                let mut logins = 0;
+                for user in (first..behind).cycle() {
+                    client.login(user).await?;
+                    logins += 1;
+                    if Instant::now() >= end {
+                        break;
+                    }
+                }
+                Ok::<_, Failure>(logins)
+            });
+        }
+        let mut logins = 0;
+        while let Some(ended) = tasks.join_next().await {
+            logins += ended??;
+        }
+        Ok(logins)
+    }
+}

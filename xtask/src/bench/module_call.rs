@@ -1,0 +1,83 @@
+//! One call of a module through supervisor and worker, beside a plain echo of as many bytes over a socket pair.
+
+use std::time::{Duration, Instant};
+
+use mfa_host::{module_host::ModuleHost, settings};
+use mfa_sdk::protocol::{Answer, Context, Enrolment, Operation, Reply, Request, User};
+use serde_json::json;
+
+use super::{
+    Failure, Place,
+    baseline::socket::Echo,
+    directory::{self, Directory, MODULE, PIN, user_id},
+    rounds::Rounds,
+    table::Table,
+};
+
+const ROW: &str = "module call";
+const ROUNDS: usize = 11;
+const CALLS: u32 = 2000;
+/// A frame is its length in four bytes, and the bytes.
+const PREFIX_BYTES: usize = 4;
+
+pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
+    if !table.wants(ROW) {
+        return Ok(());
+    }
+    let directory = Directory::make(place, "module-call", 1)?;
+    // In a task, as requests are in the host: from outside the runtime each call would cross threads twice more.
+    let rounds = directory::runtime()?.block_on(async { tokio::spawn(calls(directory)).await })??;
+    table.add(ROW, "µs", &rounds);
+    Ok(())
+}
+
+async fn calls(directory: Directory) -> Result<Rounds, Failure> {
+    let request = request();
+    let modules = ModuleHost::start(&directory.path, &settings::load(&directory.path)?).await;
+    let reply = modules.call(MODULE, &request).await?;
+    if !matches!(reply, Reply::Verdict(_)) {
+        return Err(format!("not a verdict: {reply:?}").into());
+    }
+    let request_bytes = PREFIX_BYTES + serde_json::to_vec(&request)?.len();
+    let reply_bytes = PREFIX_BYTES + serde_json::to_vec(&reply)?.len();
+    let mut echo = Echo::start(request_bytes, reply_bytes)?;
+    let mut rounds = Rounds::default();
+    for round in 0..=ROUNDS {
+        let began = Instant::now();
+        for _ in 0..CALLS {
+            modules.call(MODULE, &request).await?;
+        }
+        let called = began.elapsed();
+        let began = Instant::now();
+        for _ in 0..CALLS {
+            echo.exchange()?;
+        }
+        // The first warms up.
+        if round > 0 {
+            rounds.add_beside(microseconds_each(called), microseconds_each(began.elapsed()));
+        }
+    }
+    modules.stop().await;
+    Ok(rounds)
+}
+
+fn microseconds_each(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e6 / f64::from(CALLS)
+}
+
+/// What a login asks with the second factor.
+fn request() -> Request {
+    let user = User { id: user_id(0), name: "user-0".to_owned(), ..User::default() };
+    let context = Context {
+        now_ms: 1_767_225_600_000,
+        seed: "0".repeat(64),
+        user,
+        language: "en".to_owned(),
+        public_url: "http://127.0.0.1:8126".to_owned(),
+        host_name: "mfa-host".to_owned(),
+    };
+    let enrolment = Enrolment { version: 1, data: json!({"pin": PIN}) };
+    let fields = [("pin".to_owned(), PIN.into())].into_iter().collect();
+    let operation = Operation::Validate { enrolment, challenge: None, answer: Answer::Form { fields } };
+    Request { context, operation }
+}
