@@ -8,6 +8,7 @@ mod factors;
 mod fixtures;
 mod harness;
 mod input;
+mod live;
 mod login_flow;
 mod module_calls;
 mod modules;

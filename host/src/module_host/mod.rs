@@ -4,6 +4,7 @@
 compile_error!("modules are shared libraries, which a static musl host cannot load: build for a glibc target");
 
 mod api;
+mod apply;
 mod check;
 mod control;
 mod description;
@@ -21,6 +22,8 @@ mod start;
 mod supervisor;
 mod unbroken;
 pub mod worker;
+mod workers;
 
-pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState};
+pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState, RefusedChange};
+pub use apply::Change;
 pub use inspect::{Inspection, inspect};

@@ -3,6 +3,7 @@
 mod bounds;
 mod check;
 mod edit;
+mod fixed;
 mod load;
 mod locate;
 mod replace_file;
@@ -11,7 +12,8 @@ mod warnings;
 mod watch;
 
 pub use edit::{EditError, Edited, claims, set_module_enabled};
-pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
+pub use fixed::AtStart;
+pub use load::{FILE_NAME, Mistake, SettingsError, load, parse};
 pub use replace_file::{FileMode, replace_file};
 pub use types::{
     Argon2Settings, Client, Development, Limits, ModuleSettings, ProviderKind, ProviderSettings, ServiceCredential,

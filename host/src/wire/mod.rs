@@ -2,4 +2,5 @@
 
 pub mod cli;
 pub mod control;
+pub mod current;
 pub mod http;

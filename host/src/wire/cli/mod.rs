@@ -5,6 +5,7 @@ mod arguments;
 mod directory;
 mod failure;
 mod init;
+mod live;
 mod logging;
 mod modules;
 mod password;
