@@ -32,8 +32,8 @@ pub(super) struct Configured {
     pub supervised: Arc<Supervised>,
     /// Dropped or set to true, it ends the worker.
     pub stop: Arc<watch::Sender<bool>>,
-    /// The change it should have become, and why not.
-    pub refused: Option<Arc<(Arc<Recipe>, RefusedChange)>>,
+    /// Why it is not what its file and its settings ask for.
+    pub refused: Option<Arc<RefusedChange>>,
 }
 
 /// All a worker is made from: the same recipe needs no other worker.
@@ -41,9 +41,12 @@ pub(super) struct Configured {
 pub(super) struct Recipe {
     pub module_type: String,
     pub plan: Arc<Plan>,
-    /// The hash of its file, or why it is refused; none for a module that is switched off.
-    pub file: Option<Result<String, Refusal>>,
+    /// Its file, or why that is refused; none for a module that is switched off.
+    pub file: Option<Result<Written, Refusal>>,
 }
+
+/// Which file: the hash of what is in it, and when it was written.
+pub(super) type Written = (String, (i64, u64));
 
 /// One configured module as it stands now.
 #[derive(Clone, Debug)]
@@ -190,7 +193,7 @@ impl Configured {
             state => state,
         };
         let refused = self.refused.as_ref().map(|refused| {
-            let RefusedChange { reason, remedy } = refused.1.clone();
+            let RefusedChange { reason, remedy } = RefusedChange::clone(refused);
             RefusedChange { reason: placed(reason), remedy }
         });
         ModuleInstance {
@@ -205,7 +208,7 @@ impl Configured {
 }
 
 impl Recipe {
-    pub(super) fn new(entry: &ModuleSettings, limits: &Limits, file: Option<Result<String, Refusal>>) -> Self {
+    pub(super) fn new(entry: &ModuleSettings, limits: &Limits, file: Option<Result<Written, Refusal>>) -> Self {
         let plan = Plan {
             id: entry.id().to_owned(),
             expected_type: Some(entry.module_type.clone()),

@@ -62,7 +62,8 @@ impl ModuleHost {
     }
 
     fn next(&self, entry: &ModuleSettings, limits: &Limits, image: Option<Result<Image, Refusal>>) -> Next {
-        let file = image.as_ref().map(|image| image.as_ref().map(|image| image.sha256.clone()).map_err(Clone::clone));
+        let written = |image: &Image| (image.sha256.clone(), image.written_at);
+        let file = image.as_ref().map(|image| image.as_ref().map(written).map_err(Clone::clone));
         let recipe = Recipe::new(entry, limits, file);
         if let Some(former) = self.configured(entry.id()).and_then(|former| former.unchanged(&recipe)) {
             return Next::Same(Configured { name: entry.name.clone(), line: entry.line, ..former });
@@ -89,7 +90,7 @@ impl ModuleHost {
         let former = self.configured(&new.recipe.plan.id).filter(serves);
         match (former, why_not(new.supervised.state())) {
             (Some(former), Some(refused)) => {
-                let refused = Some(Arc::new((new.recipe, refused)));
+                let refused = Some(Arc::new(refused));
                 let kept = Configured { name: new.name, line: new.line, refused, ..former.clone() };
                 let change = Change::Refused(kept.instance());
                 (kept, change)
@@ -115,12 +116,10 @@ fn why_not(state: ModuleState) -> Option<RefusedChange> {
 }
 
 impl Configured {
-    /// Itself, if this recipe asks for nothing else than what was made or tried last.
+    /// Itself, if this recipe asks for nothing else. A change that was refused is tried at every look: the reason may
+    /// have been the machine's.
     fn unchanged(&self, recipe: &Recipe) -> Option<Self> {
-        match &self.refused {
-            Some(refused) if *refused.0 == *recipe => Some(self.clone()),
-            _ => (*self.recipe == *recipe).then(|| Self { refused: None, ..self.clone() }),
-        }
+        (*self.recipe == *recipe).then(|| Self { refused: None, ..self.clone() })
     }
 }
 

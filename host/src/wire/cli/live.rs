@@ -84,14 +84,14 @@ impl Live {
             tracing::info!("host.toml can be used again");
         }
         changes.iter().for_each(tell_change);
-        let former_settings = former.flows.settings();
-        if *former_settings == settings && changes.is_empty() && news == former.settings {
+        let is_edited = *former.flows.settings() != settings;
+        if !is_edited && changes.is_empty() && news == former.settings {
             return;
         }
-        for warning in settings::warnings(&settings) {
-            tracing::warn!("{warning}");
+        if is_edited {
+            settings::warnings(&settings).iter().for_each(|warning| tracing::warn!("{warning}"));
+            tracing::info!(target: "audit", event = "settings_changed", "the settings in host.toml are in force");
         }
-        tracing::info!(target: "audit", event = "settings_changed", "the settings in host.toml are in force");
         self.put(Current { flows: former.flows.with(Arc::new(settings), modules), settings: news });
     }
 
