@@ -10,6 +10,7 @@ mod fixtures;
 mod harness;
 mod input;
 mod ledger;
+mod live;
 mod login_flow;
 mod module_calls;
 mod modules;

@@ -32,19 +32,21 @@ pub const TRIES_MAX: usize = 5;
 /// Flow ids that ended before their first factor; more than this are forgotten oldest first.
 const ENDED_TOKENS_MAX: usize = 100_000;
 
+/// Settings and modules stay as they are for as long as one engine lives; another engine has others and shares the rest.
+#[derive(Clone)]
 pub struct Engine {
     pub store: Store,
     pub modules: ModuleHost,
     pub settings: Arc<Settings>,
     pub clock: Clock,
     pub config_directory: PathBuf,
-    pub tokens: TokenKeys,
+    pub tokens: Arc<TokenKeys>,
     pub passwords: PasswordHasher,
-    pub throttle: FirstFactorThrottle,
-    queues: Queues,
-    ended: Mutex<HashMap<String, Timestamp>>,
+    pub throttle: Arc<FirstFactorThrottle>,
+    queues: Arc<Queues>,
+    ended: Arc<Mutex<HashMap<String, Timestamp>>>,
     /// Flow ids made before this moment are not taken, in milliseconds since 1970.
-    tokens_not_before_ms: AtomicI64,
+    tokens_not_before_ms: Arc<AtomicI64>,
 }
 
 /// One queue for each user, so that the flows of one user do not make each other's commits fail over and over. A
@@ -78,18 +80,23 @@ pub enum Committed {
 impl Engine {
     pub fn new(core: Core) -> Self {
         Self {
-            tokens: TokenKeys::new(&core.keys),
+            tokens: Arc::new(TokenKeys::new(&core.keys)),
             passwords: PasswordHasher::new(&core.settings.argon2, &core.settings.limits),
-            throttle: FirstFactorThrottle::new(),
-            queues: Queues::new(),
-            ended: Mutex::new(HashMap::new()),
-            tokens_not_before_ms: AtomicI64::new(i64::MIN),
+            throttle: Arc::new(FirstFactorThrottle::new()),
+            queues: Arc::new(Queues::new()),
+            ended: Arc::default(),
+            tokens_not_before_ms: Arc::new(AtomicI64::new(i64::MIN)),
             store: core.store,
             modules: core.modules,
             settings: core.settings,
             clock: core.clock,
             config_directory: core.config_directory,
         }
+    }
+
+    /// The same with other settings and modules; counters, queues and the hasher stay.
+    pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost) -> Self {
+        Self { settings, modules, ..self.clone() }
     }
 
     /// Reads a record by a key that may not be one: what names no record is not there.

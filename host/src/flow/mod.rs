@@ -36,7 +36,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Everything the wire may ask for. Cheap to clone.
+/// Everything the wire may ask for, under one state of settings and modules. Cheap to clone.
 #[derive(Clone)]
 pub struct Flows {
     engine: Arc<engine::Engine>,
@@ -64,6 +64,11 @@ impl Flows {
     /// The flows on these parts.
     pub fn new(core: Core) -> Self {
         Self { engine: Arc::new(engine::Engine::new(core)) }
+    }
+
+    /// The same store, counters and clock under other settings and modules. Requests that run keep theirs.
+    pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost) -> Self {
+        Self { engine: Arc::new(self.engine.with(settings, modules)) }
     }
 
     /// Whether the store answers: one read of a record that need not exist.

@@ -85,7 +85,14 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn module(id: &str, state: ModuleState) -> ModuleInstance {
-        ModuleInstance { id: id.into(), module_type: id.into(), name: id.into(), state, description: None }
+        ModuleInstance {
+            id: id.into(),
+            module_type: id.into(),
+            name: id.into(),
+            state,
+            description: None,
+            refused: None,
+        }
     }
 
     fn factors(ids: &[&str]) -> FactorsOpen {

@@ -1,42 +1,52 @@
 //! What the rest of the host sees of modules: a list with states, and calls that answer or fail.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
 use mfa_sdk::protocol::{Description, Reply, Request};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 
 use super::{
-    check,
-    spawner::Spawner,
+    check::{self, Refusal},
     start::{Plan, config_json},
     supervisor::Supervised,
     unbroken::Unbroken,
+    workers::Workers,
 };
-use crate::settings::{ModuleSettings, Settings};
+use crate::settings::{FILE_NAME, Limits, ModuleSettings, Settings};
 
-/// All configured modules and their workers. Cheap to clone; when the last clone is gone, so are the workers.
+/// The modules of one state of the settings. Cheap to clone; a module's worker goes when the last clone that has it is
+/// gone, so whoever began a request with it can end it with it.
 #[derive(Clone)]
 pub struct ModuleHost {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    modules: Vec<Configured>,
-    stop: watch::Sender<bool>,
-    supervisors: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) modules: Arc<[Configured]>,
+    pub(super) workers: Arc<Workers>,
 }
 
 /// One entry of the settings.
 #[derive(Clone)]
-struct Configured {
-    module_type: String,
-    name: Option<String>,
-    plan: Arc<Plan>,
-    supervised: Arc<Supervised>,
+pub(super) struct Configured {
+    pub name: Option<String>,
+    /// Where its block stands in `host.toml`.
+    pub line: usize,
+    pub recipe: Arc<Recipe>,
+    pub supervised: Arc<Supervised>,
+    /// Dropped or set to true, it ends the worker.
+    pub stop: Arc<watch::Sender<bool>>,
+    /// Why it is not what its file and its settings ask for.
+    pub refused: Option<Arc<RefusedChange>>,
 }
+
+/// All a worker is made from: the same recipe needs no other worker.
+#[derive(PartialEq, Eq)]
+pub(super) struct Recipe {
+    pub module_type: String,
+    pub plan: Arc<Plan>,
+    /// Its file, or why that is refused; none for a module that is switched off.
+    pub file: Option<Result<Written, Refusal>>,
+}
+
+/// Which file: the hash of what is in it, and when it was written.
+pub(super) type Written = (String, (i64, u64));
 
 /// One configured module as it stands now.
 #[derive(Clone, Debug)]
@@ -48,6 +58,15 @@ pub struct ModuleInstance {
     pub state: ModuleState,
     /// What the module said of itself; none until it was loaded once.
     pub description: Option<Arc<Description>>,
+    /// It serves as it was before the latest change of its file or settings, which was refused.
+    pub refused: Option<RefusedChange>,
+}
+
+/// Why a changed module did not take the place of the one that serves, and what mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedChange {
+    pub reason: String,
+    pub remedy: String,
 }
 
 /// Whether a module answers, and if not, why and what mends it.
@@ -94,24 +113,8 @@ impl ModuleHost {
     /// Starts a worker for every enabled module, all at once; one that fails never stops the others.
     /// `config_directory` is DIR; workers are started from the running binary.
     pub async fn start(config_directory: &Path, settings: &Settings) -> Self {
-        let host = Self::with(settings, |entry| {
-            if entry.enabled { Supervised::new() } else { Supervised::ended(ModuleState::Disabled) }
-        });
-        let spawner = Spawner::start();
-        let enabled = || settings.modules.iter().zip(&host.inner.modules).filter(|(entry, _)| entry.enabled);
-        for (entry, configured) in enabled() {
-            match &spawner {
-                Ok(spawner) => host.supervise(config_directory, entry, configured, spawner.clone()),
-                Err(error) => configured.supervised.finish(ModuleState::Failed {
-                    reason: format!("no worker could be started: {error}"),
-                    remedy: "see that memory and processes are left, then restart the host".to_owned(),
-                }),
-            }
-        }
-        for (_, configured) in enabled() {
-            configured.supervised.started().await;
-        }
-        host
+        let nothing = Self { modules: Arc::default(), workers: Arc::new(Workers::ready()) };
+        nothing.apply(config_directory, settings).await.0
     }
 
     /// No workers at all, for commands on a stopped host.
@@ -134,7 +137,7 @@ impl ModuleHost {
 
     /// All configured modules in the order of the settings.
     pub fn modules(&self) -> Vec<ModuleInstance> {
-        self.inner.modules.iter().map(Configured::instance).collect()
+        self.modules.iter().map(Configured::instance).collect()
     }
 
     /// One module by id.
@@ -144,76 +147,75 @@ impl ModuleHost {
 
     /// Asks a module. The reply is of a kind the operation allows and within bounds, else it is an error.
     pub async fn call(&self, id: &str, request: &Request) -> Result<Reply, CallError> {
-        let Configured { plan, supervised, .. } =
-            self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?.clone();
+        let asked = self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?.clone();
         let request = request.clone();
         // A caller who goes away must not leave a slot in the middle of an exchange.
-        Unbroken::new(async move { supervised.call(&request, &plan).await }).await
+        Unbroken::new(async move { asked.supervised.call(&request, &asked.recipe.plan).await }).await
     }
 
-    /// Ends all workers.
+    /// Ends all workers, also those that only serve requests from before a change.
     pub async fn stop(&self) {
-        self.inner.stop.send_replace(true);
-        let supervisors = std::mem::take(&mut *self.inner.supervisors.lock().unwrap_or_else(PoisonError::into_inner));
-        for supervisor in supervisors {
-            let _ = supervisor.await;
-        }
+        self.workers.stop().await;
     }
 
     fn with(settings: &Settings, supervised: impl Fn(&ModuleSettings) -> Supervised) -> Self {
-        let configured = |entry: &ModuleSettings| Configured {
-            module_type: entry.module_type.clone(),
-            name: entry.name.clone(),
-            plan: Arc::new(Plan {
-                id: entry.id().to_owned(),
-                expected_type: Some(entry.module_type.clone()),
-                config: Some(config_json(&entry.config)),
-                limits: settings.limits.clone(),
-            }),
-            supervised: Arc::new(supervised(entry)),
+        let configured = |entry: &ModuleSettings| {
+            Configured::new(entry, Recipe::new(entry, &settings.limits, None), supervised(entry))
         };
         let modules = settings.modules.iter().map(configured).collect();
-        let inner = Inner { modules, stop: watch::Sender::new(false), supervisors: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        Self { modules, workers: Arc::new(Workers::none()) }
     }
 
-    fn supervise(&self, config_directory: &Path, entry: &ModuleSettings, configured: &Configured, spawner: Spawner) {
-        let Configured { plan, supervised, .. } = configured.clone();
-        let (directory, entry) = (config_directory.to_owned(), entry.clone());
-        let stop = self.inner.stop.subscribe();
-        let supervisor = tokio::spawn(async move {
-            let checked = tokio::task::spawn_blocking(move || {
-                check::installed(&directory, &entry.module_type, entry.sha256.as_deref())
-            });
-            match checked.await {
-                Ok(Ok(image)) => supervised.supervise(spawner, image, &plan, stop).await,
-                Ok(Err(refusal)) => supervised.finish(refusal.into()),
-                Err(error) => supervised.finish(ModuleState::Failed {
-                    reason: format!("its file could not be checked: {error}"),
-                    remedy: "restart the host".to_owned(),
-                }),
-            }
-        });
-        self.inner.supervisors.lock().unwrap_or_else(PoisonError::into_inner).push(supervisor);
-    }
-
-    fn configured(&self, id: &str) -> Option<&Configured> {
-        self.inner.modules.iter().find(|configured| configured.plan.id == id)
+    pub(super) fn configured(&self, id: &str) -> Option<&Configured> {
+        self.modules.iter().find(|configured| configured.recipe.plan.id == id)
     }
 }
 
 impl Configured {
-    fn instance(&self) -> ModuleInstance {
-        let id = self.plan.id.clone();
+    pub(super) fn new(entry: &ModuleSettings, recipe: Recipe, supervised: Supervised) -> Self {
+        Self {
+            name: entry.name.clone(),
+            line: entry.line,
+            recipe: Arc::new(recipe),
+            supervised: Arc::new(supervised),
+            stop: Arc::new(watch::Sender::new(false)),
+            refused: None,
+        }
+    }
+
+    pub(super) fn instance(&self) -> ModuleInstance {
+        let id = self.recipe.plan.id.clone();
         let description = self.supervised.description();
         let own_name = description.as_ref().map(|description| description.name.clone());
+        let placed = |reason: String| format!("{FILE_NAME}:{}: {reason}", self.line);
+        let state = match self.supervised.state() {
+            ModuleState::Failed { reason, remedy } => ModuleState::Failed { reason: placed(reason), remedy },
+            state => state,
+        };
+        let refused = self.refused.as_ref().map(|refused| {
+            let RefusedChange { reason, remedy } = RefusedChange::clone(refused);
+            RefusedChange { reason: placed(reason), remedy }
+        });
         ModuleInstance {
             name: self.name.clone().or(own_name).unwrap_or_else(|| id.clone()),
             id,
-            module_type: self.module_type.clone(),
-            state: self.supervised.state(),
+            module_type: self.recipe.module_type.clone(),
+            state,
             description,
+            refused,
         }
+    }
+}
+
+impl Recipe {
+    pub(super) fn new(entry: &ModuleSettings, limits: &Limits, file: Option<Result<Written, Refusal>>) -> Self {
+        let plan = Plan {
+            id: entry.id().to_owned(),
+            expected_type: Some(entry.module_type.clone()),
+            config: Some(config_json(&entry.config)),
+            limits: limits.of_modules(),
+        };
+        Self { module_type: entry.module_type.clone(), plan: Arc::new(plan), file }
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) struct Image {
     pub memory: OwnedFd,
     /// Hexadecimal.
     pub sha256: String,
+    /// When the file was last written, in seconds and nanoseconds since 1970: the same bytes put in place again are
+    /// another try. Zero where nobody asks.
+    pub written_at: (i64, u64),
 }
 
 /// A refusal: why, and the command or sentence that mends it.
@@ -61,8 +64,9 @@ pub(super) fn installed(
     let directory = config_directory.join("modules");
     let path = directory.join(format!("{module_type}.so"));
     let file = open_within(&directory, &path, &format!("{module_type}.so"))?;
+    let opened = stat(&path, &file)?;
     let bytes = read_module(&path, file)?;
-    let image = seal(&bytes)?;
+    let image = Image { written_at: (opened.st_mtime as i64, opened.st_mtime_nsec as u64), ..seal(&bytes)? };
     match pinned_sha256 {
         Some(pinned) if !pinned.eq_ignore_ascii_case(&image.sha256) => Err(Refusal::new(
             format!("{} has the SHA-256 {}, host.toml pins {pinned}", path.display(), image.sha256),
@@ -184,7 +188,7 @@ pub(super) fn seal(bytes: &[u8]) -> Result<Image, Refusal> {
     let memory = sealed().map_err(|error| {
         Refusal::new(format!("no sealed memory for the module: {error}"), "free memory and restart the host")
     })?;
-    Ok(Image { memory, sha256: data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)) })
+    Ok(Image { memory, sha256: data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)), written_at: (0, 0) })
 }
 
 /// A path as a shell takes it.

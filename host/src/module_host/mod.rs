@@ -4,6 +4,7 @@
 compile_error!("modules are shared libraries, which a static musl host cannot load: build for a glibc target");
 
 mod api;
+mod apply;
 mod check;
 mod control;
 mod description;
@@ -21,8 +22,10 @@ mod start;
 mod supervisor;
 mod unbroken;
 pub mod worker;
+mod workers;
 
-pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState};
+pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState, RefusedChange};
+pub use apply::Change;
 pub use check::quoted;
 pub use inspect::{Inspection, file_refusal, inspect};
 pub use lockdown::clock_error_us_max;

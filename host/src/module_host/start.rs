@@ -28,6 +28,7 @@ use crate::settings::Limits;
 const WORDS_CHARACTERS_MAX: usize = 1000;
 
 /// What every start of one module's worker has in common.
+#[derive(PartialEq, Eq)]
 pub(super) struct Plan {
     /// For the log.
     pub id: String,

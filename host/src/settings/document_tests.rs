@@ -111,6 +111,7 @@ fn declared(structure: &str) -> (String, Vec<Key>) {
         } else {
             if let Some((name, rust_type)) = trimmed.strip_prefix("pub ").and_then(|rest| rest.split_once(": "))
                 && is_inside
+                && !attribute.contains("serde(skip)")
             {
                 let renamed = attribute.split_once("rename = \"").and_then(|(_, rest)| rest.split_once('"'));
                 keys.push(Key {

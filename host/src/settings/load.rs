@@ -42,9 +42,6 @@ pub fn load(config_directory: &Path) -> Result<Settings, SettingsError> {
 }
 
 /// Like [`load`], with the text the settings were read from.
-///
-/// # Errors
-/// As [`load`].
 pub fn load_with_text(config_directory: &Path) -> Result<(Settings, String), SettingsError> {
     let path = config_directory.join(FILE_NAME);
     let text = read(&path)?;
@@ -52,7 +49,7 @@ pub fn load_with_text(config_directory: &Path) -> Result<(Settings, String), Set
     Ok((settings, text))
 }
 
-pub(super) fn read(path: &Path) -> Result<String, SettingsError> {
+fn read(path: &Path) -> Result<String, SettingsError> {
     let unreadable = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => SettingsError::Missing(path.to_owned()),
         _ => SettingsError::Unreadable { path: path.to_owned(), source },
@@ -69,7 +66,7 @@ pub(super) fn read(path: &Path) -> Result<String, SettingsError> {
 /// # Errors
 /// The first mistake in the text.
 pub fn parse(path: &Path, text: &str) -> Result<Settings, Mistake> {
-    let settings: Settings = toml::from_str(text).map_err(|error| Mistake {
+    let mut settings: Settings = toml::from_str(text).map_err(|error| Mistake {
         path: path.to_owned(),
         line: error.span().map_or(1, |span| locate::line_of_offset(text, span.start)),
         problem: error.message().replace('\n', " "),
@@ -81,6 +78,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Settings, Mistake> {
         problem,
         remedy,
     })?;
+    for (index, module) in settings.modules.iter_mut().enumerate() {
+        module.line = locate::line_of_place(text, &format!("module.{index}"));
+    }
     Ok(settings)
 }
 

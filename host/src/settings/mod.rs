@@ -5,6 +5,7 @@ mod check;
 #[cfg(test)]
 mod document_tests;
 mod edit;
+mod fixed;
 mod load;
 mod locate;
 mod replace_file;
@@ -13,6 +14,7 @@ mod warnings;
 mod watch;
 
 pub use edit::{EditError, Edited, claims, set_module_enabled};
+pub use fixed::AtStart;
 pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use locate::line_of_place;
 pub use replace_file::{FileMode, replace_file};

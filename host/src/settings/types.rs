@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 /// All of `host.toml`. Unknown keys are refused.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Address and port to listen on.
@@ -55,7 +55,7 @@ impl Settings {
 }
 
 /// Every limit, with its unit in the name.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Life of a validation session from the first factor's success.
@@ -98,6 +98,20 @@ pub struct Limits {
     pub password_length_min: usize,
 }
 
+impl Limits {
+    /// Those a module's worker is made with; the others as by default, so that they change no module.
+    pub fn of_modules(&self) -> Self {
+        Self {
+            module_deadline_ms: self.module_deadline_ms,
+            module_slots: self.module_slots,
+            module_reply_bytes_max: self.module_reply_bytes_max,
+            module_memory_mib_max: self.module_memory_mib_max,
+            module_crashes_max: self.module_crashes_max,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -125,7 +139,7 @@ impl Default for Limits {
 }
 
 /// argon2id parameters; defaults are the OWASP password storage cheat sheet's first recommendation for argon2id.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Argon2Settings {
     /// Memory of one password hash.
@@ -144,7 +158,7 @@ impl Default for Argon2Settings {
 
 /// An application that may ask for logins. A `client_id` that is an `http(s)` URL needs no entry when the redirect
 /// URI has its origin.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
     /// What the application gives as its `client_id`.
@@ -158,7 +172,7 @@ pub struct Client {
 }
 
 /// One first factor.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderSettings {
     /// How the first factor is checked.
@@ -185,7 +199,7 @@ pub struct ProviderSettings {
 }
 
 /// An application that may vouch for users.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceCredential {
     /// The application's name when it vouches.
@@ -206,7 +220,7 @@ pub enum ProviderKind {
 }
 
 /// One second factor.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModuleSettings {
     /// The file is `DIR/modules/<type>.so`.
@@ -233,6 +247,9 @@ pub struct ModuleSettings {
     /// Handed to the module's `new`.
     #[serde(default)]
     pub config: toml::Table,
+    /// Where the block stands in the file, counted from 1.
+    #[serde(skip)]
+    pub line: usize,
 }
 
 impl ModuleSettings {
@@ -243,7 +260,7 @@ impl ModuleSettings {
 }
 
 /// Never for real users.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Development {
     /// JSON file `{"wall_ms", "boot_ms", "boot_id"}` that replaces the clocks; relative to the configuration directory.

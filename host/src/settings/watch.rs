@@ -1,138 +1,117 @@
-//! Looks at `host.toml` while the host runs: a bad edit keeps what runs and says so.
+//! Tells that `host.toml` or a module's file was changed, once it has been quiet for a moment.
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    time::{Duration, Instant},
 };
 
-use notify::{EventKind, RecursiveMode, Watcher};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::load::{self, FILE_NAME};
+use super::load::FILE_NAME;
 
-/// Editors write a file in several steps; only when it has been quiet for this long is it read.
+/// Editors write a file in several steps; only when it has been quiet for this long is it looked at.
 const QUIET: Duration = Duration::from_millis(250);
+/// Somebody who never stops writing cannot put a look off any longer than this.
+const QUIET_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Watches until it is dropped.
 pub struct SettingsWatch {
-    outcome: Arc<Mutex<Outcome>>,
-    _watcher: notify::RecommendedWatcher,
-}
-
-/// What the last look at the file came to.
-struct Outcome {
-    path: PathBuf,
-    running_text: String,
-    seen_text: Option<String>,
-    problem: Option<String>,
-    pending_restart: bool,
+    changes: tokio::sync::mpsc::Receiver<()>,
+    _watcher: Arc<Mutex<RecommendedWatcher>>,
 }
 
 impl SettingsWatch {
-    /// Watches the directory; `running_text` is what the running settings were read from.
+    /// Watches `host.toml` and `modules/`.
     ///
     /// # Errors
     /// The system refuses the watch.
-    pub fn start(config_directory: &Path, running_text: String) -> Result<Self, notify::Error> {
-        let outcome = Arc::new(Mutex::new(Outcome::new(config_directory.join(FILE_NAME), running_text)));
+    pub fn start(config_directory: &Path) -> Result<Self, notify::Error> {
+        let directory = std::path::absolute(config_directory).map_err(notify::Error::io)?;
+        let modules = directory.join("modules");
+        let watched = Watched { file: directory.join(FILE_NAME), modules: modules.clone() };
         let (sender, events) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading the file is an event too; reacting to it would never end.
-            let is_access = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(_)));
-            if !is_access {
+            if watched.concerns(&event) {
                 // Without a receiver the watch is over.
                 let _ = sender.send(());
             }
         })?;
-        watcher.watch(config_directory, RecursiveMode::NonRecursive)?;
-        let looked = outcome.clone();
+        watcher.watch(&directory, RecursiveMode::NonRecursive)?;
+        // It may not be there yet; when it comes, the directory above tells.
+        let _ = watcher.watch(&modules, RecursiveMode::NonRecursive);
+        let watcher = Arc::new(Mutex::new(watcher));
+        let watching = Arc::downgrade(&watcher);
+        let (changed, changes) = tokio::sync::mpsc::channel(1);
         std::thread::Builder::new()
             .name("settings".into())
             .spawn(move || {
                 while events.recv().is_ok() {
-                    while events.recv_timeout(QUIET).is_ok() {}
-                    lock(&looked).look();
+                    let until = Instant::now() + QUIET_WAIT_MAX;
+                    while Instant::now() < until && events.recv_timeout(QUIET).is_ok() {}
+                    let Some(watcher) = watching.upgrade() else { return };
+                    // The folder may be another one now, and a watch is on the folder, not on its name.
+                    let _ = watcher
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .watch(&modules, RecursiveMode::NonRecursive);
+                    drop(watcher);
+                    // One that waits already will see this change too.
+                    let _ = changed.try_send(());
                 }
             })
             .map_err(notify::Error::io)?;
-        Ok(Self { outcome, _watcher: watcher })
+        Ok(Self { changes, _watcher: watcher })
     }
 
-    /// Why the file as it stands cannot be used; the former settings are in force.
-    pub fn last_problem(&self) -> Option<String> {
-        lock(&self.outcome).problem.clone()
-    }
-
-    /// Whether the file is valid and says something else than what runs.
-    pub fn pending_restart(&self) -> bool {
-        lock(&self.outcome).pending_restart
-    }
-}
-
-impl Outcome {
-    fn new(path: PathBuf, running_text: String) -> Self {
-        Self { path, seen_text: Some(running_text.clone()), running_text, problem: None, pending_restart: false }
-    }
-
-    fn look(&mut self) {
-        let text = load::read(&self.path);
-        let seen = text.as_ref().ok().cloned();
-        if seen.is_some() && seen == self.seen_text {
-            return;
-        }
-        self.seen_text = seen;
-        match text.and_then(|text| Ok((load::parse(&self.path, &text)?, text))) {
-            Ok((_, text)) => {
-                self.problem = None;
-                self.pending_restart = text != self.running_text;
-                if self.pending_restart {
-                    tracing::info!("host.toml was changed and is valid; it takes effect at the next start");
-                } else {
-                    tracing::info!("host.toml is again what runs");
-                }
-            }
-            Err(error) => {
-                tracing::warn!("{error}; the former settings stay in force");
-                self.problem = Some(error.to_string());
-                self.pending_restart = false;
-            }
+    /// Waits for the next change; never answers again once the watch has ended.
+    pub async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending::<()>().await;
         }
     }
 }
 
-fn lock(outcome: &Mutex<Outcome>) -> MutexGuard<'_, Outcome> {
-    outcome.lock().unwrap_or_else(PoisonError::into_inner)
+/// The state of the store is written beside the settings with every commit, so not every event counts.
+struct Watched {
+    file: PathBuf,
+    modules: PathBuf,
+}
+
+impl Watched {
+    fn concerns(&self, event: &notify::Result<notify::Event>) -> bool {
+        match event {
+            // What was missed may have been a change.
+            Err(_) => true,
+            // Reading the file is an event too; reacting to it would never end.
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
+            Ok(event) => {
+                event.need_rescan()
+                    || event.paths.iter().any(|path| *path == self.file || path.starts_with(&self.modules))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use notify::event::{AccessKind, Event, Flag, ModifyKind};
+
     use super::*;
 
-    const GOOD: &str = "[[provider]]\ntype = \"local\"\n";
-
     #[test]
-    fn a_bad_edit_is_told_with_its_line_and_a_good_one_waits_for_the_next_start() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(FILE_NAME);
-        std::fs::write(&path, GOOD).unwrap();
-        let mut outcome = Outcome::new(path.clone(), GOOD.to_owned());
-        outcome.look();
-        assert!(outcome.problem.is_none() && !outcome.pending_restart);
-
-        std::fs::write(&path, format!("{GOOD}\nbad = 1\n")).unwrap();
-        outcome.look();
-        assert!(outcome.problem.as_deref().unwrap().contains("host.toml:4: "), "{:?}", outcome.problem);
-
-        std::fs::write(&path, format!("name = \"other\"\n{GOOD}")).unwrap();
-        outcome.look();
-        assert!(outcome.problem.is_none() && outcome.pending_restart);
-
-        std::fs::write(&path, GOOD).unwrap();
-        outcome.look();
-        assert!(outcome.problem.is_none() && !outcome.pending_restart);
-
-        std::fs::remove_file(&path).unwrap();
-        outcome.look();
-        assert!(outcome.problem.is_some());
+    fn only_settings_and_modules_count() {
+        let watched = Watched { file: "/d/host.toml".into(), modules: "/d/modules".into() };
+        let changed = |path: &str| Ok(Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into()));
+        for path in ["/d/host.toml", "/d/modules", "/d/modules/totp.so"] {
+            assert!(watched.concerns(&changed(path)), "{path}");
+        }
+        for path in ["/d/storage.anchor", "/d/clock.json", "/d/host.toml~", "/d/modules2"] {
+            assert!(!watched.concerns(&changed(path)), "{path}");
+        }
+        let read = Event::new(EventKind::Access(AccessKind::Any)).add_path("/d/host.toml".into());
+        assert!(!watched.concerns(&Ok(read)));
+        assert!(watched.concerns(&Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))));
+        assert!(watched.concerns(&Err(notify::Error::generic("lost"))));
     }
 }

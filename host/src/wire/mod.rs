@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod control;
+pub mod current;
 pub mod http;
 mod system_clock;
 

@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
+
 use super::{directory, failure::Failure, render};
 use crate::{
     clock::Clock,
@@ -10,7 +12,10 @@ use crate::{
     module_host::ModuleHost,
     settings::{self, Settings},
     store::{OpenError, OpenReport, Store},
-    wire::control::{self, AskError, Command, Host, Outcome},
+    wire::{
+        control::{self, AskError, Command, Host, Outcome},
+        current::{Current, SettingsNews},
+    },
 };
 
 /// A host that just starts holds the lock before it listens, one that ends holds it a little longer.
@@ -66,10 +71,13 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
                     keys,
                     config_directory: directory.clone(),
                 };
-                let host = Host { flows: Flows::new(core), config_directory: directory, report, serving: None };
-                take_up(&host.flows, &host.report).await?;
+                let flows = Flows::new(core);
+                take_up(&flows, &report).await?;
+                let current = Current { flows: flows.clone(), settings: SettingsNews::default() };
+                let current = watch::Sender::new(current).subscribe();
+                let host = Host { current, config_directory: directory, report, listening_on: None };
                 let outcome = control::execute(&host, &own_actor(), command).await;
-                host.flows.modules().stop().await;
+                flows.modules().stop().await;
                 store.close().await;
                 return Ok(outcome);
             }

@@ -8,6 +8,7 @@ mod doctor;
 mod failure;
 mod findings;
 mod init;
+mod live;
 mod logging;
 mod modules;
 mod password;

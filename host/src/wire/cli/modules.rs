@@ -43,7 +43,7 @@ pub fn switch(config_directory: &Path, id: &str, enabled: bool, json: bool) -> R
     }
     let word = if enabled { "enabled" } else { "disabled" };
     if changed {
-        print(&format!("module {id}: {word} in host.toml; restart the host if it runs, then it takes effect\n"));
+        print(&format!("module {id}: {word} in host.toml; a running host takes it over at once\n"));
     } else {
         print(&format!("module {id}: was {word} already\n"));
     }
@@ -74,7 +74,9 @@ pub fn install(config_directory: &Path, file: &Path, json: bool) -> Result<(), F
     if json {
         print_json(&json!({ "type": module_type, "installed": true, "sha256": inspection.sha256 }));
     } else {
-        print(&format!("module {module_type}: installed; switch it on with: mfa-host module enable {module_type}\n"));
+        print(&format!(
+            "module {module_type}: installed; a running host that has it switched on takes it over at once\n"
+        ));
         print(&format!(
             "to pin this very file, write into its block in host.toml: sha256 = \"{}\"\n",
             inspection.sha256

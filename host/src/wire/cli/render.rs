@@ -164,11 +164,14 @@ fn status_text(status: &StatusReport) -> String {
             printable(&status.store.tampered.join(", "))
         ));
     }
-    lines.push(match (&status.settings.problem, status.settings.pending_restart) {
-        (Some(problem), _) => format!("settings  the former ones are in force: {}", printable(problem)),
-        (None, true) => "settings  host.toml was changed; it takes effect at the next start".to_owned(),
-        (None, false) => "settings  in force".to_owned(),
+    let news = &status.settings.news;
+    lines.push(match &news.problem {
+        Some(problem) => format!("settings  the former ones are in force: {}", printable(problem)),
+        None => "settings  in force".to_owned(),
     });
+    if !news.at_next_start.is_empty() {
+        lines.push(format!("settings  changed, takes effect at the next start: {}", news.at_next_start.join(", ")));
+    }
     let clock = match status.system_clock {
         SystemClock::Synchronised => "synchronised",
         SystemClock::NotSynchronised => "NOT synchronised; codes that follow the time may fail; start a time service",

@@ -9,15 +9,16 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{admin, directory, failure::Failure, logging, table::print};
+use super::{admin, directory, failure::Failure, live::Live, logging, table::print};
 use crate::{
     flow::{Core, Flows},
     keys::MasterKey,
     module_host::ModuleHost,
-    settings::{self, Settings, SettingsWatch},
+    settings::{self, AtStart, Settings},
     store::{OpenReport, Store},
     wire::{
-        control::{ControlSocket, Host, Serving},
+        control::{ControlSocket, Host},
+        current::Current,
         http,
     },
 };
@@ -31,7 +32,8 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCode, Failure> {
     logging::start("info");
     directory::refuse_foreign(config_directory)?;
-    let (mut settings, text) = settings::load_with_text(config_directory)?;
+    let read = settings::load(config_directory)?;
+    let mut settings = read.clone();
     if let Some(address) = listen {
         settings.listen = address;
     }
@@ -39,12 +41,12 @@ pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCo
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::failed(format!("threads cannot be started: {error}"), "raise the limits of this user")
     })?;
-    let ended = runtime.block_on(serve(config_directory, settings, text));
+    let ended = runtime.block_on(serve(config_directory, read, settings));
     runtime.shutdown_timeout(THREADS_TIMEOUT);
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(config_directory: &Path, settings: Settings, text: String) -> Result<(), Failure> {
+async fn serve(config_directory: &Path, read: Settings, settings: Settings) -> Result<(), Failure> {
     // Before anything that has to be taken apart again, so that no signal is lost.
     let signals = Signals::new()?;
     let clock = admin::clock_of(config_directory, &settings);
@@ -53,16 +55,20 @@ async fn serve(config_directory: &Path, settings: Settings, text: String) -> Res
     tell_of_store(&report);
     let (listener, settings) = bind(settings).await?;
     let modules = ModuleHost::start(config_directory, &settings).await;
+    let at_start = AtStart::new(read, settings.listen);
     let listening_on = format!("http://{}", settings.listen);
     let flows = Flows::new(Core {
         store: store.clone(),
-        modules: modules.clone(),
+        modules,
         settings: Arc::new(settings),
         clock,
         keys,
         config_directory: config_directory.to_owned(),
     });
-    let outcome = answer(config_directory, &flows, listener, listening_on, report, text, signals).await;
+    let live = Live::new(config_directory, at_start, flows);
+    let current = live.current();
+    let outcome = answer(config_directory, live, listener, listening_on, report, signals).await;
+    let modules = current.borrow().flows.modules().clone();
     modules.stop().await;
     store.close().await;
     if outcome.is_ok() {
@@ -74,22 +80,21 @@ async fn serve(config_directory: &Path, settings: Settings, text: String) -> Res
 /// From the first request to the last.
 async fn answer(
     config_directory: &Path,
-    flows: &Flows,
+    live: Live,
     listener: TcpListener,
     listening_on: String,
     report: OpenReport,
-    text: String,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    admin::take_up(flows, &report).await?;
-    let settings_watch = SettingsWatch::start(config_directory, text)
-        .inspect_err(|error| tracing::warn!("host.toml is not watched: {error}"))
-        .ok();
+    let (current, routes) = (live.current(), live.routes());
+    let flows = current.borrow().flows.clone();
+    admin::take_up(&flows, &report).await?;
+    drop(flows);
     let host = Arc::new(Host {
-        flows: flows.clone(),
+        current: current.clone(),
         config_directory: config_directory.to_owned(),
         report,
-        serving: Some(Serving { listening_on: listening_on.clone(), settings_watch }),
+        listening_on: Some(listening_on.clone()),
     });
     let control = ControlSocket::open(config_directory, host).map_err(|error| {
         Failure::failed(
@@ -98,8 +103,9 @@ async fn answer(
         )
     })?;
     let (stop, stopping) = watch::channel(false);
-    let mut http = tokio::spawn(http::serve(flows.clone(), listener, until_true(stopping.clone())));
-    let sweeper = tokio::spawn(sweep(flows.clone(), stopping));
+    let mut http = tokio::spawn(http::serve(routes, listener, until_true(stopping.clone())));
+    let sweeper = tokio::spawn(sweep(current, stopping));
+    let follower = tokio::spawn(live.follow());
     print(&format!("listening on {listening_on}\n"));
     let ended_early = tokio::select! {
         name = signals.next() => {
@@ -115,6 +121,9 @@ async fn answer(
         Some(Ok(Err(error))) => Err(Failure::failed(format!("the listener failed: {error}"), "start the host again")),
         Some(Err(error)) => Err(Failure::failed(format!("the listener broke: {error}"), "start the host again")),
     };
+    // What it has half done no request has seen; the workers it started end with all others.
+    follower.abort();
+    let _ = follower.await;
     control.close().await;
     // A sweep is one commit; it ends by itself.
     let _ = sweeper.await;
@@ -134,7 +143,7 @@ async fn until_true(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
 }
 
-async fn sweep(flows: Flows, stopping: watch::Receiver<bool>) {
+async fn sweep(current: watch::Receiver<Current>, stopping: watch::Receiver<bool>) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stopped = std::pin::pin!(until_true(stopping));
@@ -142,6 +151,7 @@ async fn sweep(flows: Flows, stopping: watch::Receiver<bool>) {
         tokio::select! {
             () = &mut stopped => return,
             _ = every.tick() => {
+                let flows = current.borrow().flows.clone();
                 if let Err(error) = flows.sweep().await {
                     tracing::warn!("expired records stay for now: {error}");
                 }

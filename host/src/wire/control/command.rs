@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
-    wire::SystemClock,
+    wire::{SystemClock, current::SettingsNews},
 };
 
 /// What is asked. Unknown commands and fields are refused.
@@ -110,6 +110,7 @@ pub struct ModuleLine {
     /// `ready`, `disabled`, `restarting`, `failed`, `quarantined`, or `stopped` while the host does not run.
     pub state: String,
     pub version: Option<String>,
+    /// What ails it; of a `ready` one, why its latest change was refused.
     pub reason: Option<String>,
     pub remedy: Option<String>,
 }
@@ -143,10 +144,8 @@ pub struct StoreState {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SettingsState {
-    /// Why `host.toml` as it stands cannot be used; the former settings are in force.
-    pub problem: Option<String>,
-    /// `host.toml` says something else than what runs.
-    pub pending_restart: bool,
+    #[serde(flatten)]
+    pub news: SettingsNews,
     pub warnings: Vec<String>,
 }
 

@@ -2,36 +2,32 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::watch;
+
 use crate::{
-    flow::{Flows, MethodView, PeopleError, UserView},
+    flow::{MethodView, PeopleError, UserView},
     module_host::{ModuleInstance, ModuleState},
-    settings::{self, SettingsWatch},
+    settings,
     store::{OpenReport, StoreError},
-    wire::SystemClock,
+    wire::{SystemClock, current::Current},
 };
 
 use super::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};
 
 /// What commands are executed on.
 pub struct Host {
-    pub flows: Flows,
+    pub current: watch::Receiver<Current>,
     pub config_directory: PathBuf,
     /// What was found when the store was opened.
     pub report: OpenReport,
-    /// None for a command on a stopped host.
-    pub serving: Option<Serving>,
-}
-
-/// What only a running host has.
-pub struct Serving {
-    pub listening_on: String,
-    /// None when the system refused the watch.
-    pub settings_watch: Option<SettingsWatch>,
+    /// `http://ADDR:PORT`; none for a command on a stopped host.
+    pub listening_on: Option<String>,
 }
 
 /// Does what is asked. `actor` is written into the audit log.
 pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
-    let flows = &host.flows;
+    let current = host.current.borrow().clone();
+    let flows = &current.flows;
     let done = |deed: &str| {
         let deed = deed.to_owned();
         move |user: UserView| Outcome::User { deed, user }
@@ -59,8 +55,8 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
         Command::SessionList { user } => {
             flows.sessions(user.as_deref()).await.map(|sessions| Outcome::Sessions { sessions })
         }
-        Command::ModuleList {} => Ok(Outcome::Modules { modules: lines_of(host) }),
-        Command::Status {} => Ok(Outcome::Status { status: status(host).await }),
+        Command::ModuleList {} => Ok(Outcome::Modules { modules: lines_of(host, &current) }),
+        Command::Status {} => Ok(Outcome::Status { status: status(host, &current).await }),
     };
     outcome.unwrap_or_else(|error| Outcome::Failed { remedy: remedy(&error).to_owned(), problem: error.to_string() })
 }
@@ -79,12 +75,11 @@ fn remedy(error: &PeopleError) -> &'static str {
     }
 }
 
-async fn status(host: &Host) -> StatusReport {
-    let watch = host.serving.as_ref().and_then(|serving| serving.settings_watch.as_ref());
+async fn status(host: &Host, current: &Current) -> StatusReport {
     StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        running: host.serving.is_some(),
-        listening_on: host.serving.as_ref().map(|serving| serving.listening_on.clone()),
+        running: host.listening_on.is_some(),
+        listening_on: host.listening_on.clone(),
         config_directory: host.config_directory.display().to_string(),
         store: StoreState {
             damage: host.report.damage.clone(),
@@ -93,18 +88,17 @@ async fn status(host: &Host) -> StatusReport {
             rolled_back: host.report.rolled_back,
         },
         settings: SettingsState {
-            problem: watch.and_then(SettingsWatch::last_problem),
-            pending_restart: watch.is_some_and(SettingsWatch::pending_restart),
-            warnings: settings::warnings(host.flows.settings()),
+            news: current.settings.clone(),
+            warnings: settings::warnings(current.flows.settings()),
         },
         system_clock: SystemClock::look(),
-        users: host.flows.users().await.ok().map(|users| users.len()),
-        modules: lines_of(host),
+        users: current.flows.users().await.ok().map(|users| users.len()),
+        modules: lines_of(host, current),
     }
 }
 
-fn lines_of(host: &Host) -> Vec<ModuleLine> {
-    module_lines(host.flows.modules().modules(), host.serving.is_some())
+fn lines_of(host: &Host, current: &Current) -> Vec<ModuleLine> {
+    module_lines(current.flows.modules().modules(), host.listening_on.is_some())
 }
 
 /// Modules as lines; without a running host an enabled one is neither ready nor failed.
@@ -116,7 +110,10 @@ fn module_line(module: ModuleInstance, running: bool) -> ModuleLine {
     let (state, reason, remedy) = match module.state {
         ModuleState::Disabled => ("disabled", None, Some(format!("run: mfa-host module enable {}", module.id))),
         _ if !running => ("stopped", None, None),
-        ModuleState::Ready => ("ready", None, None),
+        ModuleState::Ready => match module.refused {
+            Some(refused) => ("ready", Some(refused.reason), Some(refused.remedy)),
+            None => ("ready", None, None),
+        },
         ModuleState::Restarting { reason } => ("restarting", Some(reason), None),
         ModuleState::Failed { reason, remedy } => ("failed", Some(reason), Some(remedy)),
         ModuleState::Quarantined { reason } => {
@@ -157,8 +154,8 @@ mod tests {
     use super::*;
 
     fn line(state: ModuleState, running: bool) -> ModuleLine {
-        let module =
-            ModuleInstance { id: "a".into(), module_type: "a".into(), name: "A".into(), state, description: None };
+        let (id, name) = ("a".to_owned(), "A".to_owned());
+        let module = ModuleInstance { module_type: id.clone(), id, name, state, description: None, refused: None };
         module_line(module, running)
     }
 

@@ -11,7 +11,7 @@ mod server;
 
 pub use client::{AskError, ask};
 pub use command::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};
-pub use execute::{Host, Serving, execute, module_lines};
+pub use execute::{Host, execute, module_lines};
 pub use server::ControlSocket;
 
 use std::path::{Path, PathBuf};

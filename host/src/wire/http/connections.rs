@@ -13,10 +13,6 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use crate::flow::Flows;
-
-use super::routes::router;
-
 /// Open connections; more wait in the system's backlog.
 const CONNECTIONS_MAX: usize = 1024;
 /// A request's head has to be there within this time; it also bounds how long a kept connection idles.
@@ -30,16 +26,16 @@ const DRAIN_S: u64 = 10;
 /// Pause after a failed accept (out of file descriptors, say) so that it does not become a busy loop.
 const ACCEPT_PAUSE_MS: u64 = 50;
 
-/// Answers HTTP on `listener` until `shutdown` resolves, then lets requests under way finish.
+/// Answers HTTP on `listener` until `shutdown` resolves, then lets requests under way finish. Each request is answered
+/// to its end by the routes of the moment it came.
 ///
 /// # Errors
 /// None today; the result leaves room for a listener that dies.
 pub async fn serve(
-    flows: Flows,
+    routes: watch::Receiver<Router>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = router(flows);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (ending, ended) = watch::channel(false);
     tokio::pin!(shutdown);
@@ -54,7 +50,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let answering = answer(stream, peer, router.clone(), ended.clone());
+                let answering = answer(stream, peer, routes.clone(), ended.clone());
                 tokio::spawn(async move {
                     answering.await;
                     drop(place);
@@ -76,11 +72,16 @@ pub async fn serve(
 }
 
 /// Answers the requests of one connection.
-async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, mut ended: watch::Receiver<bool>) {
+async fn answer(
+    stream: TcpStream,
+    peer: SocketAddr,
+    routes: watch::Receiver<Router>,
+    mut ended: watch::Receiver<bool>,
+) {
     // Answers are small and whole; waiting to fill a packet only delays them.
     stream.set_nodelay(true).ok();
     let service = tower::service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let router = routes.borrow().clone();
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));

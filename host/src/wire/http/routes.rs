@@ -1,12 +1,12 @@
 //! The one table of routes. The OpenAPI document has to hold exactly these; a test compares them.
 
 use axum::{
-    Router, middleware,
+    Extension, Router, middleware,
     routing::{MethodRouter, delete, get, post},
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::flow::Flows;
+use crate::{flow::Flows, wire::current::Current};
 
 use super::{fences, login_api, login_flow, mfa, openapi, status, token};
 
@@ -45,12 +45,14 @@ pub fn routes() -> Vec<Route> {
 
 /// The whole of HTTP, fences included. No CORS header is ever sent and no cookie is ever set: a token is shown by
 /// the client's own hand, so a foreign page has nothing to borrow and nothing to read.
-pub fn router(flows: Flows) -> Router {
+pub fn router(current: &Current) -> Router {
+    let flows = current.flows.clone();
     routes()
         .into_iter()
         .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
         .fallback(fences::no_route)
         .method_not_allowed_fallback(fences::no_method)
+        .layer(Extension(current.settings.clone()))
         .layer(CatchPanicLayer::custom(fences::panicked))
         .layer(middleware::from_fn_with_state(flows.clone(), fences::limit_time))
         .layer(middleware::from_fn(fences::log))

@@ -1,14 +1,14 @@
 //! Whether the host lives, and what it would tell its owner.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     flow::Flows,
-    module_host::{ModuleInstance, ModuleState},
+    module_host::{ModuleInstance, ModuleState, RefusedChange},
     store::StoreError,
-    wire::SystemClock,
+    wire::{SystemClock, current::SettingsNews},
 };
 
 use super::{error::Failure, session::MaybeBearer};
@@ -24,6 +24,9 @@ pub struct Status {
     /// Only for a bearer.
     #[serde(skip_serializing_if = "Option::is_none")]
     modules: Option<Vec<ModuleJson>>,
+    /// Only for an owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<SettingsNews>,
 }
 
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
@@ -63,7 +66,11 @@ pub async fn healthz(State(flows): State<Flows>) -> (StatusCode, &'static str) {
     get, path = "/api/status", tag = "host", security((), ("bearer" = [])),
     responses((status = 200, description = "How the host is; more of it for a bearer, most for an owner", body = Status))
 )]
-pub async fn status(State(flows): State<Flows>, bearer: Result<MaybeBearer, Failure>) -> Result<Json<Status>, Failure> {
+pub async fn status(
+    State(flows): State<Flows>,
+    Extension(news): Extension<SettingsNews>,
+    bearer: Result<MaybeBearer, Failure>,
+) -> Result<Json<Status>, Failure> {
     let status = flows.health().await.map_or_else(|error| word(&error), |()| "ok");
     // With a broken store no token can be looked up; the status is told all the same, without details.
     let access = match bearer {
@@ -71,9 +78,10 @@ pub async fn status(State(flows): State<Flows>, bearer: Result<MaybeBearer, Fail
         Err(_) if status != "ok" => None,
         Err(failure) => return Err(failure),
     };
-    let system_clock = access.as_ref().filter(|access| access.is_owner).map(|_| SystemClock::look());
+    let is_owner = access.as_ref().is_some_and(|access| access.is_owner);
+    let (settings, system_clock) = if is_owner { (Some(news), Some(SystemClock::look())) } else { (None, None) };
     let modules = access.map(|access| modules(flows.modules().modules(), access.is_owner));
-    Ok(Json(Status { status, version: env!("CARGO_PKG_VERSION"), system_clock, modules }))
+    Ok(Json(Status { status, version: env!("CARGO_PKG_VERSION"), system_clock, modules, settings }))
 }
 
 fn word(error: &StoreError) -> &'static str {
@@ -87,7 +95,7 @@ fn modules(instances: Vec<ModuleInstance>, is_owner: bool) -> Vec<ModuleJson> {
     instances
         .into_iter()
         .map(|instance| {
-            let (state, reason, remedy) = told(instance.state);
+            let (state, reason, remedy) = told(instance.state, instance.refused);
             let version = instance.description.as_ref().map(|description| description.version.clone());
             let brief = ModuleJson {
                 id: instance.id,
@@ -107,9 +115,12 @@ fn modules(instances: Vec<ModuleInstance>, is_owner: bool) -> Vec<ModuleJson> {
         .collect()
 }
 
-fn told(state: ModuleState) -> (&'static str, Option<String>, Option<String>) {
+fn told(state: ModuleState, refused: Option<RefusedChange>) -> (&'static str, Option<String>, Option<String>) {
     match state {
-        ModuleState::Ready => ("ready", None, None),
+        ModuleState::Ready => match refused {
+            Some(refused) => ("ready", Some(refused.reason), Some(refused.remedy)),
+            None => ("ready", None, None),
+        },
         ModuleState::Disabled => ("disabled", None, None),
         ModuleState::Restarting { reason } => ("restarting", Some(reason), None),
         ModuleState::Failed { reason, remedy } => ("failed", Some(reason), Some(remedy)),
@@ -129,6 +140,7 @@ mod tests {
             name: "TOTP".into(),
             state: ModuleState::Failed { reason: "wrong owner of /etc/…".into(), remedy: "chown".into() },
             description: None,
+            refused: None,
         };
         let seen = serde_json::to_value(modules(vec![failed.clone()], false)).unwrap();
         assert_eq!(seen, serde_json::json!([{"id": "totp", "state": "failed"}]));

@@ -78,16 +78,19 @@ pub fn of_host(config_directory: &Path, host: &Found) -> Finding {
 
 /// What the running host says of its settings.
 pub fn of_settings(settings: &SettingsState) -> Option<Finding> {
-    match (&settings.problem, settings.pending_restart) {
-        (Some(problem), _) => Some(Finding::fail(
+    let waiting = &settings.news.at_next_start;
+    match &settings.news.problem {
+        Some(problem) => Some(Finding::fail(
             "settings",
             format!("the running host keeps its former settings: {problem}"),
             "mend host.toml as its finding says",
         )),
-        (None, true) => {
-            Some(Finding::warn("settings", "host.toml was changed since the host started", "restart the host"))
-        }
-        (None, false) => None,
+        None if waiting.is_empty() => None,
+        None => Some(Finding::warn(
+            "settings",
+            format!("changed, takes effect at the next start: {}", waiting.join(", ")),
+            "restart the host",
+        )),
     }
 }
 
