@@ -4,6 +4,9 @@ mod attacks;
 mod commits;
 mod crashes;
 mod faults;
+mod histories;
+mod linear;
+mod power;
 
 use std::{
     collections::BTreeMap,
