@@ -46,12 +46,12 @@ impl Default for Options {
     }
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { action, path, source }
 }
 
-fn storage(config_directory: &Path) -> PathBuf {
+pub(super) fn storage(config_directory: &Path) -> PathBuf {
     config_directory.join(".storage")
 }
 
@@ -202,7 +202,7 @@ fn damaged(reason: String, sealer: Arc<Sealer>, lock: File) -> (Arc<Shared>, Opt
 }
 
 /// The lock is bound to the open file, which no worker inherits: std opens every file close-on-exec.
-fn lock(config_directory: &Path, directory: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(config_directory: &Path, directory: &Path) -> Result<File, OpenError> {
     let path = directory.join("lock");
     let file = OpenOptions::new()
         .write(true)

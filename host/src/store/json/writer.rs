@@ -13,9 +13,15 @@ use std::{
 };
 
 use super::{
-    super::{anchor::Anchor, contract::StoreError, disk::Disk},
+    super::{
+        anchor::Anchor,
+        contract::{CheckReport, StoreError},
+        disk::Disk,
+    },
     batch::{self, Batch},
+    check,
     compaction::Compaction,
+    files::FIRST_SEGMENT,
     journal::Journal,
     opening::Options,
     request::{Message, Request},
@@ -111,6 +117,9 @@ impl Writer {
                         Ok(done) => drop(answer.send(done)),
                         Err(error) => return self.shared.refuse(error),
                     },
+                    // Whoever stopped waiting has no use for it.
+                    Message::Check(answer) => drop(answer.send(self.check())),
+                    Message::Backup(answer) => drop(answer.send(self.compaction_as(FIRST_SEGMENT))),
                     Message::Close(answer) => {
                         self.end();
                         // Whoever stopped waiting for the end has no use for it.
@@ -237,18 +246,30 @@ impl Writer {
     /// # Errors
     /// When the new segment cannot be made: the store is poisoned, because it may or may not be there.
     pub(super) fn next_compaction(&mut self) -> Result<Compaction, StoreError> {
-        let memory = self.shared.serving()?.memory.clone();
+        // Nothing goes on in a new segment that could not be written.
+        drop(self.shared.serving()?);
         self.journal.next_segment().map_err(|error| StoreError::Poisoned(error.to_string()))?;
         self.garbage_since_ms = None;
+        self.compaction_as(self.journal.segment())
+    }
+
+    /// All records as they are between two batches, to be written as the snapshot of this number.
+    fn compaction_as(&self, number: u64) -> Result<Compaction, StoreError> {
         Ok(Compaction {
             disk: self.disk.clone(),
             directory: self.directory.clone(),
             sealer: self.shared.sealer.clone(),
-            number: self.journal.segment(),
+            number,
             position: self.journal.position().clone(),
             committed_at: self.journal.committed_at(),
-            memory,
+            memory: self.shared.serving()?.memory.clone(),
         })
+    }
+
+    /// Looks at the files while nothing writes them.
+    fn check(&mut self) -> CheckReport {
+        self.finish_compaction();
+        check::against(&*self.disk, &self.directory, &self.shared.sealer, self.journal.last_revision())
     }
 
     /// Waits for a running compaction. One that failed costs disk space only: nothing acknowledged rests on it.

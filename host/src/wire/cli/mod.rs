@@ -10,6 +10,7 @@ mod modules;
 mod password;
 mod render;
 mod serve;
+mod storage;
 mod table;
 pub mod terminal;
 
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::{
-    arguments::{Arguments, MfaCommand, ModuleCommand, SessionCommand, UserCommand, Verb},
+    arguments::{Arguments, MfaCommand, ModuleCommand, SessionCommand, StorageCommand, UserCommand, Verb},
     failure::Failure,
 };
 use crate::wire::control::Command;
@@ -58,6 +59,14 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             admin::run(&directory::find(config)?, Command::ModuleList {}, json)?
         }
         Verb::Status => admin::run(&directory::find(config)?, Command::Status {}, json)?,
+        Verb::Storage { command } => {
+            let directory = directory::find(config)?;
+            match command {
+                StorageCommand::Check => return storage::check(&directory, json),
+                StorageCommand::Backup { file } => storage::backup(&directory, &file, json)?,
+                StorageCommand::Restore { file, replace } => storage::restore(&directory, &file, replace, json)?,
+            }
+        }
         Verb::User { command } => {
             let directory = directory::find(config)?;
             admin::run(&directory, user_command(command)?, json)?;

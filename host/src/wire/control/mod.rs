@@ -10,8 +10,8 @@ mod password;
 mod server;
 
 pub use client::{AskError, ask};
-pub use command::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};
-pub use execute::{Host, Serving, execute, module_lines};
+pub use command::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StorageCheck, StoreState};
+pub use execute::{Host, Serving, backup_failed, execute, module_lines};
 pub use server::ControlSocket;
 
 use std::path::{Path, PathBuf};
