@@ -20,6 +20,7 @@ mod providers;
 mod replay;
 mod secrets;
 mod setup_flow;
+mod storage;
 mod store;
 mod tamper;
 mod terminal;

@@ -15,6 +15,7 @@ mod render;
 mod selection;
 mod setup;
 mod step;
+mod storage;
 mod token;
 mod upkeep;
 

@@ -160,3 +160,41 @@ pub enum OpenError {
     #[error("{action} {path}: {source}")]
     Io { action: &'static str, path: std::path::PathBuf, source: std::io::Error },
 }
+
+/// What a look at the files found; nothing was changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Why nothing can be served from these files.
+    pub damage: Option<String>,
+    pub records: usize,
+    /// Records that do not authenticate.
+    pub tampered: Vec<Key>,
+    /// Bytes at the end of a change that was never acknowledged; the next start drops them.
+    pub unfinished_bytes: u64,
+    /// The files are older than what was acknowledged; the next start ends what is open.
+    pub rolled_back: bool,
+}
+
+/// What a backup holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupReport {
+    pub records: usize,
+    pub bytes: u64,
+}
+
+/// Why there is no backup, or why it was not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("{0} is there already")]
+    Taken(std::path::PathBuf),
+    #[error("{0} lies where the store keeps its own files")]
+    Inside(std::path::PathBuf),
+    #[error("{file} is no backup that this key opens: {reason}")]
+    Refused { file: std::path::PathBuf, reason: String },
+    #[error("there is a store in {0}")]
+    Live(std::path::PathBuf),
+}

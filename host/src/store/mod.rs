@@ -7,7 +7,7 @@ mod json;
 mod sealing;
 
 pub use contract::{
-    COMMIT_BYTES_MAX, COMMIT_CHANGES_MAX, Change, CommitError, Content, Expectation, Key, KeyError, OpenError,
-    OpenReport, RECORD_BYTES_MAX, Revision, StoreError, Versioned,
+    BackupError, BackupReport, COMMIT_BYTES_MAX, COMMIT_CHANGES_MAX, Change, CheckReport, CommitError, Content,
+    Expectation, Key, KeyError, OpenError, OpenReport, RECORD_BYTES_MAX, Revision, StoreError, Versioned,
 };
 pub use json::Store;

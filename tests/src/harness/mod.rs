@@ -16,7 +16,7 @@ mod wire;
 pub use authenticator::{hotp, totp, totp_with};
 pub use binaries::{built_module, host_binary, outside_module};
 pub use clock::ManualClock;
-pub use command::{run_host, run_host_with_input};
+pub use command::{Outcome, run_host, run_host_with_input};
 pub use directory::{Directory, copy_directory, set_modes};
 pub use host::Host;
 pub use journal::{Line, read_lines, write_lines};

@@ -66,7 +66,15 @@ impl Compaction {
 
     pub(super) fn write_unfinished(&self) -> io::Result<()> {
         let path = self.directory.join(files::unfinished_snapshot(self.number));
-        let mut output = Output { file: self.disk.create(&path)?, length: 0 };
+        self.write_to(self.disk.create(&path)?).map(drop)
+    }
+
+    /// Writes the snapshot into this file and says its length; it is durable when this returns.
+    ///
+    /// # Errors
+    /// Any of the disk.
+    pub(super) fn write_to(&self, file: Box<dyn DiskFile>) -> io::Result<u64> {
+        let mut output = Output { file, length: 0 };
         let start = SnapshotStart::new(&self.sealer, self.number, &self.position, self.committed_at)?;
         output.write(&line_of(&start)?)?;
         let mut own = start.own_position();
@@ -82,7 +90,8 @@ impl Compaction {
             output.write(&frame::write(&self.sealer, Place::Snapshot, &mut own, records, committed_at, &body)?)?;
         }
         output.write(&line_of(&SnapshotEnd::new(&self.sealer, self.number, entries.len() as u64, &own)?)?)?;
-        output.file.sync()
+        output.file.sync()?;
+        Ok(output.length)
     }
 
     pub(super) fn name(&self) -> io::Result<()> {

@@ -9,12 +9,17 @@ use tokio::sync::oneshot;
 
 use super::{
     super::{
-        contract::{Change, CommitError, Expectation, Key, OpenError, OpenReport, Revision, StoreError, Versioned},
+        contract::{
+            BackupError, BackupReport, Change, CheckReport, CommitError, Expectation, Key, OpenError, OpenReport,
+            Revision, StoreError, Versioned,
+        },
         disk::SystemDisk,
     },
+    backup, check,
     memory::Entry,
     opening::{self, Options},
     request::{self, Message, Request},
+    restore,
     shared::Shared,
 };
 use crate::{clock::Clock, keys::MasterKey};
@@ -106,6 +111,58 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         self.send(Message::Compact(answer));
         answered.await.unwrap_or(false)
+    }
+
+    /// Reads the files again, between two batches, and compares them with what was acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`]: what is on disk shows after a restart.
+    pub async fn check(&self) -> Result<CheckReport, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Check(answer));
+        match (answered.await, self.shared.refusal()) {
+            (Ok(report), _) => Ok(report),
+            (Err(_), StoreError::Damaged(reason)) => Ok(CheckReport { damage: Some(reason), ..CheckReport::default() }),
+            (Err(_), error) => Err(error),
+        }
+    }
+
+    /// Looks at the store of a stopped host; changes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn check_stopped(config_directory: &Path, keys: &MasterKey) -> Result<CheckReport, OpenError> {
+        check::stopped(config_directory, keys, Arc::new(SystemDisk))
+    }
+
+    /// Writes everything as it is between two batches into a new file, 0600. The key is not in it.
+    ///
+    /// # Errors
+    /// [`BackupError`]; there is no such file then.
+    pub async fn backup(&self, file: &Path) -> Result<BackupReport, BackupError> {
+        drop(self.shared.serving()?);
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Backup(answer));
+        let all = answered.await.map_err(|_| self.shared.refusal())??;
+        let path = file.to_owned();
+        let written = tokio::task::spawn_blocking(move || backup::write(&SystemDisk, &all, &path)).await;
+        written.map_err(|error| StoreError::Poisoned(error.to_string()))?
+    }
+
+    /// Puts a backup in the place of the store of a stopped host; what was there is moved to `aside`; a store with
+    /// records only if it `replaces`.
+    /// The next opening says that the store was rolled back.
+    ///
+    /// # Errors
+    /// [`BackupError`]; the store is as it was.
+    pub fn restore(
+        config_directory: &Path,
+        keys: &MasterKey,
+        file: &Path,
+        aside: &Path,
+        replaces: bool,
+    ) -> Result<BackupReport, BackupError> {
+        restore::restore(config_directory, keys, file, aside, replaces, Arc::new(SystemDisk))
     }
 
     /// Waits until every commit that was handed in is durable, and stops.

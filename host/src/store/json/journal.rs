@@ -31,8 +31,9 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the last segment that recovery found and writes its last batch once more. After a failed sync the system may
-    /// show a batch that never reached the disk; written again, it does, before anything rests on it.
+    /// Opens the last segment that recovery found and writes its last batch once more, or its first line if it has no
+    /// batch. After a failed sync the system may show what never reached the disk; written again, it does, before anything
+    /// rests on it.
     ///
     /// # Errors
     /// Any of the disk; the content is as it was.
@@ -47,13 +48,13 @@ impl Journal {
     ) -> io::Result<Self> {
         let mut file = disk.open(&directory.join(files::journal(segment.number)))?;
         let mut length = segment.length;
-        if length == 0 {
-            let line = JournalStart::line(segment.number);
-            file.write_at(0, line.as_bytes())?;
-            length = line.len() as u64;
-        }
-        if let Some((offset, batch)) = &segment.last_batch {
-            file.write_at(*offset, batch)?;
+        match &segment.last_batch {
+            Some((offset, batch)) => file.write_at(*offset, batch)?,
+            None => {
+                let line = JournalStart::line(segment.number);
+                file.write_at(0, line.as_bytes())?;
+                length = line.len() as u64;
+            }
         }
         file.sync()?;
         disk.sync_directory(directory)?;

@@ -1,6 +1,8 @@
 //! The engine on JSON files: snapshot and journal in `.storage/`, all records in memory, one thread that writes.
 
+mod backup;
 mod batch;
+mod check;
 mod compaction;
 mod files;
 mod frame;
@@ -11,6 +13,7 @@ mod memory;
 mod opening;
 mod recovery;
 mod request;
+mod restore;
 mod shared;
 mod writer;
 

@@ -46,12 +46,12 @@ impl Default for Options {
     }
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { action, path, source }
 }
 
-fn storage(config_directory: &Path) -> PathBuf {
+pub(super) fn storage(config_directory: &Path) -> PathBuf {
     config_directory.join(".storage")
 }
 
@@ -97,6 +97,24 @@ pub(in super::super) fn open(
     disk: Arc<dyn Disk>,
     options: Options,
 ) -> Result<(Store, OpenReport), OpenError> {
+    let (shared, writer, report) = prepare(config_directory, keys, clock.clone(), disk, options)?;
+    let Some(writer) = writer else { return Ok((Store { shared, writer: None, clock }, report)) };
+    let (sender, receiver) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(move || writer.run(&receiver))
+        .map_err(failed("start the writer of", &storage(config_directory)))?;
+    Ok((Store { shared, writer: Some(sender), clock }, report))
+}
+
+/// Everything up to the thread that writes; a damaged store gets no writer.
+pub(super) fn prepare(
+    config_directory: &Path,
+    keys: &MasterKey,
+    clock: Clock,
+    disk: Arc<dyn Disk>,
+    options: Options,
+) -> Result<(Arc<Shared>, Option<Writer>, OpenReport), OpenError> {
     let directory = storage(config_directory);
     if !directory.is_dir() {
         return Err(OpenError::Missing(directory));
@@ -109,8 +127,8 @@ pub(in super::super) fn open(
         Ok(recovered) => recovered,
         Err(Refusal::Empty) if reading == Reading::Missing => return Err(OpenError::Missing(directory)),
         Err(Refusal::Io { path, source }) => return Err(OpenError::Io { action: "read", path, source }),
-        Err(Refusal::Empty) => return Ok(damaged("all of its files are gone".to_owned(), sealer, lock, clock)),
-        Err(Refusal::Damage(reason)) => return Ok(damaged(reason, sealer, lock, clock)),
+        Err(Refusal::Empty) => return Ok(damaged("all of its files are gone".to_owned(), sealer, lock)),
+        Err(Refusal::Damage(reason)) => return Ok(damaged(reason, sealer, lock)),
     };
     let report = report(&recovered, &reading);
     let superseded = recovered.superseded;
@@ -118,17 +136,12 @@ pub(in super::super) fn open(
     let (journal, memory) = put_right(&disk, &directory, &sealer, recovered, &reading, &report, now.wall)
         .map_err(failed("put right", &directory))?;
     let shared = Arc::new(Shared::new(Health::Serving, memory, sealer, lock));
-    let (sender, receiver) = mpsc::channel();
-    let mut writer = Writer::new(shared.clone(), journal, anchor, disk, directory.clone(), clock.clone(), options);
+    let mut writer = Writer::new(shared.clone(), journal, anchor, disk, directory, clock, options);
     writer.save_anchor();
     if superseded {
         writer.compact_soon(now.boot_ms);
     }
-    std::thread::Builder::new()
-        .name("store".to_owned())
-        .spawn(move || writer.run(&receiver))
-        .map_err(failed("start the writer of", &directory))?;
-    Ok((Store { shared, writer: Some(sender), clock }, report))
+    Ok((shared, Some(writer), report))
 }
 
 /// What opening the store would report. Takes no lock and writes nothing: only true while no other process writes.
@@ -206,14 +219,14 @@ fn put_right(
     Ok((journal, memory))
 }
 
-fn damaged(reason: String, sealer: Arc<Sealer>, lock: File, clock: Clock) -> (Store, OpenReport) {
+fn damaged(reason: String, sealer: Arc<Sealer>, lock: File) -> (Arc<Shared>, Option<Writer>, OpenReport) {
     let health = Health::Refusing(StoreError::Damaged(reason.clone()));
     let shared = Arc::new(Shared::new(health, Memory::default(), sealer, lock));
-    (Store { shared, writer: None, clock }, OpenReport { damage: Some(reason), ..OpenReport::default() })
+    (shared, None, OpenReport { damage: Some(reason), ..OpenReport::default() })
 }
 
 /// The lock is bound to the open file, which no worker inherits: std opens every file close-on-exec.
-fn lock(config_directory: &Path, directory: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(config_directory: &Path, directory: &Path) -> Result<File, OpenError> {
     let path = directory.join("lock");
     let file = OpenOptions::new()
         .write(true)

@@ -36,6 +36,17 @@ pub(super) enum Refusal {
     },
 }
 
+impl Refusal {
+    /// In words.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Empty => "all of its files are gone".to_owned(),
+            Self::Damage(reason) => reason.clone(),
+            Self::Io { path, source } => format!("{}: {source}", path.display()),
+        }
+    }
+}
+
 /// A store as it stands on disk, before anything is put right.
 pub(super) struct Recovered {
     pub(super) memory: Memory,

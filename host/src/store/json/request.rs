@@ -6,9 +6,10 @@ use zeroize::Zeroizing;
 
 use super::{
     super::contract::{
-        COMMIT_BYTES_MAX, COMMIT_CHANGES_MAX, Change, CommitError, Content, Expectation, Key, RECORD_BYTES_MAX,
-        Revision,
+        COMMIT_BYTES_MAX, COMMIT_CHANGES_MAX, Change, CheckReport, CommitError, Content, Expectation, Key,
+        RECORD_BYTES_MAX, Revision,
     },
+    compaction::Compaction,
     line::Body,
 };
 use crate::clock::Timestamp;
@@ -32,6 +33,10 @@ pub(super) enum Message {
     Commit(Request),
     /// Compact now; the answer says whether it worked.
     Compact(oneshot::Sender<bool>),
+    /// Read the files again and compare them with what was acknowledged.
+    Check(oneshot::Sender<CheckReport>),
+    /// Everything as it is between two batches.
+    Backup(oneshot::Sender<Result<Compaction, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 

@@ -13,9 +13,15 @@ use std::{
 };
 
 use super::{
-    super::{anchor::Anchor, contract::StoreError, disk::Disk},
+    super::{
+        anchor::Anchor,
+        contract::{CheckReport, StoreError},
+        disk::Disk,
+    },
     batch::{self, Batch},
+    check,
     compaction::Compaction,
+    files::FIRST_SEGMENT,
     journal::Journal,
     opening::Options,
     request::{Message, Request},
@@ -34,7 +40,7 @@ const COMPACTION_PAUSE_MS: i64 = 5 * 60 * 1000;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    journal: Journal,
+    pub(super) journal: Journal,
     anchor: Anchor,
     disk: Arc<dyn Disk>,
     directory: PathBuf,
@@ -111,6 +117,9 @@ impl Writer {
                         Ok(done) => drop(answer.send(done)),
                         Err(error) => return self.shared.refuse(error),
                     },
+                    // Whoever stopped waiting has no use for it.
+                    Message::Check(answer) => drop(answer.send(self.check())),
+                    Message::Backup(answer) => drop(answer.send(self.compaction_as(FIRST_SEGMENT))),
                     Message::Close(answer) => {
                         self.end();
                         // Whoever stopped waiting for the end has no use for it.
@@ -153,7 +162,8 @@ impl Writer {
         }
     }
 
-    fn end(&mut self) {
+    /// Waits for a running compaction and leaves the anchor as it should be.
+    pub(super) fn end(&mut self) {
         self.finish_compaction();
         if self.anchored_revision != Some(self.journal.last_revision()) {
             self.save_anchor();
@@ -161,7 +171,10 @@ impl Writer {
     }
 
     /// Writes the commits as one batch and answers each.
-    fn commit(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the store is poisoned by it; this writer must not be used again.
+    pub(super) fn commit(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         let written = batch.put_together(&self.shared, self.journal.last_revision(), requests).and_then(|()| {
             if batch.records.is_empty() {
@@ -220,23 +233,43 @@ impl Writer {
     /// Goes on in a new segment and writes the snapshot beside it.
     ///
     /// # Errors
-    /// When the new segment cannot be made: the store is poisoned, because it may or may not be there.
+    /// As [`Writer::next_compaction`].
     fn start_compaction(&mut self) -> Result<(), StoreError> {
-        let memory = self.shared.serving()?.memory.clone();
-        self.journal.next_segment().map_err(|error| StoreError::Poisoned(error.to_string()))?;
-        self.garbage_since_ms = None;
-        let compaction = Compaction {
-            disk: self.disk.clone(),
-            directory: self.directory.clone(),
-            sealer: self.shared.sealer.clone(),
-            number: self.journal.segment(),
-            position: self.journal.position().clone(),
-            committed_at: self.journal.committed_at(),
-            memory,
-        };
+        let compaction = self.next_compaction()?;
         let thread = std::thread::Builder::new().name("store-snapshot".to_owned()).spawn(move || compaction.run());
         self.compaction = Some(thread.map_err(|error| StoreError::Poisoned(error.to_string()))?);
         Ok(())
+    }
+
+    /// Goes on in a new segment; what is to be written beside it.
+    ///
+    /// # Errors
+    /// When the new segment cannot be made: the store is poisoned, because it may or may not be there.
+    pub(super) fn next_compaction(&mut self) -> Result<Compaction, StoreError> {
+        // Nothing goes on in a new segment that could not be written.
+        drop(self.shared.serving()?);
+        self.journal.next_segment().map_err(|error| StoreError::Poisoned(error.to_string()))?;
+        self.garbage_since_ms = None;
+        self.compaction_as(self.journal.segment())
+    }
+
+    /// All records as they are between two batches, to be written as the snapshot of this number.
+    fn compaction_as(&self, number: u64) -> Result<Compaction, StoreError> {
+        Ok(Compaction {
+            disk: self.disk.clone(),
+            directory: self.directory.clone(),
+            sealer: self.shared.sealer.clone(),
+            number,
+            position: self.journal.position().clone(),
+            committed_at: self.journal.committed_at(),
+            memory: self.shared.serving()?.memory.clone(),
+        })
+    }
+
+    /// Looks at the files while nothing writes them.
+    fn check(&mut self) -> CheckReport {
+        self.finish_compaction();
+        check::against(&*self.disk, &self.directory, &self.shared.sealer, self.journal.last_revision())
     }
 
     /// Waits for a running compaction. One that failed costs disk space only: nothing acknowledged rests on it.

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{directory, failure::Failure, render};
 use crate::{
     clock::Clock,
-    flow::{Core, Flows},
+    flow::{Core, Flows, SessionView},
     keys::MasterKey,
     module_host::ModuleHost,
     settings::{self, Settings},
@@ -36,7 +36,8 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     })
 }
 
-async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, Failure> {
+/// Asks the running host, else does it on the stopped one.
+pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, Failure> {
     for _ in 0..ATTEMPTS {
         match control::ask(config_directory, &command).await {
             Ok(outcome) => return Ok(outcome),
@@ -52,6 +53,13 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
         let settings = settings::load(config_directory)?;
         let clock = clock_of(config_directory, &settings);
         let keys = MasterKey::load(&config_directory.join(&settings.secret_key_file))?;
+        if matches!(command, Command::StorageCheck {}) {
+            match Store::check_stopped(config_directory, &keys) {
+                Err(OpenError::Locked(_)) => tokio::time::sleep(BETWEEN_ATTEMPTS).await,
+                checked => return Ok(Outcome::StorageChecked { check: checked?.into() }),
+            }
+            continue;
+        }
         match Store::open(config_directory, &keys, clock.clone()) {
             Ok((store, report)) => {
                 let modules = match &command {
@@ -89,6 +97,29 @@ async fn execute(config_directory: &Path, command: Command) -> Result<Outcome, F
         "another process holds the store and does not listen for commands",
         "wait until it has ended, then run the command again",
     ))
+}
+
+/// Opens a store that was just restored: everything in it that was open ends, and is named.
+pub async fn end_what_is_open(
+    config_directory: &Path,
+    settings: Settings,
+    clock: Clock,
+    keys: MasterKey,
+) -> Result<Vec<SessionView>, Failure> {
+    let (store, report) = Store::open(config_directory, &keys, clock.clone())?;
+    let core = Core {
+        store: store.clone(),
+        modules: ModuleHost::offline(&settings),
+        settings: Arc::new(settings),
+        clock,
+        keys,
+        config_directory: config_directory.to_owned(),
+    };
+    let flows = Flows::new(core);
+    let open = flows.sessions(None).await;
+    take_up(&flows, &report).await?;
+    store.close().await;
+    open.map_err(|error| Failure::failed(error, "what was open has ended all the same"))
 }
 
 /// What the store tells at its opening, a rollback or an earlier clock, it tells once: the next host would not know.

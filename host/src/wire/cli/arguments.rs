@@ -61,6 +61,11 @@ pub enum Verb {
         #[command(subcommand)]
         command: SessionCommand,
     },
+    /// Check, back up and restore the store
+    Storage {
+        #[command(subcommand)]
+        command: StorageCommand,
+    },
     /// Show how the host, its store, settings and modules are
     Status,
     /// Look at host.toml without changing anything
@@ -151,6 +156,21 @@ pub enum SessionCommand {
         /// Only those of this user
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum StorageCommand {
+    /// Read the store's files and say whether all is as it was written; exit code 1 if not
+    Check,
+    /// Write everything into a new file; the key is not in it
+    Backup { file: PathBuf },
+    /// Put a backup in the place of the store of a stopped host; ends all sessions and logins in progress
+    Restore {
+        file: PathBuf,
+        /// Move the store that is there aside
+        #[arg(long)]
+        replace: bool,
     },
 }
 

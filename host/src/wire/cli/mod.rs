@@ -14,6 +14,7 @@ mod modules;
 mod password;
 mod render;
 mod serve;
+mod storage;
 mod table;
 pub mod terminal;
 
@@ -22,7 +23,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::{
-    arguments::{Arguments, ConfigCommand, MfaCommand, ModuleCommand, SessionCommand, UserCommand, Verb},
+    arguments::{
+        Arguments, ConfigCommand, MfaCommand, ModuleCommand, SessionCommand, StorageCommand, UserCommand, Verb,
+    },
     failure::Failure,
 };
 use crate::wire::control::Command;
@@ -64,6 +67,14 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Config { command: ConfigCommand::Check } => return config_check::run(&directory::find(config)?, json),
         Verb::Doctor => return doctor::run(&directory::find(config)?, json),
         Verb::Status => admin::run(&directory::find(config)?, Command::Status {}, json)?,
+        Verb::Storage { command } => {
+            let directory = directory::find(config)?;
+            match command {
+                StorageCommand::Check => return storage::check(&directory, json),
+                StorageCommand::Backup { file } => storage::backup(&directory, &file, json)?,
+                StorageCommand::Restore { file, replace } => storage::restore(&directory, &file, replace, json)?,
+            }
+        }
         Verb::User { command } => {
             let directory = directory::find(config)?;
             admin::run(&directory, user_command(command)?, json)?;

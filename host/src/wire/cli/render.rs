@@ -1,5 +1,7 @@
 //! An outcome as a person or a program reads it.
 
+use std::{fmt::Write, path::Path};
+
 use serde_json::json;
 
 use super::{
@@ -11,7 +13,7 @@ use crate::{
     flow::{SessionView, UserView},
     wire::{
         SystemClock,
-        control::{MethodLine, ModuleLine, Outcome, StatusReport},
+        control::{MethodLine, ModuleLine, Outcome, StatusReport, StorageCheck},
     },
 };
 
@@ -38,6 +40,13 @@ fn show_json(outcome: &Outcome) {
         Outcome::Sessions { sessions } => print_json(sessions),
         Outcome::Modules { modules } => print_json(modules),
         Outcome::Status { status } => print_json(status),
+        Outcome::StorageChecked { check } => print_json(check),
+        Outcome::StorageBackedUp { file, records, bytes } => {
+            print_json(&json!({ "file": file, "records": records, "bytes": bytes }));
+        }
+        Outcome::StorageRestored { records, aside, ended } => {
+            print_json(&json!({ "records": records, "aside": aside, "ended": ended }));
+        }
         Outcome::Failed { .. } => {}
     }
 }
@@ -56,8 +65,51 @@ fn text_of(outcome: &Outcome) -> String {
         Outcome::Sessions { sessions } => sessions_table(sessions),
         Outcome::Modules { modules } => modules_text(modules),
         Outcome::Status { status } => status_text(status),
+        Outcome::StorageChecked { check } => check_text(check),
+        Outcome::StorageBackedUp { file, records, bytes } => {
+            format!(
+                "{}: {records} records, {bytes} bytes; the key is not in it\n",
+                printable(&file.display().to_string())
+            )
+        }
+        Outcome::StorageRestored { records, aside, ended } => restored_text(*records, aside.as_deref(), ended),
         Outcome::Failed { .. } => String::new(),
     }
+}
+
+fn check_text(check: &StorageCheck) -> String {
+    let mut text = match &check.damage {
+        Some(damage) => format!("DAMAGED: {}\n  stop the host and restore a backup\n", printable(damage)),
+        None => format!("{} records\n", check.records),
+    };
+    for key in &check.tampered {
+        let _ = writeln!(text, "{}: does not authenticate and is refused", printable(key));
+    }
+    if check.rolled_back {
+        text.push_str("an older copy was put back; the next start ends what is open\n");
+    }
+    if check.unfinished_bytes > 0 {
+        let _ = writeln!(text, "{} bytes of a change that was never acknowledged", check.unfinished_bytes);
+    }
+    if check.is_good() {
+        text.push_str("everything is as it was written\n");
+    }
+    text
+}
+
+fn restored_text(records: usize, aside: Option<&Path>, ended: &[SessionView]) -> String {
+    let mut text = format!("restored {records} records\n");
+    if let Some(aside) = aside {
+        let _ = writeln!(text, "the store that was here is now {}", printable(&aside.display().to_string()));
+    }
+    match ended.len() {
+        0 => text.push_str("no session was open in the backup; those opened since are gone\n"),
+        count => {
+            let _ = writeln!(text, "ended {count} sessions and logins in progress; those opened since are gone too");
+            text.push_str(&sessions_table(ended));
+        }
+    }
+    text
 }
 
 fn users_table(users: &[UserView]) -> String {

@@ -1,11 +1,14 @@
 //! Commands and their outcomes, as they travel and as `--json` prints them.
 
+use std::path::PathBuf;
+
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
+    store::CheckReport,
     wire::{SystemClock, current::SettingsNews},
 };
 
@@ -46,6 +49,11 @@ pub enum Command {
     },
     ModuleList {},
     Status {},
+    StorageCheck {},
+    /// The file's path is absolute.
+    StorageBackup {
+        file: PathBuf,
+    },
 }
 
 /// What came of it.
@@ -76,6 +84,21 @@ pub enum Outcome {
     },
     Status {
         status: StatusReport,
+    },
+    StorageChecked {
+        check: StorageCheck,
+    },
+    StorageBackedUp {
+        file: PathBuf,
+        records: usize,
+        bytes: u64,
+    },
+    /// A backup is in the place of the store; these sessions and logins in progress ended.
+    StorageRestored {
+        records: usize,
+        /// Where the former store is now.
+        aside: Option<PathBuf>,
+        ended: Vec<SessionView>,
     },
     /// It did not happen.
     Failed {
@@ -140,6 +163,34 @@ pub struct StoreState {
     pub dropped_tail_bytes: u64,
     pub tampered: Vec<String>,
     pub rolled_back: bool,
+}
+
+/// What a look at the store's files found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StorageCheck {
+    /// Set when nothing can be served from them.
+    pub damage: Option<String>,
+    pub records: usize,
+    /// Records that do not authenticate and are refused.
+    pub tampered: Vec<String>,
+    /// Of a change that was never acknowledged; the next start drops them.
+    pub unfinished_bytes: u64,
+    pub rolled_back: bool,
+}
+
+impl StorageCheck {
+    /// Everything there is as it was written.
+    pub fn is_good(&self) -> bool {
+        self.damage.is_none() && self.tampered.is_empty() && !self.rolled_back
+    }
+}
+
+impl From<CheckReport> for StorageCheck {
+    fn from(report: CheckReport) -> Self {
+        let CheckReport { damage, records, tampered, unfinished_bytes, rolled_back } = report;
+        let tampered = tampered.iter().map(ToString::to_string).collect();
+        Self { damage, records, tampered, unfinished_bytes, rolled_back }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use crate::{
     flow::{MethodView, PeopleError, UserView},
     module_host::{ModuleInstance, ModuleState},
     settings,
-    store::{OpenReport, StoreError},
+    store::{BackupError, BackupReport, OpenError, OpenReport, StoreError},
     wire::{SystemClock, current::Current},
 };
 
@@ -57,6 +57,15 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
         }
         Command::ModuleList {} => Ok(Outcome::Modules { modules: lines_of(host, &current) }),
         Command::Status {} => Ok(Outcome::Status { status: status(host, &current).await }),
+        Command::StorageCheck {} => flows
+            .check_storage()
+            .await
+            .map(|report| Outcome::StorageChecked { check: report.into() })
+            .map_err(Into::into),
+        Command::StorageBackup { file } => match flows.back_up_storage(actor, &file).await {
+            Ok(BackupReport { records, bytes }) => Ok(Outcome::StorageBackedUp { file, records, bytes }),
+            Err(error) => return backup_failed(&error),
+        },
     };
     outcome.unwrap_or_else(|error| Outcome::Failed { remedy: remedy(&error).to_owned(), problem: error.to_string() })
 }
@@ -73,6 +82,22 @@ fn remedy(error: &PeopleError) -> &'static str {
         PeopleError::Store(StoreError::Poisoned(_)) => "free space or mend the disk, then restart the host",
         PeopleError::Store(_) => "nothing was changed; restore .storage from a backup (see docs/admin.md)",
     }
+}
+
+/// Why there is no backup, or why it was not restored, and what to do.
+pub fn backup_failed(error: &BackupError) -> Outcome {
+    let remedy = match error {
+        BackupError::Store(StoreError::Poisoned(_)) => "free space or mend the disk, then restart the host",
+        BackupError::Store(_) => "`mfa-host storage check` says what is wrong",
+        BackupError::Open(OpenError::Locked(_)) => "stop the host, then run the command again",
+        BackupError::Open(_) => {
+            "look at the path, its permissions and the room on its disk, then run the command again"
+        }
+        BackupError::Taken(_) | BackupError::Inside(_) => "name another file",
+        BackupError::Refused { .. } => "nothing was changed; name another backup, or put back the key it was made with",
+        BackupError::Live(_) => "nothing was changed; with --replace it is moved aside",
+    };
+    Outcome::Failed { problem: error.to_string(), remedy: remedy.to_owned() }
 }
 
 async fn status(host: &Host, current: &Current) -> StatusReport {

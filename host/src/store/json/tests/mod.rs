@@ -1,9 +1,13 @@
 //! A store in a temporary folder, its files as bytes, and images of them from before a crash or an attack.
 
 mod attacks;
+mod backups;
 mod commits;
 mod crashes;
 mod faults;
+mod histories;
+mod linear;
+mod power;
 
 use std::{
     collections::BTreeMap,
