@@ -8,4 +8,5 @@ pub mod module_host;
 pub mod provider;
 pub mod settings;
 pub mod store;
+pub mod system_clock;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! A worker shuts itself in before the first instruction of its module. Born closed: what cannot be shut refuses the
 //! module.
-#![allow(unsafe_code, reason = "close_range, signal handlers, atexit and adjtimex have no safe form")]
+#![allow(unsafe_code, reason = "close_range, signal handlers and atexit have no safe form")]
 
 use std::{
     cell::Cell,
@@ -98,16 +98,6 @@ fn unavailable(what: &str, error: impl std::fmt::Display) -> Refusal {
         format!("the module cannot be shut in: {what}: {error}"),
         "run the host on Linux 5.13 or later with Landlock and seccomp (in a container: allow both)",
     )
-}
-
-/// How far the kernel thinks its clock may be off at most, in microseconds; none when it does not say. It has nothing to
-/// do with a worker, and stands here because this is the file for system calls without a safe form.
-pub fn clock_error_us_max() -> Option<i64> {
-    // SAFETY: all-zero is a valid `timex`: it is plain numbers, and no mode means that nothing is to be set.
-    let mut reading: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: the pointer is to a live local, which the kernel only fills.
-    let state = unsafe { libc::adjtimex(&raw mut reading) };
-    (state != -1).then_some(reading.maxerror)
 }
 
 thread_local! {

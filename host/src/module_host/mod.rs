@@ -28,4 +28,3 @@ pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState, RefusedChange}
 pub use apply::Change;
 pub use check::quoted;
 pub use inspect::{Inspection, file_refusal, inspect};
-pub use lockdown::clock_error_us_max;

@@ -4,6 +4,3 @@ pub mod cli;
 pub mod control;
 pub mod current;
 pub mod http;
-mod system_clock;
-
-pub use system_clock::SystemClock;

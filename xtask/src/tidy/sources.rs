@@ -23,8 +23,9 @@ const DANGERS: [Danger; 6] = [
             ("host/src/module_host/load.rs", "dlopen and the layout check"),
             (
                 "host/src/module_host/lockdown.rs",
-                "system calls without a safe form, all but one before a module's first instruction",
+                "system calls without a safe form, before a module's first instruction",
             ),
+            ("host/src/system_clock.rs", "adjtimex, to read only"),
         ],
     },
     Danger {

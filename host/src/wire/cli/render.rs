@@ -11,10 +11,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
-    wire::{
-        SystemClock,
-        control::{MethodLine, ModuleLine, Outcome, StatusReport, StorageCheck},
-    },
+    system_clock::SystemClock,
+    wire::control::{MethodLine, ModuleLine, Outcome, StatusReport, StorageCheck},
 };
 
 /// Prints the outcome; one that did not happen is a failure.

@@ -9,7 +9,8 @@ use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
     store::CheckReport,
-    wire::{SystemClock, current::SettingsNews},
+    system_clock::SystemClock,
+    wire::current::SettingsNews,
 };
 
 /// What is asked. Unknown commands and fields are refused.

@@ -9,7 +9,8 @@ use crate::{
     module_host::{ModuleInstance, ModuleState},
     settings,
     store::{BackupError, BackupReport, OpenError, OpenReport, StoreError},
-    wire::{SystemClock, current::Current},
+    system_clock::SystemClock,
+    wire::current::Current,
 };
 
 use super::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};

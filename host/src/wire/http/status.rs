@@ -8,7 +8,8 @@ use crate::{
     flow::Flows,
     module_host::{ModuleInstance, ModuleState, RefusedChange},
     store::StoreError,
-    wire::{SystemClock, current::SettingsNews},
+    system_clock::SystemClock,
+    wire::current::SettingsNews,
 };
 
 use super::{error::Failure, session::MaybeBearer};

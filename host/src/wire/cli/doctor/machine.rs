@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::findings::Finding;
-use crate::wire::SystemClock;
+use crate::system_clock::SystemClock;
 
 const MIB: u64 = 1024 * 1024;
 /// Below this a compaction of a small store may already fail.

@@ -1,9 +1,8 @@
 //! Whether something keeps the machine's clock right: codes that follow the time fail without it.
+#![allow(unsafe_code, reason = "adjtimex has no safe form")]
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-use crate::module_host;
 
 /// The kernel lets its estimate of the error grow while nobody corrects the clock, and stops counting here.
 const ERROR_US_MAX: i64 = 16_000_000;
@@ -23,7 +22,7 @@ impl SystemClock {
     /// Asks the kernel. `STA_UNSYNC` is left aside: some time services set it to keep the kernel from writing the hardware
     /// clock while they do correct the time.
     pub fn look() -> Self {
-        Self::of_error(module_host::clock_error_us_max())
+        Self::of_error(error_us_max())
     }
 
     fn of_error(error_us_max: Option<i64>) -> Self {
@@ -33,6 +32,15 @@ impl SystemClock {
             Some(_) => Self::NotSynchronised,
         }
     }
+}
+
+/// How far the kernel thinks its clock may be off at most, in microseconds; none when it does not say.
+fn error_us_max() -> Option<i64> {
+    // SAFETY: all-zero is a valid `timex`: it is plain numbers, and no mode means that nothing is to be set.
+    let mut reading: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live local, which the kernel only fills.
+    let state = unsafe { libc::adjtimex(&raw mut reading) };
+    (state != -1).then_some(reading.maxerror)
 }
 
 #[cfg(test)]
