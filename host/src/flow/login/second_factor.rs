@@ -116,9 +116,16 @@ impl Turn<'_> {
         self.decide(guess).await
     }
 
-    /// A step without input asks whether it may go on: no attempt, but not faster than the module said.
+    /// A step without input asks whether it may go on: no attempt, but not faster than the module said, and no way
+    /// round a lock.
     async fn poll(&self, found: Found<Session>, guess: Guess) -> Result<Outcome, FlowError> {
-        let Some(session) = found.record else { return Err(FlowError::UnknownFlow) };
+        let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
+        let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
+        match attempts::permitted(&account.open(), &guess.target, self.now.wall) {
+            Ok(()) => {}
+            Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
+            Err(Refusal::Disabled) => return self.end_with(found, "too_many_retry").await,
+        }
         if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
             return Ok(Outcome::Shown { session: Box::new(session), error: None });
         }
