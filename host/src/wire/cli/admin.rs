@@ -99,13 +99,13 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
     ))
 }
 
-/// Opens a store that was just restored: everything in it that was open ends, and is named.
-pub async fn end_what_is_open(
+/// The flows on the directory's own store, with no module running.
+pub fn flows_without_modules(
     config_directory: &Path,
     settings: Settings,
     clock: Clock,
     keys: MasterKey,
-) -> Result<Vec<SessionView>, Failure> {
+) -> Result<(Flows, Store, OpenReport), OpenError> {
     let (store, report) = Store::open(config_directory, &keys, clock.clone())?;
     let core = Core {
         store: store.clone(),
@@ -115,7 +115,17 @@ pub async fn end_what_is_open(
         keys,
         config_directory: config_directory.to_owned(),
     };
-    let flows = Flows::new(core);
+    Ok((Flows::new(core), store, report))
+}
+
+/// Opens a store that was just restored: everything in it that was open ends, and is named.
+pub async fn end_what_is_open(
+    config_directory: &Path,
+    settings: Settings,
+    clock: Clock,
+    keys: MasterKey,
+) -> Result<Vec<SessionView>, Failure> {
+    let (flows, store, report) = flows_without_modules(config_directory, settings, clock, keys)?;
     let open = flows.sessions(None).await;
     take_up(&flows, &report).await?;
     store.close().await;

@@ -3,7 +3,6 @@
 use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use secrecy::SecretString;
@@ -16,9 +15,8 @@ use super::{
     table::{print, print_json, printable},
 };
 use crate::{
-    flow::{Core, Flows, PeopleError},
+    flow::PeopleError,
     keys::MasterKey,
-    module_host::ModuleHost,
     settings::{self, FILE_NAME, FileMode, replace_file},
     store::Store,
 };
@@ -147,16 +145,8 @@ async fn make_store(directory: &Path, user: &str, password: &SecretString, made:
     made.paths.push(directory.join(STORE_DIRECTORY));
     Store::create(directory)?;
     let clock = admin::clock_of(directory, &settings);
-    let (store, _) = Store::open(directory, &keys, clock.clone())?;
-    let core = Core {
-        store: store.clone(),
-        modules: ModuleHost::offline(&settings),
-        settings: Arc::new(settings),
-        clock,
-        keys,
-        config_directory: directory.to_owned(),
-    };
-    let added = Flows::new(core).add_user(&admin::own_actor(), user, password, true).await;
+    let (flows, store, _) = admin::flows_without_modules(directory, settings, clock, keys)?;
+    let added = flows.add_user(&admin::own_actor(), user, password, true).await;
     store.close().await;
     added.map(|owner| owner.name).map_err(|error| {
         let remedy = match &error {
