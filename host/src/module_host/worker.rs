@@ -43,7 +43,7 @@ fn work() -> io::Result<()> {
     }
     let answer = match serve(&order, descriptors) {
         Ok(description) => Answer::Ready(description),
-        Err(Refusal { reason, remedy }) => Answer::Refused { reason, remedy },
+        Err(Refusal { reason, remedy, .. }) => Answer::Refused { reason, remedy },
     };
     control.write_all(&frame(&serde_json::to_vec(&answer)?))?;
     // The host never writes again; the end of the stream is the end of the host.

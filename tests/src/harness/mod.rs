@@ -13,7 +13,7 @@ mod qr;
 mod stage;
 mod wire;
 
-pub use authenticator::{hotp, totp, totp_with};
+pub use authenticator::{hotp, totp, totp_from, totp_with};
 pub use binaries::{built_module, host_binary, outside_module};
 pub use clock::ManualClock;
 pub use command::{Outcome, run_host, run_host_with_input};
