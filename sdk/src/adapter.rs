@@ -63,7 +63,7 @@ macro_rules! export_module {
             const LICENSE: &'static str = env!("CARGO_PKG_LICENSE");
             const TEXTS: &'static [(&'static str, &'static [(&'static str, &'static str)])] = $texts;
         }
-        $crate::export_abi!($crate::adapter::Adapter<$module>);
+        $crate::abi::export_abi!($crate::adapter::Adapter<$module>);
     };
 }
 

@@ -3,6 +3,7 @@
 use crate::{form::Form, message::Message, module::MfaModule, text::Text};
 
 /// The next step of a set-up.
+#[allow(clippy::large_enum_variant, reason = "one a call, and almost always the large one")]
 pub enum SetupStep<M: MfaModule> {
     /// Show this form and come back with the answer.
     Form {

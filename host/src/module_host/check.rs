@@ -100,8 +100,7 @@ pub(super) fn candidate(path: &Path) -> Result<Vec<u8>, Refusal> {
 fn open_within(directory: &Path, path: &Path, name: &str) -> Result<OwnedFd, Refusal> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let install = "mfa-host module install FILE";
-    let parent = fs::open(directory, flags, Mode::empty())
-        .map_err(|error| not_opened(directory, error))?;
+    let parent = fs::open(directory, flags, Mode::empty()).map_err(|error| not_opened(directory, error))?;
     check_owner(directory, &stat(directory, &parent)?)?;
     let there = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| not_opened(path, error))?;
     let mut target = name.as_bytes().to_vec();

@@ -38,22 +38,24 @@ type Checked = Result<(), String>;
 /// The reply in `bytes` to this request, or why it is none. One that names another user than was asked about is none.
 pub(super) fn answering(request: &Request, bytes: &[u8]) -> Result<Reply, CallError> {
     let reply = validated(&request.operation, bytes)?;
-    check_user(&request.context.user.id, bytes).map_err(CallError::BadReply)?;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => check_user(&request.context.user.id, text).map_err(CallError::BadReply)?,
+        Err(_) => return Err(CallError::BadReply("it is not UTF-8".to_owned())),
+    }
     Ok(reply)
 }
 
 /// Replies need not say whom they are about, and almost none do: the search costs less than a second reading.
-fn check_user(asked: &str, bytes: &[u8]) -> Checked {
+fn check_user(asked: &str, reply: &str) -> Checked {
     #[derive(serde::Deserialize)]
     struct About {
         #[serde(default)]
         user: Option<Value>,
     }
-    const NAME: &[u8] = b"\"user\"";
-    if !bytes.windows(NAME.len()).any(|window| window == NAME) {
+    if !reply.contains("\"user\"") {
         return Ok(());
     }
-    let about: About = serde_json::from_slice(bytes).map_err(|_| "it names two users".to_owned())?;
+    let about: About = serde_json::from_str(reply).map_err(|_| "it names two users".to_owned())?;
     require(about.user.is_none_or(|user| user == asked), "it is about another user than was asked about")
 }
 

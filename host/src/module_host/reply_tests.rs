@@ -68,7 +68,8 @@ fn a_reply_may_name_the_user_it_is_about_and_no_other() {
 #[test]
 fn the_sentence_of_an_error_is_bounded() {
     let with = |text: Value| {
-        let reply = json!({"reply": "setup", "step": "form", "form": {}, "state": {}, "error": "e", "error_text": text});
+        let reply =
+            json!({"reply": "setup", "step": "form", "form": {}, "state": {}, "error": "e", "error_text": text});
         let operation = Operation::SetupFlow { state: None, input: None, replaces: None };
         validated(&operation, reply.to_string().as_bytes()).is_ok()
     };

@@ -66,7 +66,7 @@ fn serve(order: &Order, descriptors: Vec<OwnedFd>) -> Result<String, Refusal> {
     let loaded = load::open(&image)?;
     drop(image);
     lockdown::filter_for_working()?;
-    let description = loaded.describe();
+    let description = loaded.describe()?;
     if let Some(config) = &order.config {
         let module = loaded.create(config).map_err(|error| refused_config(&error))?;
         // The cell is empty: nothing else fills it.

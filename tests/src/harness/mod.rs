@@ -11,6 +11,7 @@ mod login;
 mod methods;
 mod qr;
 mod stage;
+mod status;
 mod wire;
 
 pub use authenticator::{hotp, totp, totp_from, totp_with};
@@ -24,6 +25,7 @@ pub use login::{CLIENT_ID, REDIRECT_URI, Tokens, assert_abort, assert_form, asse
 pub use methods::{Account, TotpSecret};
 pub use qr::decode_svg;
 pub use stage::Stage;
+pub use status::{PATIENCE, module, reason, until, until_reason, until_state, workers};
 pub use wire::{Answer, Wire};
 
 /// The owner every template directory has.
