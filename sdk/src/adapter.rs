@@ -63,7 +63,7 @@ macro_rules! export_module {
             const LICENSE: &'static str = env!("CARGO_PKG_LICENSE");
             const TEXTS: &'static [(&'static str, &'static [(&'static str, &'static str)])] = $texts;
         }
-        $crate::export_abi!($crate::adapter::Adapter<$module>);
+        $crate::abi::export_abi!($crate::adapter::Adapter<$module>);
     };
 }
 
@@ -206,13 +206,13 @@ fn setup_flow<M: MfaModule>(
     let question =
         Setup { state: known.as_ref(), input, replaces: replaces.as_ref().map(|enrolled| &enrolled.enrolment) };
     Ok(Reply::Setup(match module.setup_flow(asked(context, question)?)? {
-        SetupStep::Form { form, state: kept, messages, error } => {
+        SetupStep::Form { form, state: kept, messages, error, error_text } => {
             let state = match (kept, state) {
                 (Kept::New(state), _) => encoded(&state, "the set-up's state")?,
                 (Kept::Former, Some(state)) => state.clone(),
                 (Kept::Former, None) => return Err(ModuleError::failed("the set-up has no state to keep")),
             };
-            SetupReply::Form { form, state, messages, error }
+            SetupReply::Form { form, state, messages, error, error_text }
         }
         SetupStep::Done { enrolment } => SetupReply::Done { enrolment: encoded(&enrolment, "the enrolment")? },
         SetupStep::Abort { reason } => SetupReply::Abort { reason },

@@ -178,7 +178,8 @@
 #[cfg(test)]
 extern crate self as mfa_sdk;
 
-pub mod abi;
+#[doc(hidden)]
+pub use mfa_sdk_abi as abi;
 pub mod adapter;
 pub mod call;
 pub mod constant_time;

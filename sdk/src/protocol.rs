@@ -255,7 +255,9 @@ pub enum Answer {
     Poll,
 }
 
-/// A reply, tagged by `reply`. Which kinds an operation allows stands at [`Operation`]; another kind is no answer.
+/// A reply, tagged by `reply`. Which kinds an operation allows stands at [`Operation`]; another kind is no answer. A
+/// reply may say whom it is about, `"user": ID` beside the tag; where that is not [`User::id`] of the request, it is no
+/// answer either.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
@@ -307,9 +309,13 @@ pub enum SetupReply {
         /// What to send now, in order.
         #[serde(default)]
         messages: Vec<Message>,
-        /// The last input was wrong; a text key.
+        /// The last input was wrong; a machine word, and the key of its sentence unless `error_text` has another.
         #[serde(default)]
         error: Option<String>,
+        /// What the error says to a person, where the word alone does not say it all. Its values stand among the
+        /// step's placeholders too, for a client with sentences of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error_text: Option<Text>,
     },
     /// The factor is proved.
     Done {

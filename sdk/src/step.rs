@@ -1,8 +1,9 @@
 //! What a module answers: the next step of a set-up, what a login step shows, a verdict.
 
-use crate::{form::Form, message::Message, module::MfaModule};
+use crate::{form::Form, message::Message, module::MfaModule, text::Text};
 
 /// The next step of a set-up.
+#[allow(clippy::large_enum_variant, reason = "one a call, and almost always the large one")]
 pub enum SetupStep<M: MfaModule> {
     /// Show this form and come back with the answer.
     Form {
@@ -12,8 +13,10 @@ pub enum SetupStep<M: MfaModule> {
         state: Kept<M::SetupState>,
         /// What to send now, in order.
         messages: Vec<Message>,
-        /// Text key of what was wrong with the last input.
+        /// What was wrong with the last input: a machine word, which is the key of its sentence as well.
         error: Option<String>,
+        /// Another sentence for the error, with values.
+        error_text: Option<Text>,
     },
     /// The factor is proved.
     Done {
@@ -38,13 +41,13 @@ pub enum Kept<S> {
 impl<M: MfaModule> SetupStep<M> {
     /// Shows `form` and keeps `state` for the answer.
     pub fn form(form: Form, state: M::SetupState) -> Self {
-        Self::Form { form, state: Kept::New(state), messages: Vec::new(), error: None }
+        Self::Form { form, state: Kept::New(state), messages: Vec::new(), error: None, error_text: None }
     }
 
     /// The input was wrong: shows `form` once more, with the text key `error` and the state as it was. A secret that
     /// was already scanned stays the same.
     pub fn again(form: Form, error: impl Into<String>) -> Self {
-        Self::Form { form, state: Kept::Former, messages: Vec::new(), error: Some(error.into()) }
+        Self::Form { form, state: Kept::Former, messages: Vec::new(), error: Some(error.into()), error_text: None }
     }
 
     /// The factor is proved; `enrolment` is what to keep.
@@ -71,6 +74,16 @@ impl<M: MfaModule> SetupStep<M> {
     pub fn with_error(mut self, key: impl Into<String>) -> Self {
         if let Self::Form { error, .. } = &mut self {
             *error = Some(key.into());
+        }
+        self
+    }
+
+    /// Gives the error a sentence other than the one under its own key, one with values for example. The values stand
+    /// in the step's `description_placeholders` too. Without effect where there is no error.
+    #[must_use]
+    pub fn with_error_text(mut self, sentence: impl Into<Text>) -> Self {
+        if let Self::Form { error: Some(_), error_text, .. } = &mut self {
+            *error_text = Some(sentence.into());
         }
         self
     }

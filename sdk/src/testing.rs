@@ -240,10 +240,10 @@ impl<M: Package> Bench<M> {
             return Err(Failure::WrongReply);
         };
         match reply {
-            SetupReply::Form { form, state, messages, error } => {
-                self.check_texts(&form)?;
+            SetupReply::Form { form, state, messages, error, error_text } => {
+                self.check_texts(texts(&form).into_iter().chain(&error_text))?;
                 self.setup = Some((form.clone(), state));
-                Ok(SetupOutcome::Form { form, messages, error })
+                Ok(SetupOutcome::Form { form, messages, error, error_text })
             }
             SetupReply::Done { enrolment } => {
                 self.setup = None;
@@ -262,7 +262,7 @@ impl<M: Package> Bench<M> {
         let Reply::Login(reply) = self.ask(Operation::InitializeLoginMfaStep { enrolment, cause })? else {
             return Err(Failure::WrongReply);
         };
-        self.check_texts(&reply.form)?;
+        self.check_texts(texts(&reply.form))?;
         self.login = Some((reply.form.clone(), reply.challenge.clone()));
         Ok(reply)
     }
@@ -310,9 +310,9 @@ impl<M: Package> Bench<M> {
         }
     }
 
-    fn check_texts(&self, form: &Form) -> Result<(), Failure> {
+    fn check_texts<'t>(&self, texts: impl IntoIterator<Item = &'t Text>) -> Result<(), Failure> {
         let Some(english) = self.description.texts.get("en") else { return Ok(()) };
-        let missing = texts(form).into_iter().find(|text| !english.contains_key(&text.key));
+        let missing = texts.into_iter().find(|text| !english.contains_key(&text.key));
         missing.map_or(Ok(()), |text| Err(Failure::MissingText(text.key.clone())))
     }
 }

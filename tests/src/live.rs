@@ -2,7 +2,6 @@
 //! meanwhile notices, and what is refused is told while the former state goes on.
 
 use std::{
-    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,50 +12,11 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ADA, BOB, Directory, PASSWORD, PIN, Stage, Tokens, assert_form, outside_module, result_of, run_host,
+    ADA, BOB, Directory, PASSWORD, PATIENCE, PIN, Stage, Tokens, assert_form, module, outside_module, reason,
+    result_of, run_host, until, until_reason, until_state, workers,
 };
 
-/// Longer than any change takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 const THREADS: usize = 4;
-
-/// The host's status as soon as it is as wanted.
-#[track_caller]
-fn until(stage: &Stage, wanted: &str, is: impl Fn(&Value) -> bool) -> Value {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let status = run_host(&stage.directory.path(), &["status", "--json"]).success().json();
-        if is(&status) {
-            return status;
-        }
-        assert!(Instant::now() < end, "never {wanted}: {status:#}\n{}", stage.host().log());
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// A module's line in a status; null if it has none.
-fn module<'a>(status: &'a Value, id: &str) -> &'a Value {
-    let modules = status["modules"].as_array().expect("modules");
-    modules.iter().find(|module| module["id"] == id).unwrap_or(&Value::Null)
-}
-
-#[track_caller]
-fn until_state(stage: &Stage, id: &str, state: &str) -> Value {
-    until(stage, &format!("{id} {state}"), |status| module(status, id)["state"] == state)
-}
-
-fn reason(status: &Value, id: &str) -> String {
-    module(status, id)["reason"].as_str().unwrap_or_default().to_owned()
-}
-
-/// The workers: the host's children.
-fn workers(stage: &Stage) -> BTreeSet<u32> {
-    let tasks = fs::read_dir(format!("/proc/{}/task", stage.host().process())).expect("the host's threads");
-    let children = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok());
-    children
-        .flat_map(|line| line.split_whitespace().map(|id| id.parse().expect("a number")).collect::<Vec<_>>())
-        .collect()
-}
 
 /// The file of a module becomes another one that does the same.
 fn replace_file(directory: &Directory, module_type: &str) {
@@ -70,6 +30,11 @@ fn replace_file(directory: &Directory, module_type: &str) {
 fn log_in_with_pin(stage: &Stage, name: &str) {
     let flow_id = stage.begin_to_mfa(name);
     result_of(&stage.submit(&flow_id, json!({"pin": PIN})).expect(200));
+}
+
+fn tokens_by_pin(stage: &Stage, name: &str) -> Tokens {
+    let flow_id = stage.begin_to_mfa(name);
+    stage.tokens_of(&stage.submit(&flow_id, json!({"pin": PIN})).expect(200))
 }
 
 /// Tells the threads to end, also when a deed panics.
@@ -250,12 +215,104 @@ fn a_module_that_goes_away_lets_nobody_in_and_comes_back() {
 }
 
 #[test]
+fn a_module_whose_file_is_taken_away_goes_out_of_service_at_once() {
+    let (mut stage, account) = Stage::ada_with_totp();
+    stage.set_up_pin(&stage.login(BOB));
+    let waiting = stage.begin_to_mfa(ADA);
+    let path = stage.directory.path().join("modules/totp.so");
+    let aside = stage.directory.beside("totp.so");
+    fs::rename(&path, &aside).expect("the file is taken away");
+    let status = until_reason(&stage, "totp", "there is no");
+    assert_eq!(module(&status, "totp")["state"], "failed");
+    assert_no_way_in(&stage, ADA);
+    let code = account.totp.code(stage.now_ms());
+    assert_eq!(stage.submit_code(&waiting, &code)["type"], "abort", "nor for who was on the way");
+    assert!(stage.begin_setup(&tokens_by_pin(&stage, BOB), "totp").status >= 400, "it is offered to nobody");
+    fs::rename(&aside, &path).expect("the file is put back");
+    until_reason(&stage, "totp", "");
+    stage.login_totp(&account);
+}
+
+#[test]
+fn a_module_that_is_not_the_pinned_one_any_more_goes_out_of_service_at_once() {
+    use sha2::{Digest, Sha256};
+    let (mut stage, account) = Stage::ada_with_totp();
+    let file = stage.directory.path().join("modules/totp.so");
+    let hash = || data_encoding::HEXLOWER.encode(&Sha256::digest(fs::read(&file).expect("the module")));
+    let (right, wrong) = (hash(), "0".repeat(64));
+    let unpinned = "type = \"totp\"\n";
+    let pinned = |hash: &str| format!("{unpinned}sha256 = \"{hash}\"\n");
+
+    stage.directory.replace_setting(unpinned, &pinned(&wrong));
+    let status = until_reason(&stage, "totp", "pins");
+    assert_eq!(module(&status, "totp")["state"], "failed");
+    assert_no_way_in(&stage, ADA);
+    stage.directory.replace_setting(&pinned(&wrong), &pinned(&right));
+    until_reason(&stage, "totp", "");
+    stage.login_totp(&account);
+
+    // The pin stays, and another file comes.
+    replace_file(&stage.directory, "totp");
+    until_reason(&stage, "totp", "pins");
+    assert_no_way_in(&stage, ADA);
+    stage.directory.replace_setting(&pinned(&right), &pinned(&hash()));
+    until_reason(&stage, "totp", "");
+    stage.login_totp(&account);
+}
+
+const MISBEHAVING: &str = "misbehaving";
+
+fn with_misbehaving(config: &str, limits: &str) -> Stage {
+    Stage::with(|directory| add_misbehaving(directory, config, limits))
+}
+
+fn add_misbehaving(directory: &Directory, config: &str, limits: &str) {
+    directory.install(&outside_module(MISBEHAVING), MISBEHAVING);
+    directory.append_settings(&format!(
+        "[[module]]\ntype = \"misbehaving\"\n[module.config]\n{config}\n\n[limits]\n{limits}\n"
+    ));
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the module goes by the real time")]
+fn a_module_that_is_late_at_its_first_start_is_tried_again() {
+    let mut stage = Stage::stopped();
+    // Only from here on does the time count.
+    let in_a_while = std::time::SystemTime::now() + Duration::from_secs(6);
+    let moment_ms = in_a_while.duration_since(std::time::UNIX_EPOCH).expect("a time after 1970").as_millis();
+    let limits = "module_deadline_ms = 1000\nmodule_crashes_max = 100";
+    add_misbehaving(&stage.directory, &format!("late_until_ms = {moment_ms}"), limits);
+    stage.start();
+    until_reason(&stage, MISBEHAVING, "");
+    assert!(stage.host().log().contains("it did not start within 1000 ms"), "{}", stage.host().log());
+    let tokens = stage.login(ADA);
+    assert_eq!(stage.begin_setup(&tokens, MISBEHAVING).expect(200)["type"], "form");
+}
+
+#[test]
+fn a_module_that_is_always_late_is_given_up_and_a_late_edit_is_refused() {
+    let stage = with_misbehaving("", "module_deadline_ms = 1000\nmodule_crashes_max = 2");
+    let tokens = stage.login(ADA);
+    let step = stage.begin_setup(&tokens, MISBEHAVING).expect(200);
+    let done =
+        stage.submit_setup(&tokens, step["flow_id"].as_str().expect("an id"), &json!({"word": "any"})).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
+    stage.directory.replace_setting("[module.config]\n", "[module.config]\nmisbehaviour = \"loop_in_new\"\n");
+    let told = |status: &Value| reason(status, MISBEHAVING).contains("it did not start within 1000 ms");
+    let status = until(&stage, "refused", told);
+    assert_eq!(module(&status, MISBEHAVING)["state"], "ready", "the former one serves: {status}");
+    let flow_id = stage.begin_to_mfa(ADA);
+    result_of(&stage.submit(&flow_id, json!({"word": "fine"})).expect(200));
+
+    let mut stage = stage;
+    stage.restart();
+    until_state(&stage, MISBEHAVING, "quarantined");
+    assert_no_way_in(&stage, ADA);
+}
+
+#[test]
 fn a_quarantined_module_is_tried_again_when_its_file_is_put_in_place_anew() {
-    const MISBEHAVING: &str = "misbehaving";
-    let stage = Stage::with(|directory| {
-        directory.install(&outside_module(MISBEHAVING), MISBEHAVING);
-        directory.append_settings("[[module]]\ntype = \"misbehaving\"\n\n[limits]\nmodule_crashes_max = 1\n");
-    });
+    let stage = with_misbehaving("", "module_crashes_max = 1");
     let tokens = stage.login(ADA);
     let step = stage.begin_setup(&tokens, MISBEHAVING).expect(200);
     let flow_id = step["flow_id"].as_str().expect("a flow id");

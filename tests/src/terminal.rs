@@ -114,6 +114,22 @@ fn setup_and_login_work_at_the_terminal() {
 }
 
 #[test]
+fn the_terminal_says_how_far_off_the_phones_clock_is() {
+    let stage = Stage::new();
+    let address = stage.host().base.clone();
+    let mut setup = Terminal::start(&stage, &["setup", "totp", "--url", &address]);
+    setup.type_line(ADA);
+    setup.type_line(PASSWORD);
+    let secret = setup.read_until("the otpauth address", secret_in);
+    setup.type_line(&totp(&secret, stage.now_ms() - 63 * 60_000));
+    let behind = |text: &str| text.contains("your phone's clock is about 63 minutes behind").then_some(());
+    setup.read_until("how far off the clock is", behind);
+    setup.type_line(&totp(&secret, stage.now_ms()));
+    let (success, seen) = setup.finish();
+    assert!(success, "{seen}");
+}
+
+#[test]
 fn a_wrong_password_at_the_terminal_is_a_failure() {
     let stage = Stage::new();
     let address = stage.host().base.clone();

@@ -8,6 +8,7 @@ mod measure;
 mod once;
 mod packages;
 mod results;
+mod skew;
 mod stage;
 mod test;
 mod tidy;

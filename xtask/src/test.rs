@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use crate::{
     Failure, coverage, packages,
     results::{Ending, Results},
-    root,
+    root, skew,
     stage::{Stages, cargo, check, check_and_keep},
     target_directory, tidy,
 };
@@ -52,7 +52,7 @@ fn build_outside() -> Result<(), Failure> {
     for manifest in outside_manifests()? {
         check(with_manifest(&mut cargo(&["build"]), manifest))?;
     }
-    Ok(())
+    skew::build(&outside_target())
 }
 
 fn run_tests(stages: &mut Stages, results: &mut Results, only: Option<&str>) {

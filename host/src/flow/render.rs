@@ -20,17 +20,36 @@ pub struct Place<'a> {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What was wrong with the last input, in a module's terms.
+pub struct Wrong {
+    /// Machine word, and the key of its sentence.
+    pub word: String,
+    /// Another sentence; its values become placeholders.
+    pub text: Option<Text>,
+}
+
+impl From<&str> for Wrong {
+    fn from(word: &str) -> Self {
+        Self { word: word.to_owned(), text: None }
+    }
+}
+
 /// A step with this form, in the module's own words.
-pub fn module_step(place: Place<'_>, form: &Form, module: &ModuleInstance, error: Option<&str>) -> FormStep {
+pub fn module_step(place: Place<'_>, form: &Form, module: &ModuleInstance, error: Option<&Wrong>) -> FormStep {
     let none = Texts::new();
     let texts = module.description.as_ref().map_or(&none, |description| &description.texts);
     let words = Words { texts, language: place.language };
     let mut step = form_step(place, form, &words);
     step.placeholders.insert("mfa_module_id".to_owned(), module.id.clone());
     step.placeholders.insert("mfa_module_name".to_owned(), module.name.clone());
-    if let Some(error) = error {
-        step.error_texts.insert("base".to_owned(), words.error(error));
-        step.errors.insert("base".to_owned(), error.to_owned());
+    if let Some(Wrong { word, text }) = error {
+        let sentence = text.as_ref().map_or_else(|| words.error(word), |text| words.of(text));
+        step.error_texts.insert("base".to_owned(), sentence);
+        step.errors.insert("base".to_owned(), word.clone());
+        for (name, value) in text.iter().flat_map(|text| &text.values) {
+            // A block of the form goes first: its place is known to those who draw it.
+            step.placeholders.entry(name.clone()).or_insert_with(|| value.clone());
+        }
     }
     step
 }

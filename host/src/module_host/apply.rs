@@ -80,14 +80,16 @@ impl ModuleHost {
     }
 
     /// The new one, unless it does not serve and the former does. A former of another type is no stand-in: what users
-    /// set up is not for it, and what the settings say of the new one does not hold for it.
+    /// set up is not for it, and what the settings say of the new one does not hold for it. Neither is one whose file
+    /// was taken away, or is not the pinned one any more: a start would refuse it, and so does the running host.
     fn settled(&self, new: Configured) -> (Configured, Change) {
         let serves = |former: &&Configured| {
             let state = former.supervised.state();
             former.recipe.module_type == new.recipe.module_type
                 && matches!(state, ModuleState::Ready | ModuleState::Restarting { .. })
         };
-        let former = self.configured(&new.recipe.plan.id).filter(serves);
+        let is_revoked = matches!(&new.recipe.file, Some(Err(refusal)) if refusal.revokes);
+        let former = self.configured(&new.recipe.plan.id).filter(serves).filter(|_| !is_revoked);
         match (former, why_not(new.supervised.state())) {
             (Some(former), Some(refused)) => {
                 let refused = Some(Arc::new(refused));

@@ -31,16 +31,22 @@ pub(super) struct Image {
 pub(super) struct Refusal {
     pub reason: String,
     pub remedy: String,
+    /// The admin took the module away or named another file, so that a former one must not go on either.
+    pub revokes: bool,
 }
 
 impl Refusal {
     pub(super) fn new(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { reason: reason.into(), remedy: remedy.into() }
+        Self { reason: reason.into(), remedy: remedy.into(), revokes: false }
+    }
+
+    fn revoking(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { revokes: true, ..Self::new(reason, remedy) }
     }
 }
 
 impl From<Refusal> for ModuleState {
-    fn from(Refusal { reason, remedy }: Refusal) -> Self {
+    fn from(Refusal { reason, remedy, .. }: Refusal) -> Self {
         Self::Failed { reason, remedy }
     }
 }
@@ -68,7 +74,7 @@ pub(super) fn installed(
     let bytes = read_module(&path, file)?;
     let image = Image { written_at: (opened.st_mtime as i64, opened.st_mtime_nsec as u64), ..seal(&bytes)? };
     match pinned_sha256 {
-        Some(pinned) if !pinned.eq_ignore_ascii_case(&image.sha256) => Err(Refusal::new(
+        Some(pinned) if !pinned.eq_ignore_ascii_case(&image.sha256) => Err(Refusal::revoking(
             format!("{} has the SHA-256 {}, host.toml pins {pinned}", path.display(), image.sha256),
             format!("install the pinned file, or set sha256 = \"{}\" in host.toml if this one is right", image.sha256),
         )),
@@ -94,13 +100,9 @@ pub(super) fn candidate(path: &Path) -> Result<Vec<u8>, Refusal> {
 fn open_within(directory: &Path, path: &Path, name: &str) -> Result<OwnedFd, Refusal> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let install = "mfa-host module install FILE";
-    let parent = fs::open(directory, flags, Mode::empty())
-        .map_err(|error| Refusal::new(format!("{}: {error}", directory.display()), install))?;
+    let parent = fs::open(directory, flags, Mode::empty()).map_err(|error| not_opened(directory, error))?;
     check_owner(directory, &stat(directory, &parent)?)?;
-    let there = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| match error {
-        rustix::io::Errno::NOENT => Refusal::new(format!("there is no {}", path.display()), install),
-        error => Refusal::new(format!("{}: {error}", path.display()), install),
-    })?;
+    let there = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| not_opened(path, error))?;
     let mut target = name.as_bytes().to_vec();
     if FileType::from_raw_mode(there.st_mode) == FileType::Symlink {
         let link = fs::readlinkat(&parent, name, Vec::new())
@@ -120,7 +122,7 @@ fn open_within(directory: &Path, path: &Path, name: &str) -> Result<OwnedFd, Ref
             format!("{} may not be read by the host", path.display()),
             format!("chmod u+r {0} && chown {1} {0}", quoted(path), rustix::process::geteuid().as_raw()),
         ),
-        error => Refusal::new(format!("{}: {error}", path.display()), install),
+        error => not_opened(path, error),
     })?;
     let opened = stat(path, &file)?;
     if !is_regular(&opened) {
@@ -129,6 +131,15 @@ fn open_within(directory: &Path, path: &Path, name: &str) -> Result<OwnedFd, Ref
     }
     check_owner(path, &opened)?;
     Ok(file)
+}
+
+/// What is not there was taken away; what cannot be opened may be the machine's fault.
+fn not_opened(path: &Path, error: rustix::io::Errno) -> Refusal {
+    let install = "mfa-host module install FILE";
+    match error {
+        rustix::io::Errno::NOENT => Refusal::revoking(format!("there is no {}", path.display()), install),
+        error => Refusal::new(format!("{}: {error}", path.display()), install),
+    }
 }
 
 fn stat(path: &Path, descriptor: &OwnedFd) -> Result<Stat, Refusal> {

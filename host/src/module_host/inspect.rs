@@ -40,7 +40,7 @@ pub async fn inspect(file: &Path, limits: &Limits) -> Result<Inspection, ModuleS
     let plan = Plan { id, expected_type: None, config: None, limits: limits.clone() };
     let worker = start::start(&spawner, &image, &plan).await.map_err(|error| match error {
         StartError::Refused(refusal) => refusal,
-        StartError::Unable(words) | StartError::Died(words) => failed(words),
+        StartError::Unable(words) | StartError::Died(words) | StartError::Late(words) => failed(words),
     })?;
     let description = worker.description.clone();
     let mut child = worker.child;
@@ -51,5 +51,5 @@ pub async fn inspect(file: &Path, limits: &Limits) -> Result<Inspection, ModuleS
 /// Why a module's installed file would be refused, and what mends it; nothing of it runs.
 pub fn file_refusal(config_directory: &Path, module: &ModuleSettings) -> Option<(String, String)> {
     let checked = check::installed(config_directory, &module.module_type, module.sha256.as_deref());
-    checked.err().map(|Refusal { reason, remedy }| (reason, remedy))
+    checked.err().map(|Refusal { reason, remedy, .. }| (reason, remedy))
 }

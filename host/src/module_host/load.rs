@@ -12,9 +12,11 @@ use abi_stable::{
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use mfa_sdk::abi::{ModuleObject, ModuleRootRef, SYMBOL};
 
-use super::check::Refusal;
+use super::{check::Refusal, control::ANSWER_BYTES_MAX};
 
 const REPORT_CHARACTERS_MAX: usize = 400;
+/// Quotation marks make it longer in the worker's answer.
+const DESCRIPTION_BYTES_MAX: usize = ANSWER_BYTES_MAX / 2;
 const OTHER_VERSIONS: std::ops::RangeInclusive<u32> = 2..=20;
 
 /// A library whose layout fits. It stays mapped for the life of the process.
@@ -103,15 +105,24 @@ fn short(text: &str) -> String {
 
 impl Loaded {
     /// What the module says of itself, as JSON.
-    pub(super) fn describe(&self) -> String {
-        self.root.describe()().into()
+    pub(super) fn describe(&self) -> Result<String, Refusal> {
+        let bytes = self.root.describe()().into_string().into_bytes();
+        if bytes.len() > DESCRIPTION_BYTES_MAX {
+            let length = bytes.len();
+            return Err(refused(format!("its description has {length} bytes, the limit is {DESCRIPTION_BYTES_MAX}")));
+        }
+        String::from_utf8(bytes).map_err(|_| refused("its description is not UTF-8"))
     }
 
     /// The module with this configuration, or its own JSON error.
     pub(super) fn create(&self, config: &str) -> Result<Module, String> {
         match self.root.create()(RStr::from_str(config)) {
             RResult::ROk(object) => Ok(Module { object }),
-            RResult::RErr(error) => Err(error.into()),
+            // Text only in name, like everything that comes from there.
+            RResult::RErr(error) => {
+                let bytes = error.into_string().into_bytes();
+                Err(String::from_utf8_lossy(&bytes[..bytes.len().min(DESCRIPTION_BYTES_MAX)]).into_owned())
+            }
         }
     }
 }

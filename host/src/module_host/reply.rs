@@ -3,7 +3,8 @@
 use mfa_sdk::{
     form::{Block, Field, FieldKind, Form},
     message::Message,
-    protocol::{LoginReply, Operation, Reply, SetupReply, VerdictReply},
+    protocol::{LoginReply, Operation, Reply, Request, SetupReply, VerdictReply},
+    text::Text,
 };
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ const CODES_MAX: usize = 100;
 const CODE_BYTES_MAX: usize = 128;
 const MESSAGES_MAX: usize = 5;
 const MESSAGE_VALUES_MAX: usize = 32;
+const ERROR_VALUES_MAX: usize = 8;
 /// RFC 5321: 254 bytes for an e-mail address; other channels stay below.
 const ADDRESS_BYTES_MAX: usize = 254;
 const KEPT_BYTES_MAX: usize = 64 * 1024;
@@ -32,6 +34,30 @@ const RESERVED_FIELDS: [&str; 3] = ["client_id", "recovery_code", "multi_factor_
 const RESERVED_BLOCKS: [&str; 2] = ["mfa_module_name", "mfa_module_id"];
 
 type Checked = Result<(), String>;
+
+/// The reply in `bytes` to this request, or why it is none. One that names another user than was asked about is none.
+pub(super) fn answering(request: &Request, bytes: &[u8]) -> Result<Reply, CallError> {
+    let reply = validated(&request.operation, bytes)?;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => check_user(&request.context.user.id, text).map_err(CallError::BadReply)?,
+        Err(_) => return Err(CallError::BadReply("it is not UTF-8".to_owned())),
+    }
+    Ok(reply)
+}
+
+/// Replies need not say whom they are about, and almost none do: the search costs less than a second reading.
+fn check_user(asked: &str, reply: &str) -> Checked {
+    #[derive(serde::Deserialize)]
+    struct About {
+        #[serde(default)]
+        user: Option<Value>,
+    }
+    if !reply.contains("\"user\"") {
+        return Ok(());
+    }
+    let about: About = serde_json::from_str(reply).map_err(|_| "it names two users".to_owned())?;
+    require(about.user.is_none_or(|user| user == asked), "it is about another user than was asked about")
+}
 
 /// The reply in `bytes` to `operation`, or why it is none.
 pub(super) fn validated(operation: &Operation, bytes: &[u8]) -> Result<Reply, CallError> {
@@ -73,11 +99,12 @@ fn check(operation: &Operation, reply: &Reply) -> Checked {
 
 fn check_setup(setup: &SetupReply) -> Checked {
     match setup {
-        SetupReply::Form { form, state, messages, error } => {
+        SetupReply::Form { form, state, messages, error, error_text } => {
             check_form(form)?;
             check_kept(Some(state))?;
             check_messages(messages)?;
-            error.as_deref().map_or(Ok(()), check_key)
+            error.as_deref().map_or(Ok(()), check_key)?;
+            error_text.as_ref().map_or(Ok(()), check_error_text)
         }
         SetupReply::Done { enrolment } => check_kept(Some(enrolment)),
         SetupReply::Abort { reason } => check_key(reason),
@@ -110,6 +137,15 @@ fn require(holds: bool, otherwise: &str) -> Checked {
 
 fn check_key(key: &str) -> Checked {
     require(is_name(key), "an error or reason is not 1–64 of a-z, 0-9 and _")
+}
+
+/// Its values become placeholders of the step, beside those of the form's blocks.
+fn check_error_text(text: &Text) -> Checked {
+    let name = |name: &str| is_name(name) && !RESERVED_BLOCKS.contains(&name);
+    let fits = |(place, value): (&String, &String)| name(place) && value.len() <= TEXT_BYTES_MAX;
+    let fit = text.values.len() <= ERROR_VALUES_MAX && text.values.iter().all(fits);
+    require(fit, "the values of its error's text are too many, too long, or have names that cannot be used")?;
+    check_key(&text.key)
 }
 
 fn check_kept(kept: Option<&Value>) -> Checked {

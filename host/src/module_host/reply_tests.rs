@@ -49,6 +49,40 @@ fn a_yes_counts_only_where_it_was_asked_for() {
 }
 
 #[test]
+fn a_reply_may_name_the_user_it_is_about_and_no_other() {
+    let context = json!({"now_ms": 0, "seed": "", "user": {"id": "ada", "name": "Ada"}, "language": "en",
+        "public_url": ""});
+    let request = Request { context: serde_json::from_value(context).unwrap(), operation: validate() };
+    let about = |user: &str| {
+        let reply = format!(r#"{{"reply":"verdict","verdict":"accepted"{user}}}"#);
+        answering(&request, reply.as_bytes()).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(about(""), Ok(()));
+    assert_eq!(about(r#","user":"ada""#), Ok(()));
+    assert_eq!(about(r#","enrolment":{"user":"bob"}"#), Ok(()), "what a module keeps is its own");
+    for other in [r#","user":"bob""#, r#","user":["ada"]"#, r#","user":"ada","user":"bob""#] {
+        about(other).unwrap_err();
+    }
+}
+
+#[test]
+fn the_sentence_of_an_error_is_bounded() {
+    let with = |text: Value| {
+        let reply =
+            json!({"reply": "setup", "step": "form", "form": {}, "state": {}, "error": "e", "error_text": text});
+        let operation = Operation::SetupFlow { state: None, input: None, replaces: None };
+        validated(&operation, reply.to_string().as_bytes()).is_ok()
+    };
+    assert!(with(json!({"key": "clock", "values": {"minutes": "63"}})));
+    assert!(!with(json!({"key": "no key", "values": {}})));
+    assert!(!with(json!({"key": "k", "values": {"mfa_module_id": "x"}})));
+    assert!(!with(json!({"key": "k", "values": {"Name": "x"}})));
+    assert!(!with(json!({"key": "k", "values": {"v": "x".repeat(5000)}})));
+    let many: serde_json::Map<_, _> = (0..9).map(|number| (format!("v{number}"), json!(""))).collect();
+    assert!(!with(json!({"key": "k", "values": many})));
+}
+
+#[test]
 fn garbage_is_no_reply_and_its_text_is_not_repeated() {
     for bytes in [&b""[..], b"\xff\xfe", b"null", b"{", b"{\"reply\":\"form\"}"] {
         assert!(matches!(validated(&validate(), bytes), Err(CallError::BadReply(_))));

@@ -54,8 +54,10 @@ pub(super) enum StartError {
     Refused(Refusal),
     /// The machine does not allow it now: descriptors, processes or memory are used up.
     Unable(String),
-    /// It died or was silent; the words say how.
+    /// It died; the words say how.
     Died(String),
+    /// It was silent for as long as it may be: a module that hangs, or a machine that is busy.
+    Late(String),
 }
 
 /// Starts a worker and waits, no longer than the module deadline, until it serves.
@@ -86,7 +88,7 @@ pub(super) async fn start(spawner: &Spawner, image: &Image, plan: &Plan) -> Resu
         Err(_) => {
             let _ = kill(&mut child).await;
             let words = format!("it did not start within {} ms", plan.limits.module_deadline_ms);
-            return Err(StartError::Died(words));
+            return Err(StartError::Late(words));
         }
     };
     let _ = kill(&mut child).await;

@@ -194,7 +194,7 @@ impl Supervised {
                 }
                 Ok(Ok(bytes)) => {
                     serving.put_back(slot);
-                    let reply = reply::validated(&request.operation, &bytes);
+                    let reply = reply::answering(request, &bytes);
                     if !matches!(reply, Err(CallError::BadReply(_))) {
                         self.failures.end_row(kind);
                     }
@@ -245,6 +245,8 @@ impl Supervised {
                         () = tokio::time::sleep(back_off(launches_failed)) => continue,
                     }
                 }
+                // Nobody can tell a module that hangs from a machine that is busy, at boot for example.
+                Err(StartError::Late(words)) => (words, Vec::new()),
                 Err(StartError::Died(words)) if restarted => (words, Vec::new()),
                 Err(StartError::Died(reason)) => {
                     let remedy = "mend or replace the module: mfa-host module install FILE".to_owned();

@@ -43,7 +43,7 @@ fn work() -> io::Result<()> {
     }
     let answer = match serve(&order, descriptors) {
         Ok(description) => Answer::Ready(description),
-        Err(Refusal { reason, remedy }) => Answer::Refused { reason, remedy },
+        Err(Refusal { reason, remedy, .. }) => Answer::Refused { reason, remedy },
     };
     control.write_all(&frame(&serde_json::to_vec(&answer)?))?;
     // The host never writes again; the end of the stream is the end of the host.
@@ -66,7 +66,7 @@ fn serve(order: &Order, descriptors: Vec<OwnedFd>) -> Result<String, Refusal> {
     let loaded = load::open(&image)?;
     drop(image);
     lockdown::filter_for_working()?;
-    let description = loaded.describe();
+    let description = loaded.describe()?;
     if let Some(config) = &order.config {
         let module = loaded.create(config).map_err(|error| refused_config(&error))?;
         // The cell is empty: nothing else fills it.

@@ -73,7 +73,10 @@ impl MfaModule for Totp {
         Ok(match authenticator.matching_step(&code, ask.now(), self.config.window) {
             // The code that proves the set-up is used up by it: `last_step` refuses it at the first login.
             Some(step) => SetupStep::done(Enrolment { authenticator: authenticator.clone(), last_step: step }),
-            None => SetupStep::again(form, "invalid_code"),
+            None => match authenticator.clock_ahead_ms(&code, ask.now()) {
+                Some(ahead_ms) => SetupStep::again(form, "clock_differs").with_error_text(clock_differs(ahead_ms)),
+                None => SetupStep::again(form, "invalid_code"),
+            },
         })
     }
 
@@ -90,6 +93,8 @@ impl MfaModule for Totp {
                 Verdict::accepted_with(Enrolment { authenticator: authenticator.clone(), last_step: step })
             }
             Some(_) => Verdict::rejected("code_used"),
+            // Never `clock_differs` here: it would try each guess against two days of codes instead of three, and say
+            // of a hit when it will be right. In a set-up the answer goes to somebody who was just shown the secret.
             None => Verdict::rejected("invalid_code"),
         })
     }
@@ -109,6 +114,17 @@ impl Totp {
             .uri("url", uri);
         code_form(form, authenticator.digits, authenticator.period_s)
     }
+}
+
+/// By how much, and in which direction: `ahead` or `behind`.
+fn clock_differs(ahead_ms: i64) -> Text {
+    let minutes = (ahead_ms.unsigned_abs() + 30_000) / 60_000;
+    let direction = if ahead_ms > 0 { "ahead" } else { "behind" };
+    let sentence = match minutes {
+        0 | 1 => format!("clock_{direction}_one"),
+        _ => format!("clock_{direction}"),
+    };
+    Text::new(sentence).with("minutes", minutes.max(1)).with("direction", direction)
 }
 
 fn code_form(form: Form, digits: u8, period_s: u64) -> Form {

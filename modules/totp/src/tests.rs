@@ -173,6 +173,41 @@ fn a_wrong_code_in_the_set_up_keeps_the_secret() {
 }
 
 #[test]
+fn the_set_up_tells_a_clock_that_is_off_by_up_to_a_day() {
+    const MINUTE: i64 = 60;
+    for (off_s, told) in [
+        (60, Some(("clock_ahead_one", 1))),
+        (-60, Some(("clock_behind_one", 1))),
+        (63 * MINUTE, Some(("clock_ahead", 63))),
+        (-2 * MINUTE, Some(("clock_behind", 2))),
+        (-(24 * 60 - 1) * MINUTE, Some(("clock_behind", 1439))),
+        (24 * 60 * MINUTE, Some(("clock_ahead", 1440))),
+        ((24 * 60 + 1) * MINUTE, None),
+        (-(24 * 60 + 1) * MINUTE, None),
+    ] {
+        let mut bench = bench(json!({}));
+        let app = scanned(&uri(bench.begin_setup().unwrap().form().unwrap()));
+        // In the middle of a step, where the estimate is exact.
+        bench.at(START_MS + 15_000);
+        let code = app.code(STEP.checked_add_signed(off_s / 30).unwrap());
+        let shown = bench.fill(json!({ "code": code })).unwrap();
+        let sentence = shown.error_text().map(|text| (text.key.as_str(), text.values["minutes"].parse().unwrap()));
+        assert_eq!(sentence, told, "{off_s}");
+        assert_eq!(shown.error(), Some(if told.is_some() { "clock_differs" } else { "invalid_code" }), "{off_s}");
+        assert!(bench.enrolment().is_none());
+    }
+}
+
+#[test]
+fn a_login_never_tells_that_a_code_belongs_to_another_time() {
+    let (mut bench, app) = enrolled(json!({}));
+    bench.at(START_MS + 10 * 30_000);
+    for distance in [-2000_i64, -2, 2, 126, 2880] {
+        assert_eq!(answer(&mut bench, &app.code((STEP + 10).checked_add_signed(distance).unwrap())), wrong());
+    }
+}
+
+#[test]
 fn each_set_up_makes_a_secret_of_its_own() {
     let mut bench = bench(json!({}));
     let first = uri(bench.begin_setup().unwrap().form().unwrap());

@@ -3,6 +3,7 @@
 use crate::{
     form::{FieldErrors, Form},
     message::Message,
+    text::Text,
 };
 
 /// Where a set-up stands.
@@ -15,8 +16,10 @@ pub enum SetupOutcome {
         form: Form,
         /// What is sent now, in order.
         messages: Vec<Message>,
-        /// Text key of what was wrong.
+        /// Machine word of what was wrong.
         error: Option<String>,
+        /// Its sentence, where it is not the one under the word itself.
+        error_text: Option<Text>,
     },
     /// The factor is set up; the bench keeps the enrolment.
     Done,
@@ -89,6 +92,14 @@ impl SetupOutcome {
     pub fn error(&self) -> Option<&str> {
         match self {
             Self::Form { error, .. } => error.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The sentence the module gave its error, if it gave one.
+    pub fn error_text(&self) -> Option<&Text> {
+        match self {
+            Self::Form { error_text, .. } => error_text.as_ref(),
             _ => None,
         }
     }

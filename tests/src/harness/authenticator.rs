@@ -7,6 +7,14 @@ pub fn totp(secret: &str, wall_ms: i64) -> String {
     totp_with(secret, wall_ms, "SHA1", 6, 30)
 }
 
+/// All codes of a base32 secret from this moment on, one a step.
+pub fn totp_from(secret: &str, wall_ms: i64, steps: usize) -> Vec<String> {
+    let now = format!("@{}", wall_ms.div_euclid(1000));
+    let further = (steps - 1).to_string();
+    let codes = oathtool(&["--totp", "--base32", "--window", &further, "--now", &now, secret]);
+    codes.lines().map(str::to_owned).collect()
+}
+
 /// The code of a base32 secret at this moment with an algorithm (`SHA1`, `SHA256`, `SHA512`), length and period.
 pub fn totp_with(secret: &str, wall_ms: i64, algorithm: &str, digits: u32, period_s: u32) -> String {
     let seconds = wall_ms.div_euclid(1000);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ADA, Answer, PASSWORD, PIN, Stage, Tokens, assert_form, totp};
+use super::{ADA, Answer, PASSWORD, PIN, Stage, Tokens, assert_form, totp, totp_from};
 
 /// A TOTP secret as its user's authenticator app keeps it.
 #[derive(Clone)]
@@ -13,13 +13,14 @@ impl TotpSecret {
         totp(&self.0, wall_ms)
     }
 
-    /// Six digits that are right in no step near this moment.
+    /// Six digits that are right in no step of the days around this moment: those that are right in one of them are
+    /// no wrong code but a clock that is off.
     pub fn wrong_code(&self, wall_ms: i64) -> String {
-        let near: Vec<String> = (-2..=2).map(|step| self.code(wall_ms + step * 30_000)).collect();
+        let near = totp_from(&self.0, wall_ms - 25 * 3_600_000, 2 * 25 * 120);
         (0..10)
             .map(|digit| digit.to_string().repeat(6))
             .find(|candidate| !near.contains(candidate))
-            .expect("ten candidates against five codes")
+            .expect("ten candidates, few of them a code of these days")
     }
 }
 

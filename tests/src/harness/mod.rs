@@ -11,9 +11,10 @@ mod login;
 mod methods;
 mod qr;
 mod stage;
+mod status;
 mod wire;
 
-pub use authenticator::{hotp, totp, totp_with};
+pub use authenticator::{hotp, totp, totp_from, totp_with};
 pub use binaries::{built_module, host_binary, outside_module};
 pub use clock::ManualClock;
 pub use command::{Outcome, run_host, run_host_with_input};
@@ -24,6 +25,7 @@ pub use login::{CLIENT_ID, REDIRECT_URI, Tokens, assert_abort, assert_form, asse
 pub use methods::{Account, TotpSecret};
 pub use qr::decode_svg;
 pub use stage::Stage;
+pub use status::{PATIENCE, module, reason, until, until_reason, until_state, workers};
 pub use wire::{Answer, Wire};
 
 /// The owner every template directory has.

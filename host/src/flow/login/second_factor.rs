@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Outcome, Turn, begin::field, finish::Finish, session::ended};
 use crate::{
+    clock::Timestamp,
     flow::{
         FlowError,
         attempts::{self, Refusal, Target},
@@ -19,6 +20,10 @@ use crate::{
     },
     module_host::ModuleInstance,
 };
+
+/// How soon a waiting step is asked about again at the earliest, and at the latest, whatever the module wishes.
+const POLL_EVERY_MS_MIN: u64 = 500;
+const POLL_EVERY_MS_MAX: u64 = 60_000;
 
 /// A guess whose attempt is spent.
 struct Guess {
@@ -117,7 +122,8 @@ impl Turn<'_> {
     }
 
     /// A step without input asks whether it may go on: no attempt, but not faster than the module said, and no way
-    /// round a lock.
+    /// round a lock. The question is claimed by a commit before the module hears it, so that many at once are one, and
+    /// so that a "no" makes the next one wait as a "not yet" does.
     async fn poll(&self, found: Found<Session>, guess: Guess) -> Result<Outcome, FlowError> {
         let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
         let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
@@ -129,7 +135,16 @@ impl Turn<'_> {
         if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
             return Ok(Outcome::Shown { session: Box::new(session), error: None });
         }
-        self.decide(guess).await
+        let mut claimed = session;
+        claimed.secret.poll_not_before = Some(self.in_ms(POLL_EVERY_MS_MIN));
+        match self.engine.commit(vec![found.put(&claimed)], vec![found.unchanged()]).await? {
+            Committed::Done => self.decide(guess).await,
+            Committed::Conflict => self.show_again(self.session().await?).await,
+        }
+    }
+
+    fn in_ms(&self, wait_ms: u64) -> Timestamp {
+        Timestamp(self.now.wall.0.saturating_add_unsigned(wait_ms))
     }
 
     /// Spends one attempt durably, before the module is asked. However often the commit conflicts, it is one attempt.
@@ -316,8 +331,8 @@ impl Turn<'_> {
     ) -> Result<Option<Outcome>, FlowError> {
         let mut next = basis.session.clone();
         next.secret.challenge = challenge.or(next.secret.challenge);
-        let wait_ms = retry_after_ms.clamp(500, 60_000);
-        next.secret.poll_not_before = Some(crate::clock::Timestamp(self.now.wall.0.saturating_add_unsigned(wait_ms)));
+        let wait_ms = retry_after_ms.clamp(POLL_EVERY_MS_MIN, POLL_EVERY_MS_MAX);
+        next.secret.poll_not_before = Some(self.in_ms(wait_ms));
         match self.engine.commit(vec![basis.found.put(&next)], vec![basis.found.unchanged()]).await? {
             Committed::Conflict => Ok(None),
             Committed::Done => Ok(Some(Outcome::Shown { session: Box::new(next), error: None })),

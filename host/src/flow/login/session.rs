@@ -271,7 +271,7 @@ impl Turn<'_> {
             SessionStage::Waiting { module } => {
                 let instance = self.engine.modules.module(module).ok_or(FlowError::UnknownFlow)?;
                 let form = session.secret.form.clone().unwrap_or_default();
-                let mut step = render::module_step(place("mfa"), &form, &instance, error);
+                let mut step = render::module_step(place("mfa"), &form, &instance, error.map(Into::into).as_ref());
                 if error.is_some() {
                     // The protocol has one word for a wrong answer; what the module says of it is for people.
                     step.errors.insert("base".to_owned(), "invalid_code".to_owned());

@@ -8,7 +8,7 @@ use super::{
     engine::{Committed, Engine, TRIES_MAX},
     lifetime::{self, Life},
     record::{Account, AccountOpen, Document, Found, Setup, SetupOpen, SetupStage, key},
-    render::{self, Place},
+    render::{self, Place, Wrong},
     token,
 };
 use crate::clock::Now;
@@ -97,7 +97,7 @@ impl Turn<'_> {
     }
 
     /// The step as it stands, in the reader's language.
-    fn show(&self, setup: &Setup, error: Option<&str>) -> Result<Step, FlowError> {
+    fn show(&self, setup: &Setup, error: Option<&Wrong>) -> Result<Step, FlowError> {
         let module = self.engine.modules.module(&setup.open.module).ok_or(FlowError::UnknownFlow)?;
         let place = Place {
             flow_id: self.flow_id,

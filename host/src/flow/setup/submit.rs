@@ -18,6 +18,7 @@ use crate::{
             AccessSession, Account, Document, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Found,
             Setup, SetupSecret, SetupStage, Unknown, key,
         },
+        render::Wrong,
         token,
     },
     module_host::ModuleInstance,
@@ -116,8 +117,9 @@ impl Turn<'_> {
                 Ok(Reply::Setup(SetupReply::Form { error: Some(_), .. })) if ordinal >= attempts_max(module) => {
                     return self.end(found, "too_many_retry").await;
                 }
-                Ok(Reply::Setup(SetupReply::Form { form, state, error, .. })) => {
+                Ok(Reply::Setup(SetupReply::Form { form, state, error, error_text, .. })) => {
                     let secret = SetupSecret { seed: token::new_seed(), form: Some(form), state: Some(state) };
+                    let error = error.map(|word| Wrong { word, text: error_text });
                     self.next_step(&found, setup, secret, error, target).await?
                 }
                 Ok(Reply::Setup(SetupReply::Abort { reason })) => return self.end(found, &reason).await,
@@ -141,7 +143,7 @@ impl Turn<'_> {
         found: &Found<Setup>,
         setup: &Setup,
         secret: SetupSecret,
-        error: Option<String>,
+        error: Option<Wrong>,
         target: &Target,
     ) -> Result<Option<Step>, FlowError> {
         let mut next = setup.clone();
@@ -159,7 +161,7 @@ impl Turn<'_> {
         changes.push(found.put(&next));
         match self.engine.commit(changes, expectations).await? {
             Committed::Conflict => Ok(None),
-            Committed::Done => self.show(&next, error.as_deref()).map(Some),
+            Committed::Done => self.show(&next, error.as_ref()).map(Some),
         }
     }
 

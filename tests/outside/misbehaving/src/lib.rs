@@ -1,8 +1,15 @@
 //! Does harm on request. A user sets it up with any harmless word; at each login the word typed says what happens, and
 //! only `fine` is right. `config.misbehaviour` does harm earlier: `panic_in_new`, `abort_in_new`, `loop_in_new`,
-//! `refuse_in_new`, and `panic_in_setup`, `panic_in_login`, `panic_in_drop`. A word at set-up does the same as at login.
+//! `refuse_in_new`, and `panic_in_setup`, `panic_in_login`, `panic_in_depose`, `panic_in_drop`. A word at set-up does the
+//! same as at login. With `config.late_until_ms` no instance comes into being before that moment of the real clock.
 
-use std::{io::Write, process};
+mod descriptors;
+
+use std::{
+    io::Write,
+    process,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use mfa_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,6 +18,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 struct Config {
     misbehaviour: String,
+    late_until_ms: u64,
 }
 
 struct Misbehaving {
@@ -20,8 +28,6 @@ struct Misbehaving {
 #[derive(Serialize, Deserialize)]
 struct Enrolment {
     user: String,
-    #[serde(default)]
-    ballast: String,
 }
 
 #[derive(Form)]
@@ -42,6 +48,9 @@ impl MfaModule for Misbehaving {
     }
 
     fn new(config: Config) -> Result<Self, ConfigError> {
+        if is_before(config.late_until_ms) {
+            endless_loop();
+        }
         match config.misbehaviour.as_str() {
             "panic_in_new" => panic!("asked to panic in new"),
             "abort_in_new" => process::abort(),
@@ -62,7 +71,7 @@ impl MfaModule for Misbehaving {
         }
         let WordForm { word } = ask.input()?;
         misbehave(&word)?;
-        Ok(SetupStep::done(Enrolment { user: ask.user().id.clone(), ballast: String::new() }))
+        Ok(SetupStep::done(Enrolment { user: ask.user().id.clone() }))
     }
 
     fn initialize_login_mfa_step(&self, _ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {
@@ -75,14 +84,14 @@ impl MfaModule for Misbehaving {
         match word.as_str() {
             "fine" => return Ok(Verdict::accepted()),
             "pending" => return Ok(Verdict::pending(1)),
-            // "Yes", with an enrolment larger than any reply may be.
-            "huge" => {
-                let (user, ballast) = (ask.user().id.clone(), "a".repeat(100 * 1024 * 1024));
-                return Ok(Verdict::accepted_with(Enrolment { user, ballast }));
-            }
             _ => misbehave(&word)?,
         }
         Ok(Verdict::rejected("invalid_code"))
+    }
+
+    fn depose(&self, _ask: DeposeCall<'_, Self>) -> Result<(), ModuleError> {
+        assert!(self.misbehaviour != "panic_in_depose", "asked to panic in depose");
+        Ok(())
     }
 }
 
@@ -105,6 +114,13 @@ fn misbehave(word: &str) -> Result<(), ModuleError> {
         "overflow" => drop(overflow(0)),
         "memory" => memory(),
         "noise" => noise(),
+        "stdout" => descriptors::print_a_yes(),
+        "close" => descriptors::close_all(),
+        "close_control" => {
+            descriptors::close_control();
+            process::abort();
+        }
+        "forge" => descriptors::answer_for_others(),
         "file" => return escaped("read a file", std::fs::read("/etc/passwd").is_ok()),
         "network" => return escaped("opened a socket", std::net::UdpSocket::bind("127.0.0.1:0").is_ok()),
         "program" => return escaped("started a program", process::Command::new("/bin/true").status().is_ok()),
@@ -115,6 +131,11 @@ fn misbehave(word: &str) -> Result<(), ModuleError> {
         _ => {}
     }
     Ok(())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the real time is what such a module goes by")]
+fn is_before(moment_ms: u64) -> bool {
+    SystemTime::now() < UNIX_EPOCH + Duration::from_millis(moment_ms)
 }
 
 /// Says in the reply whether the worker's walls held,

@@ -20,9 +20,9 @@ pub const SYMBOL: &std::ffi::CStr = c"MFA_MODULE_V1";
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = ModuleRootRef)))]
 pub struct ModuleRoot {
-    /// A JSON [`Description`](crate::protocol::Description).
+    /// A JSON `Description` of mfa-sdk's `protocol`.
     pub describe: extern "C" fn() -> RString,
-    /// The module with this JSON configuration, or a JSON [`ConfigError`](crate::module::ConfigError).
+    /// The module with this JSON configuration, or a JSON `ConfigError`.
     #[sabi(last_prefix_field)]
     pub create: extern "C" fn(RStr<'_>) -> RResult<ModuleObject, RString>,
 }
@@ -37,7 +37,7 @@ impl RootModule for ModuleRootRef {
 /// A configured module.
 #[sabi_trait]
 pub trait Callable: Send + Sync + 'static {
-    /// A JSON [`Request`](crate::protocol::Request) in, a JSON [`Reply`](crate::protocol::Reply) out.
+    /// A JSON `Request` in, a JSON `Reply` out.
     #[sabi(last_prefix_field)]
     fn call(&self, request: RStr<'_>) -> RString;
 }
@@ -101,7 +101,7 @@ macro_rules! export_abi {
                 "a module must be built with panic = \"unwind\": a panic then costs one call and not the module"
             );
             #[unsafe(export_name = "MFA_MODULE_V1")]
-            pub static MFA_MODULE_V1: $crate::abi::Header = $crate::abi::header::<$export>();
+            pub static MFA_MODULE_V1: $crate::Header = $crate::header::<$export>();
         };
     };
 }

@@ -1,0 +1,182 @@
+//! A module that lies: replies that are none or claim too much, and descriptions of itself.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::harness::{ADA, BOB, PASSWORD, PIN, Stage, outside_module, result_of, run_host, until_reason};
+
+const LYING: &str = "lying";
+
+/// What is answered to a login, and the reason the log has.
+const LIES: [(&str, &str); 14] = [
+    ("not_utf8", "it is not UTF-8"),
+    ("deep", "not a known reply"),
+    ("unknown_verdict", "not a known reply"),
+    ("unknown_reply", "not a known reply"),
+    ("other_kind", "its kind does not answer this operation"),
+    ("other_user", "it is about another user"),
+    ("two_verdicts", "not a known reply"),
+    ("two_replies", "not a known reply"),
+    ("nothing", "not a known reply"),
+    ("null", "not a known reply"),
+    ("true", "not a known reply"),
+    ("large", "larger than 64 KiB"),
+    ("huge", "the limit is 1048576"),
+    ("no_key", "an error or reason is not"),
+];
+
+/// What it says of itself, and why the host does not take it.
+const DESCRIPTIONS: [(&str, &str); 11] = [
+    ("panic", "killed by signal 6"),
+    ("exit", "it ended itself with status 7"),
+    ("abort", "killed by signal 6"),
+    ("not_utf8", "its description is not UTF-8"),
+    ("no_json", "its description is not well-formed"),
+    ("huge", "its description has 104857600 bytes"),
+    ("deep", "its description is not well-formed"),
+    ("mfa", "amr value \"mfa\""),
+    ("magic", "its description is not well-formed"),
+    ("no_texts", "no English texts"),
+    ("loop", "did not start within 1500 ms"),
+];
+
+/// A reply of 100 MB fits into the worker, so that it is the host that refuses it.
+fn stage() -> Stage {
+    Stage::with(|directory| {
+        install(directory.path().as_path(), "honest");
+        directory.append_settings(
+            "[[module]]\ntype = \"lying\"\n\n[limits]\nmodule_deadline_ms = 1500\nmodule_memory_mib_max = 640\n",
+        );
+    })
+}
+
+/// The module that describes itself in this way, in place of a former one at once.
+fn install(config_directory: &Path, word: &str) {
+    let mut bytes = fs::read(outside_module(LYING)).expect("the module");
+    let place = b"DESCRIBED=honest................";
+    let start = bytes.windows(place.len()).position(|window| window == place).expect("the word in its file");
+    bytes[start..start + place.len()].copy_from_slice(format!("DESCRIBED={word:.<22}").as_bytes());
+    let beside = config_directory.join("next.so");
+    fs::write(&beside, bytes).expect("the module is written");
+    fs::rename(beside, config_directory.join("modules/lying.so")).expect("it is put in place");
+}
+
+fn set_up(stage: &Stage, name: &str) {
+    let tokens = stage.login(name);
+    let step = stage.begin_setup(&tokens, LYING).expect(200);
+    let flow_id = step["flow_id"].as_str().expect("a flow id");
+    let done = stage.submit_setup(&tokens, flow_id, &json!({"word": "any"})).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
+}
+
+fn answer(stage: &Stage, word: &str) -> Value {
+    let flow_id = stage.begin_to_mfa(ADA);
+    stage.submit(&flow_id, json!({"word": word})).expect(200)
+}
+
+fn bob_gets_in(stage: &Stage) {
+    result_of(&stage.submit(&stage.begin_to_mfa(BOB), json!({"pin": PIN})).expect(200));
+}
+
+#[test]
+fn a_lie_is_a_no_with_a_reason_and_costs_nobody_an_attempt() {
+    let stage = stage();
+    set_up(&stage, ADA);
+    stage.set_up_pin(&stage.login(BOB));
+    for (lie, reason) in LIES {
+        let said_before = stage.host().log().len();
+        let step = answer(&stage, lie);
+        assert_eq!((&step["type"], &step["reason"]), (&json!("abort"), &json!("unknown_error")), "{lie}: {step}");
+        let log = stage.host().log();
+        let told = log[said_before..].lines().find(|line| line.contains("module_failed")).unwrap_or_default();
+        assert!(told.contains(reason), "{lie}: {reason:?} in {told:?}\n{}", &log[said_before..]);
+        bob_gets_in(&stage);
+    }
+    // Fourteen without a verdict: had they counted, five would have locked the account.
+    result_of(&answer(&stage, "fine"));
+}
+
+#[test]
+fn a_set_up_that_takes_an_unknown_turn_ends_and_enrols_nothing() {
+    let stage = stage();
+    let tokens = stage.login(ADA);
+    let step = stage.begin_setup(&tokens, LYING).expect(200);
+    let flow_id = step["flow_id"].as_str().expect("a flow id");
+    let over = stage.submit_setup(&tokens, flow_id, &json!({"word": "unknown_step"})).expect(200);
+    assert_eq!(over["reason"], "unknown_error", "{over}");
+    assert_eq!(stage.method(&tokens, LYING)["is_setup"], false);
+}
+
+#[test]
+fn what_a_module_says_of_itself_is_refused_with_a_reason_and_its_users_stay_out() {
+    let stage = stage();
+    let path = stage.directory.path();
+    set_up(&stage, ADA);
+    stage.set_up_pin(&stage.login(BOB));
+    // Nothing that served before may serve on in its place.
+    fs::remove_file(path.join("modules/lying.so")).expect("the file is taken away");
+    until_reason(&stage, LYING, "there is no");
+    for (description, reason) in DESCRIPTIONS {
+        install(&path, description);
+        until_reason(&stage, LYING, reason);
+        let listed = run_host(&path, &["module", "list"]).success().stdout;
+        assert!(listed.contains(reason), "{description}: {listed}");
+        let step = stage.submit(&stage.begin(), json!({"username": ADA, "password": PASSWORD})).expect(200);
+        assert_eq!(step["type"], "abort", "{description}: {step}");
+        bob_gets_in(&stage);
+    }
+    install(&path, "honest");
+    until_reason(&stage, LYING, "");
+    result_of(&answer(&stage, "fine"));
+}
+
+#[test]
+fn a_module_that_calls_itself_something_else_when_it_is_started_again_is_refused() {
+    let stage = stage();
+    let path = stage.directory.path();
+    set_up(&stage, ADA);
+    let tokens = stage.login(BOB);
+    fs::remove_file(path.join("modules/lying.so")).expect("the file is taken away");
+    until_reason(&stage, LYING, "there is no");
+    // It lies at one start in two. What counts is a lie at a start after one that was honest.
+    let mut was_ready = false;
+    for _ in 0..60 {
+        install(&path, "changing");
+        loop {
+            let reason = settled(&stage);
+            if !reason.is_empty() {
+                assert!(reason.contains("it is the module honest and not lying"), "{reason}");
+                break;
+            }
+            was_ready = true;
+            // It may have gone since.
+            let step = stage.begin_setup(&tokens, LYING).json();
+            if let Some(flow_id) = step["flow_id"].as_str().filter(|_| step["type"] == "form") {
+                stage.submit_setup(&tokens, flow_id, &json!({"word": "abort"})).expect(200);
+            }
+        }
+        if was_ready {
+            let step = stage.submit(&stage.begin(), json!({"username": ADA, "password": PASSWORD})).expect(200);
+            assert_eq!(step["type"], "abort", "{step}");
+            return;
+        }
+    }
+    panic!("a coin fell on the same side sixty times");
+}
+
+/// Why the module does not serve, once that is certain; empty if it serves.
+fn settled(stage: &Stage) -> String {
+    for _ in 0..600 {
+        let status = run_host(&stage.directory.path(), &["status", "--json"]).success().json();
+        let modules = status["modules"].as_array().expect("modules");
+        let module = modules.iter().find(|module| module["id"] == LYING).expect("the module");
+        let reason = module["reason"].as_str().unwrap_or_default();
+        match module["state"].as_str() {
+            Some("ready") => return String::new(),
+            Some("failed") if !reason.contains("there is no") => return reason.to_owned(),
+            _ => std::thread::sleep(std::time::Duration::from_millis(50)),
+        }
+    }
+    panic!("the module never settled:\n{}", stage.host().log());
+}
