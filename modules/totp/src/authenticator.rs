@@ -38,6 +38,12 @@ impl Authenticator {
         matching
     }
 
+    /// The newest time step whose code may have been accepted up to this moment. Before 1970 there was none.
+    pub(crate) fn newest_step_at(&self, moment_ms: i64, window: u64) -> u64 {
+        let moment_s = u64::try_from(moment_ms).unwrap_or_default() / 1000;
+        moment_s.checked_div(self.period_s).map_or(0, |step| step.saturating_add(window))
+    }
+
     /// The code of a time step: RFC 4226, section 5.3, with the step as the counter.
     pub(crate) fn code(&self, step: u64) -> String {
         let algorithm = match self.algorithm {

@@ -12,8 +12,10 @@ mod line;
 mod memory;
 mod opening;
 mod recovery;
+mod repair;
 mod request;
 mod restore;
+mod salvage;
 mod shared;
 mod writer;
 

@@ -8,6 +8,7 @@ mod faults;
 mod histories;
 mod linear;
 mod power;
+mod repairs;
 
 use std::{
     collections::BTreeMap,
@@ -63,11 +64,21 @@ impl Place {
     }
 
     fn open_on(&self, disk: Arc<dyn Disk>, compacts: bool) -> (Store, OpenReport) {
-        opening::open(self.path(), &self.keys, self.clock(), disk, Options { compacts }).unwrap()
+        opening::open(self.path(), &self.keys, self.clock(), disk, Options { compacts, ..Options::default() }).unwrap()
     }
 
     fn open(&self) -> (Store, OpenReport) {
         self.open_on(Arc::new(SystemDisk), false)
+    }
+
+    /// As [`Place::open`], and an older copy is taken for the present one.
+    fn open_older(&self) -> (Store, OpenReport) {
+        self.open_acknowledging(&|_| Vec::new())
+    }
+
+    fn open_acknowledging(&self, changes: &dyn Fn(&OpenReport) -> Vec<Change>) -> (Store, OpenReport) {
+        let options = Options { compacts: false, acknowledges: Some(changes) };
+        opening::open(self.path(), &self.keys, self.clock(), Arc::new(SystemDisk), options).unwrap()
     }
 
     fn image(&self) -> Image {
