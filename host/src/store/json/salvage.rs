@@ -347,7 +347,7 @@ impl<'a> Walk<'a> {
         if found < until - from {
             self.lose(match found {
                 0 => format!("the changes {from} to {} are lost", until - 1),
-                _ => format!("of the changes {from} to {}, {found} are left and the others lost", until - 1),
+                _ => format!("of the changes {from} to {} all but {found} are lost", until - 1),
             });
         }
     }
@@ -355,29 +355,30 @@ impl<'a> Walk<'a> {
     /// What stands behind the last proved header was never acknowledged, as far as anybody can know, unless the
     /// anchor or a further header says so.
     fn end(&mut self, known_revision: u64) {
-        let was_followed = self.has_claim;
+        let unknown = known_revision.saturating_add(1).max(self.next_revision);
+        let claims_more = self.has_claim
+            && (self.strays.range(unknown..).next().is_some() || self.claims.range(unknown..).next().is_some());
         if let Some(open) = &self.open {
             let first = open.records.first().map_or(u64::MAX, |(_, revision)| *revision);
             let is_torn = open.found.len() < open.records.len() && open.formed < open.records.len();
-            if is_torn && first > known_revision && !was_followed {
+            if is_torn && first > known_revision && !self.has_claim {
                 self.open = None;
             }
         }
-        let mut until = known_revision.saturating_add(1);
-        if was_followed {
-            until = self.strays.last_key_value().map_or(until, |(revision, _)| until.max(revision.saturating_add(1)));
+        if !claims_more {
+            self.settle(unknown, false);
+            self.next_revision = unknown;
+            return;
         }
-        let beyond: Vec<Key> =
-            self.claims.range(until.max(self.next_revision)..).flat_map(|(_, keys)| keys.clone()).collect();
+        let until = self.strays.last_key_value().map_or(unknown, |(last, _)| unknown.max(last.saturating_add(1)));
+        let beyond: Vec<Key> = self.claims.range(until..).flat_map(|(_, keys)| keys.clone()).collect();
         self.settle(until, false);
-        self.next_revision = self.next_revision.max(until);
+        self.next_revision = until;
         for key in beyond {
             self.memory.apply(key, self.next_revision, None);
             self.next_revision += 1;
         }
-        if was_followed {
-            self.lose("the last changes cannot be proved to be the last, or to be all".to_owned());
-        }
+        self.lose("the last changes cannot be proved to be the last, or to be all".to_owned());
     }
 
     fn lose(&mut self, what: String) {

@@ -171,8 +171,12 @@ async fn a_journal_put_back_is_noticed_and_its_revisions_are_not_given_again() {
     for _ in 0..3 {
         let (store, report) = place.open();
         let behind = report.behind.unwrap();
-        assert!(report.damage.is_none() && behind.known.unwrap().revision == last.0 && behind.reaches.revision < last.0);
-        assert!(matches!(store.read(&key("session/anna")).await, Err(StoreError::RolledBack(found)) if found == behind));
+        assert!(
+            report.damage.is_none() && behind.known.unwrap().revision == last.0 && behind.reaches.revision < last.0
+        );
+        assert!(
+            matches!(store.read(&key("session/anna")).await, Err(StoreError::RolledBack(found)) if found == behind)
+        );
         assert!(store.scan("").await.is_err() && store.commit(vec![put("x", 1)], vec![]).await.is_err());
         assert_eq!(store.check().await.unwrap().behind, Some(behind));
         store.close().await;
@@ -253,7 +257,7 @@ async fn what_an_acknowledgement_writes_comes_with_it_or_not_at_all() {
     fs::write(place.file(JOURNAL), &old).unwrap();
     let rolled_back = place.image();
     let changes = |_: &OpenReport| vec![put("restored", 7), Change::Delete(key("session/cleo"))];
-    let acknowledged = || place.open_acknowledging(&changes);
+    let acknowledged = || place.open_acknowledging(Arc::new(SystemDisk), &changes);
     let (store, _) = acknowledged();
     assert_eq!((number(&store, "restored").await, number(&store, "session/cleo").await), (Some(7), None));
     let last = write(&store, "session/bert", 8).await;
@@ -265,7 +269,8 @@ async fn what_an_acknowledgement_writes_comes_with_it_or_not_at_all() {
     assert_eq!(fs::read(place.file(JOURNAL)).unwrap(), whole, "there was nothing to acknowledge");
 
     // Cut anywhere in the batch of the acknowledgement, the store is as far back as it was.
-    let end = whole.len() - whole[old.len()..].rsplit(|byte| *byte == b'\n').skip(1).map(<[u8]>::len).take(2).sum::<usize>();
+    let end =
+        whole.len() - whole[old.len()..].rsplit(|byte| *byte == b'\n').skip(1).map(<[u8]>::len).take(2).sum::<usize>();
     for length in [old.len() + 1, old.len() + 40, end - 300] {
         place.put_back(&rolled_back);
         fs::write(place.file(JOURNAL), &whole[..length]).unwrap();

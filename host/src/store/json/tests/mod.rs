@@ -73,12 +73,16 @@ impl Place {
 
     /// As [`Place::open`], and an older copy is taken for the present one.
     fn open_older(&self) -> (Store, OpenReport) {
-        self.open_acknowledging(&|_| Vec::new())
+        self.open_acknowledging(Arc::new(SystemDisk), &|_| Vec::new())
     }
 
-    fn open_acknowledging(&self, changes: &dyn Fn(&OpenReport) -> Vec<Change>) -> (Store, OpenReport) {
+    fn open_acknowledging(
+        &self,
+        disk: Arc<dyn Disk>,
+        changes: &dyn Fn(&OpenReport) -> Vec<Change>,
+    ) -> (Store, OpenReport) {
         let options = Options { compacts: false, acknowledges: Some(changes) };
-        opening::open(self.path(), &self.keys, self.clock(), Arc::new(SystemDisk), options).unwrap()
+        opening::open(self.path(), &self.keys, self.clock(), disk, options).unwrap()
     }
 
     fn image(&self) -> Image {
