@@ -17,6 +17,7 @@ mod request;
 mod restore;
 mod salvage;
 mod shared;
+mod walk;
 mod writer;
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ fn ended_text(ended: &[SessionView]) -> String {
 
 fn acknowledged_text(behind: &Behind, ended: &[SessionView]) -> String {
     let lost = match &behind.known {
-        Some(known) => format!("what changed since, up to {known}, is lost"),
+        Some(known) => format!("what changed since, up to {known}, and what a repair could not keep, is lost"),
         None => "what changed since is lost; how much that was, nobody knows".to_owned(),
     };
     format!(

@@ -9,6 +9,7 @@ mod histories;
 mod linear;
 mod power;
 mod repairs;
+mod short_disk;
 
 use std::{
     collections::BTreeMap,

@@ -1,15 +1,11 @@
 //! A damaged store and what is made of it: nothing that was not written, nothing older without a word, and in the end a
 //! store that opens.
 
-use std::{
-    fs, io,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::fs;
 
-use super::{power::Dice, *};
+use super::{power::Dice, short_disk::ShortDisk, *};
 use crate::store::{
     contract::{RepairDeed, RepairError, Repaired, StoreError},
-    disk::DiskFile,
     json::{memory::Entry, repair},
 };
 
@@ -17,74 +13,6 @@ const NAMES: [&str; 8] = ["user/a", "user/b", "user/c", "factors/a", "factors/b"
 
 /// What each record was at each of its changes; `None` is its deletion.
 type History = BTreeMap<&'static str, Vec<(u64, Option<u64>)>>;
-
-/// The system's disk, which has no room left after so many operations. What it writes needs to outlive no power cut.
-#[derive(Clone)]
-struct ShortDisk(Arc<AtomicUsize>);
-
-impl ShortDisk {
-    fn endless() -> Self {
-        Self::of(usize::MAX)
-    }
-
-    fn of(operations: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(operations)))
-    }
-
-    fn passes(&self) -> io::Result<()> {
-        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        taken.map(drop).map_err(|_| io::ErrorKind::StorageFull.into())
-    }
-}
-
-struct ShortFile(ShortDisk, Box<dyn DiskFile>);
-
-impl DiskFile for ShortFile {
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.passes()?;
-        self.1.write_at(offset, bytes)
-    }
-
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.1.truncate(length)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.0.passes()
-    }
-}
-
-impl Disk for ShortDisk {
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        SystemDisk.list(directory)
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        SystemDisk.read(path)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.passes()?;
-        Ok(Box::new(ShortFile(self.clone(), SystemDisk.create(path)?)))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(ShortFile(self.clone(), SystemDisk.open(path)?)))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.passes()?;
-        SystemDisk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        SystemDisk.remove(path)
-    }
-
-    fn sync_directory(&self, _: &Path) -> io::Result<()> {
-        self.passes()
-    }
-}
 
 fn repair_on(place: &Place, disk: ShortDisk) -> Result<Repaired, RepairError> {
     repair::repair(place.path(), &place.keys, &place.path().join("aside"), Arc::new(disk))
