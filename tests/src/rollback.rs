@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use serde_json::json;
 
 use crate::harness::{
-    ADA, Answer, BOB, CLIENT_ID, Outcome, PASSWORD, Stage, assert_form, copy_directory, result_of, run_host,
+    ADA, Answer, BOB, CLIENT_ID, Outcome, PASSWORD, Stage, assert_form, copy_directory, read_lines, result_of,
+    run_host, write_lines,
 };
 
 fn storage(stage: &Stage, arguments: &[&str]) -> Outcome {
@@ -267,4 +268,34 @@ fn a_restore_is_an_acknowledgement_and_an_anchor_that_is_gone_needs_one() {
     storage(&stage, &["acknowledge"]).success();
     stage.start();
     stage.login(ADA);
+}
+
+#[test]
+fn an_edited_mark_of_a_restore_counts_as_a_restore_of_now() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    put_back_what_was_before(&mut stage, |stage| drop(stage.login(BOB)));
+    storage(&stage, &["acknowledge"]).success();
+    stage.clock.advance_s(90);
+    stage.start();
+    let used_at_ms = stage.now_ms();
+    let tokens = stage.login(BOB);
+    stage.stop();
+    let mut lines = read_lines(&stage.directory.store_files());
+    let mut edited = 0;
+    for line in lines.iter_mut().filter(|line| line.is_record_of("restored")) {
+        line.edit(|record| record["value"]["uses_unknown_until"] = "2001-01-01T00:00:00.000Z".into());
+        edited += 1;
+    }
+    assert!(edited > 0, "there was a mark to edit");
+    write_lines(&lines, true);
+    stage.start();
+    assert_eq!(stage.me(&tokens).status, 401, "what is open ends once more");
+    let flow_id = stage.begin_to_mfa(ADA);
+    let step = stage.submit_code(&flow_id, &ada.totp.code(used_at_ms));
+    assert_eq!(step["errors"]["base"], "invalid_code", "until when codes were used is not known any more");
+    stage.clock.advance_s(60);
+    result_of(&stage.submit_code(&flow_id, &ada.totp.code(stage.now_ms())));
+    stage.restart();
+    let log = stage.host().log();
+    assert!(!log.contains("open_sessions_ended"), "once is enough: {log}");
 }
