@@ -27,8 +27,10 @@ fn open(place: &Place) -> (Store, OpenReport) {
 }
 
 /// A store with batches of one and of several changes, deletions, and perhaps a snapshot and a range of revisions that leaps.
-async fn with_history(dice: &mut Dice) -> (Place, History) {
+/// Beside it, its files as they were on the way.
+async fn with_history(dice: &mut Dice) -> (Place, History, Vec<(PathBuf, Vec<u8>)>) {
     let place = Place::new();
+    let mut older = Vec::new();
     let mut history = History::new();
     let mut value = 0;
     let lives = 1 + dice.below(3);
@@ -50,6 +52,7 @@ async fn with_history(dice: &mut Dice) -> (Place, History) {
                 history.entry(name).or_default().push((revision, number));
             }
         }
+        older.extend(store_files(&place).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())));
         if dice.chance(40) {
             assert!(store.compact().await);
         }
@@ -62,7 +65,7 @@ async fn with_history(dice: &mut Dice) -> (Place, History) {
             fs::write(path, torn).unwrap();
         }
     }
-    (place, history)
+    (place, history, older)
 }
 
 fn store_files(place: &Place) -> Vec<PathBuf> {
@@ -70,7 +73,12 @@ fn store_files(place: &Place) -> Vec<PathBuf> {
 }
 
 /// Harms one file somewhere, as a disk, a program or a person would.
-fn harm(place: &Place, dice: &mut Dice) {
+fn harm(place: &Place, dice: &mut Dice, older: &[(PathBuf, Vec<u8>)]) {
+    if dice.chance(20) {
+        let (path, bytes) = &older[dice.below(older.len())];
+        fs::write(path, bytes).unwrap();
+        return;
+    }
     let paths = store_files(place);
     if paths.is_empty() {
         return;
@@ -130,9 +138,9 @@ fn entries(store: &Store) -> BTreeMap<String, Option<(u64, u64)>> {
 /// What was repaired, whether something was lost, and how many records are refused: so that no test proves nothing.
 async fn assert_honest(seed: u64) -> (bool, bool, bool) {
     let mut dice = Dice(seed);
-    let (place, history) = with_history(&mut dice).await;
+    let (place, history, older) = with_history(&mut dice).await;
     for _ in 0..1 + dice.below(3) {
-        harm(&place, &mut dice);
+        harm(&place, &mut dice, &older);
     }
     let before = place.image();
     let repaired = match repair(&place) {
