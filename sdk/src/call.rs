@@ -68,6 +68,14 @@ impl<'a, Q> Call<'a, Q> {
         self.context.now_ms
     }
 
+    /// When the host's records were last put back to an older state (a backup was restored, for example), in milliseconds
+    /// since 1970-01-01T00:00:00Z; none if that never happened. Up to this moment codes may have been accepted of which the
+    /// enrolment says nothing. A code that follows from the clock and could have been accepted before it counts as used.
+    /// Codes that follow from a counter, or stand in a list, cannot be told so: what was struck out since is good again.
+    pub fn restored_at(&self) -> Option<i64> {
+        self.context.restored_at_ms
+    }
+
     /// The random stream of this call. A repeated call has the same one, so a code made twice is the same code.
     pub fn random(&self) -> Random<'_> {
         Random(&self.random)

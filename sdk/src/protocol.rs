@@ -152,6 +152,10 @@ pub struct Context {
     /// The host's name as users know it, for example as an issuer. Empty if the host is older than this field.
     #[serde(default)]
     pub host_name: String,
+    /// When the host's records were last put back to what they had been before, milliseconds since 1970-01-01T00:00:00Z.
+    /// What was used between, up to this moment, no enrolment knows any more. Absent if that never happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_at_ms: Option<i64>,
 }
 
 /// Whom a call is about.

@@ -77,6 +77,7 @@ impl<M: Package> Bench<M> {
             language: "en".to_owned(),
             public_url: "https://host.example".to_owned(),
             host_name: "Example host".to_owned(),
+            restored_at_ms: None,
         };
         Ok(Self { adapter, description, context, seed: 0, calls: 0, enrolment: None, setup: None, login: None })
     }
@@ -90,6 +91,13 @@ impl<M: Package> Bench<M> {
     /// Moves the clock on (or back).
     pub fn advance_ms(&mut self, milliseconds: i64) -> &mut Self {
         self.context.now_ms += milliseconds;
+        self
+    }
+
+    /// The host's records were put back to an older state at this moment, milliseconds since 1970-01-01T00:00:00Z. What
+    /// that state was, `keep_enrolment` says.
+    pub fn restored_at(&mut self, moment_ms: i64) -> &mut Self {
+        self.context.restored_at_ms = Some(moment_ms);
         self
     }
 

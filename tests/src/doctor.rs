@@ -175,7 +175,7 @@ fn doctor_finds_a_damaged_a_torn_a_rolled_back_and_a_missing_store() {
     fs::write(&journal, &whole).expect("the journal is back");
     let anchor = path.join("storage.anchor");
     fs::remove_file(&anchor).expect("the anchor is taken away");
-    assert!(the_one(&findings(&path, &["doctor"], 0), "store", "warn").contains("anchor"));
+    assert!(the_one(&findings(&path, &["doctor"], 1), "store", "fail").contains("anchor"));
     fs::remove_dir_all(path.join(".storage")).expect("removed");
     assert!(the_one(&findings(&path, &["doctor"], 1), "store", "fail").contains("there is no store"));
     assert!(!path.join(".storage").exists(), "a look makes none");

@@ -22,6 +22,7 @@ mod openapi;
 mod plain_login;
 mod providers;
 mod replay;
+mod rollback;
 mod secrets;
 mod setup_flow;
 mod storage;

@@ -1,12 +1,9 @@
-//! Somebody who may write the files but lacks the key gains nothing: edited, swapped, re-dated and copied-back
-//! records are refused, each by itself.
+//! Somebody who may write the files but lacks the key gains nothing: edited, swapped and re-dated records are
+//! refused, each by itself. `rollback` has what becomes of a store that is put back as a whole.
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    ADA, Account, Answer, BOB, PIN, Stage, assert_invalid_flow, copy_directory, read_lines, result_of, run_host,
-    write_lines,
-};
+use crate::harness::{ADA, Account, Answer, BOB, PIN, Stage, assert_invalid_flow, read_lines, result_of, write_lines};
 
 /// Ada waits for her code; bob has a PIN.
 fn waiting_login() -> (Stage, Account, String) {
@@ -141,34 +138,6 @@ fn an_edited_enrolment_lets_nobody_in() {
 }
 
 #[test]
-fn a_journal_copied_back_gives_no_attempts_back() {
-    let (mut stage, ada, flow_id) = waiting_login();
-    stage.stop();
-    let copy = stage.directory.beside("copy");
-    copy_directory(&stage.directory.path().join(".storage"), &copy);
-    stage.start();
-    let wrong = ada.totp.wrong_code(stage.now_ms());
-    for _ in 0..3 {
-        stage.submit_code(&flow_id, &wrong);
-    }
-    stage.stop();
-    std::fs::remove_dir_all(stage.directory.path().join(".storage")).expect("the store is taken away");
-    copy_directory(&copy, &stage.directory.path().join(".storage"));
-    stage.start();
-    let answer = stage.submit(&flow_id, json!({"code": ada.totp.code(stage.now_ms())}));
-    match answer.status {
-        // Refused as a whole is right as well: nothing is served from it.
-        503 => assert_eq!(answer.json()["code"], "storage_damaged"),
-        _ => assert_refused(&answer),
-    }
-    let log = stage.host().log().to_lowercase();
-    assert!(
-        log.contains("copy") || log.contains("copied") || log.contains("rolled back") || log.contains("older"),
-        "{log}"
-    );
-}
-
-#[test]
 fn another_key_opens_nothing() {
     let (mut stage, _, flow_id) = waiting_login();
     stage.stop();
@@ -207,45 +176,4 @@ fn an_edit_without_a_fitting_checksum_is_damage_or_an_unfinished_write_but_never
         503 => assert_eq!(answer.json()["code"], "storage_damaged"),
         _ => assert_invalid_flow(&answer),
     }
-}
-
-/// What happens `meanwhile` is undone by a copy of the store from before. The host is then stopped.
-fn put_back_what_was_before(stage: &mut Stage, meanwhile: impl FnOnce(&Stage)) {
-    stage.stop();
-    let copy = stage.directory.beside("copy");
-    copy_directory(&stage.directory.path().join(".storage"), &copy);
-    stage.start();
-    meanwhile(stage);
-    stage.stop();
-    std::fs::remove_dir_all(stage.directory.path().join(".storage")).expect("the store is taken away");
-    copy_directory(&copy, &stage.directory.path().join(".storage"));
-}
-
-#[test]
-fn a_command_between_does_not_hide_a_journal_copied_back() {
-    let (mut stage, ada, flow_id) = waiting_login();
-    let wrong = ada.totp.wrong_code(stage.now_ms());
-    put_back_what_was_before(&mut stage, |stage| {
-        for _ in 0..3 {
-            stage.submit_code(&flow_id, &wrong);
-        }
-    });
-    run_host(&stage.directory.path(), &["user", "list"]).success();
-    stage.start();
-    assert_refused(&stage.submit(&flow_id, json!({"code": ada.totp.code(stage.now_ms())})));
-}
-
-#[test]
-fn a_journal_copied_back_revives_no_ended_session() {
-    let mut stage = Stage::new();
-    let tokens = stage.login(ADA);
-    put_back_what_was_before(&mut stage, |stage| {
-        stage.wire().post_form("/auth/revoke", &[("token", &tokens.refresh)]).expect(200);
-        assert_eq!(stage.me(&tokens).status, 401);
-    });
-    stage.start();
-    assert_eq!(stage.me(&tokens).status, 401, "a session that was ended stays ended");
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", &*tokens.refresh)];
-    assert_eq!(stage.wire().post_form("/auth/token", &fields).status, 400);
-    stage.login(ADA);
 }

@@ -47,6 +47,8 @@ pub struct Engine {
     ended: Arc<Mutex<HashMap<String, Timestamp>>>,
     /// Flow ids made before this moment are not taken, in milliseconds since 1970.
     tokens_not_before_ms: Arc<AtomicI64>,
+    /// Up to this moment codes may have been used of which no record knows, in milliseconds since 1970.
+    uses_unknown_until_ms: Arc<AtomicI64>,
 }
 
 /// One queue for each user, so that the flows of one user do not make each other's commits fail over and over. A
@@ -86,6 +88,7 @@ impl Engine {
             queues: Arc::new(Queues::new()),
             ended: Arc::default(),
             tokens_not_before_ms: Arc::new(AtomicI64::new(i64::MIN)),
+            uses_unknown_until_ms: Arc::new(AtomicI64::new(i64::MIN)),
             store: core.store,
             modules: core.modules,
             settings: core.settings,
@@ -132,6 +135,7 @@ impl Engine {
             language: ask.language.to_owned(),
             public_url: self.settings.base_url(),
             host_name: self.settings.name.clone(),
+            restored_at_ms: self.uses_unknown_until(),
         };
         self.modules.call(module, &Request { context, operation }).await
     }
@@ -167,7 +171,16 @@ impl Engine {
 
     /// After a rollback: flow ids that are out already may have ended in what was rolled back.
     pub fn refuse_tokens_before(&self, moment: Timestamp) {
-        self.tokens_not_before_ms.store(moment.0, Ordering::Relaxed);
+        self.tokens_not_before_ms.fetch_max(moment.0, Ordering::Relaxed);
+    }
+
+    /// After the records were put back: every call of a module is told.
+    pub fn tell_modules_of_restore(&self, uses_unknown_until: Timestamp) {
+        self.uses_unknown_until_ms.store(uses_unknown_until.0, Ordering::Relaxed);
+    }
+
+    fn uses_unknown_until(&self) -> Option<i64> {
+        Some(self.uses_unknown_until_ms.load(Ordering::Relaxed)).filter(|moment| *moment != i64::MIN)
     }
 
     pub fn is_token_too_old(&self, created_at: Timestamp) -> bool {

@@ -27,6 +27,7 @@ pub use login::{ApiLogin, BeginLogin, ProviderView, ServiceLogin};
 pub use methods::MethodView;
 pub use people::{PeopleError, UserView};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};
+pub use storage::changes_of_restore;
 pub use upkeep::SessionView;
 
 use crate::{

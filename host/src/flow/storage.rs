@@ -1,9 +1,18 @@
-//! The store as an admin looks after it: a check of its files, a backup, and what a restored backup ends.
+//! The store as an admin looks after it: a check of its files, a backup, and what an older state that was put back means.
 
 use std::path::Path;
 
-use super::Flows;
-use crate::store::{BackupError, BackupReport, CheckReport, StoreError};
+use super::{
+    Flows,
+    record::{Document, Restored, RestoredOpen, Stored, Unknown, key},
+};
+use crate::{
+    clock::Timestamp,
+    store::{BackupError, BackupReport, Change, CheckReport, OpenReport, StoreError},
+};
+
+/// A clock that stood wrong by more than this is no measure: nobody could use a code until that day comes.
+const CLOCK_ERROR_MAX_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Flows {
     /// Reads the store's files again and compares them with what was acknowledged. Commits wait meanwhile.
@@ -22,5 +31,46 @@ impl Flows {
         let report = self.engine.store.backup(file).await?;
         tracing::info!(target: "audit", event = "storage_backed_up", by = actor, file = %file.display());
         Ok(report)
+    }
+}
+
+/// What has to be written when an older state is taken for the present one: everything that is open in it ends, and codes
+/// that may have been used since are not good again.
+pub fn changes_of_restore(report: &OpenReport, now: Timestamp) -> Vec<Change> {
+    key::restored().map(|key| Change::Put(key, restored_now(report, now).to_content())).into_iter().collect()
+}
+
+/// A restore of this moment, or of the last commit that is known of, if the clock was put back since.
+pub fn restored_now(report: &OpenReport, now: Timestamp) -> Restored {
+    let last = report.last_commit_ms.map_or(now, Timestamp);
+    let open = RestoredOpen {
+        at: now,
+        uses_unknown_until: credible(now.max(last), now),
+        is_taken_up: false,
+        unknown: Unknown::default(),
+    };
+    Document { open, secret: () }
+}
+
+/// The moment, unless it lies so far ahead that the clock which gave it was wrong.
+pub fn credible(moment: Timestamp, now: Timestamp) -> Timestamp {
+    if moment.since_ms(now) <= CLOCK_ERROR_MAX_MS { moment } else { now }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_put_back_makes_no_code_good_again_and_one_gone_astray_locks_nobody_out() {
+        let now = Timestamp(1_000_000_000_000);
+        let until = |last_commit_ms| {
+            let report = OpenReport { last_commit_ms, ..OpenReport::default() };
+            restored_now(&report, now).open.uses_unknown_until
+        };
+        assert_eq!(until(None), now);
+        assert_eq!(until(Some(now.0 - 5)), now);
+        assert_eq!(until(Some(now.0 + 60_000)), now.plus_s(60));
+        assert_eq!(until(Some(now.0 + CLOCK_ERROR_MAX_MS + 1)), now);
     }
 }

@@ -3,8 +3,8 @@
 use super::{
     FlowError, Flows, PeopleError,
     record::{
-        self, AccessSession, AccessStage, Document, Found, Grant, ProviderId, Session, SessionOpen, SessionSecret,
-        SessionStage, Setup, SetupStage, Stored, User, key,
+        self, AccessSession, AccessStage, Document, Found, Grant, ProviderId, Restored, Session, SessionOpen,
+        SessionSecret, SessionStage, Setup, SetupStage, Stored, User, key,
     },
 };
 use crate::{
@@ -34,11 +34,12 @@ pub struct SessionView {
 }
 
 impl Flows {
-    /// Once after the store was opened: tampered flows are dropped, and after a rollback or with a clock earlier than
-    /// the last commit every open flow ends.
+    /// Once after the store was opened: tampered flows are dropped; after older records were put back, or with a clock
+    /// earlier than the last commit, every open flow ends. On a store that serves nothing there is nothing to take up.
     pub async fn resume(&self, report: &OpenReport) -> Result<(), StoreError> {
-        if report.damage.is_some() {
-            return Ok(());
+        match self.health().await {
+            Err(StoreError::Damaged(_) | StoreError::RolledBack(_)) => return Ok(()),
+            health => health?,
         }
         for key in report.tampered.iter().filter(|key| is_flow(key)) {
             tracing::error!(target: "audit", event = "tampered_record_dropped", record = %key);
@@ -48,20 +49,37 @@ impl Flows {
             tracing::error!(target: "audit", event = "tampered_record_refused", record = %key);
         }
         let now = self.engine.clock.now().wall;
-        let clock_went_back = report.last_commit_ms.is_some_and(|last_ms| now.0 < last_ms);
-        if report.rolled_back || clock_went_back {
-            let reason = if report.rolled_back {
-                "an older copy of the store was put back"
-            } else {
-                "the clock is earlier than the last commit"
-            };
+        if report.last_commit_ms.is_some_and(|last_ms| now.0 < last_ms) {
+            let reason = "the clock is earlier than the last commit";
             tracing::error!(target: "audit", event = "open_sessions_ended", reason);
             self.end_all_flows().await?;
         }
-        if report.rolled_back {
-            self.end_access_sessions().await?;
+        self.take_up_restore(report).await
+    }
+
+    /// The record of a restore says until the end whether everything that was open has ended: a crash in between leaves
+    /// that to the next start.
+    async fn take_up_restore(&self, report: &OpenReport) -> Result<(), StoreError> {
+        let Some(key) = key::restored() else { return Ok(()) };
+        let (store, now) = (&self.engine.store, self.engine.clock.now().wall);
+        let mut restored: Restored = match record::read(store, key.clone()).await {
+            Ok(Found { record: None, .. }) => return Ok(()),
+            Ok(Found { record: Some(restored), .. }) => restored,
+            // When that was is not known any more: it counts as now.
+            Err(StoreError::Tampered(_)) => super::storage::restored_now(report, now),
+            Err(error) => return Err(error),
+        };
+        self.engine.refuse_tokens_before(restored.open.at.min(now));
+        self.engine.tell_modules_of_restore(super::storage::credible(restored.open.uses_unknown_until, now));
+        if restored.open.is_taken_up {
+            return Ok(());
         }
-        Ok(())
+        let reason = "the store was put back to an older state";
+        tracing::error!(target: "audit", event = "open_sessions_ended", reason);
+        self.end_all_flows().await?;
+        self.end_access_sessions().await?;
+        restored.open.is_taken_up = true;
+        self.engine.commit(vec![Change::Put(key, restored.to_content())], Vec::new()).await.map(drop)
     }
 
     /// What takes the place of a record that cannot be believed. A session leaves a tombstone, so that its flow id

@@ -16,6 +16,7 @@ fn request() -> Request {
         language: "en".to_owned(),
         public_url: String::new(),
         host_name: String::new(),
+        restored_at_ms: None,
     };
     let enrolment = Enrolment { version: 1, data: serde_json::Value::Null };
     Request { context, operation: Operation::Validate { enrolment, challenge: None, answer: Answer::Poll } }

@@ -1,5 +1,7 @@
 //! The anchor: how far the journal had come, kept outside `.storage/`, so that an older copy of the journal is noticed.
-//! It is written after the journal is durable, at most about once a second: it lags behind, and never runs ahead.
+//! It is written after the journal is durable, at most about once a second: it lags behind. It runs ahead only where older
+//! records are put in place on purpose, by a restore or by a repair that lost something; nothing is served then, and the
+//! anchor stays, until that is acknowledged.
 //! A copy of journal and anchor together, put back together, cannot be told from the truth.
 
 use std::{

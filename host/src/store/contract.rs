@@ -5,7 +5,10 @@
 
 use std::{borrow::Borrow, fmt};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::clock::Timestamp;
 
 /// Most bytes of JSON, open and secret together, that one record may hold.
 pub const RECORD_BYTES_MAX: usize = 256 * 1024;
@@ -112,6 +115,9 @@ pub enum StoreError {
     /// The store is damaged; nothing is served from it.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// An older copy of it was put back; nothing is served from it until an admin acknowledges that.
+    #[error("an older copy of the store was put back: {0}")]
+    RolledBack(Behind),
     /// This one record does not authenticate: edited, swapped or copied back.
     #[error("the record {0} was tampered with")]
     Tampered(Key),
@@ -133,6 +139,39 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
+/// How far a store had come: its last change, and when that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    pub revision: u64,
+    pub at: Option<Timestamp>,
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "change {}", self.revision)?;
+        self.at.map_or(Ok(()), |at| write!(formatter, " of {}", at.rfc3339()))
+    }
+}
+
+/// A store that is older than it once was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// What it still knows.
+    pub reaches: Reach,
+    /// How far it had come at least; `None` if the anchor that would tell is missing or not authentic.
+    pub known: Option<Reach>,
+}
+
+impl fmt::Display for Behind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "it ends with {}, and ", self.reaches)?;
+        match &self.known {
+            Some(known) => write!(formatter, "it had come to {known}"),
+            None => formatter.write_str("storage.anchor, which tells how far it had come, is missing or not authentic"),
+        }
+    }
+}
+
 /// What was found when the store was opened.
 #[derive(Clone, Debug, Default)]
 pub struct OpenReport {
@@ -140,8 +179,9 @@ pub struct OpenReport {
     pub dropped_tail_bytes: u64,
     /// Records that do not authenticate; reading one says [`StoreError::Tampered`].
     pub tampered: Vec<Key>,
-    /// The journal is older than what was acknowledged before: a copy was put back.
-    pub rolled_back: bool,
+    /// Set when the store is older than what was acknowledged before. Unless the opening acknowledges that, every read is
+    /// answered [`StoreError::RolledBack`], and nothing is written.
+    pub behind: Option<Behind>,
     /// Wall clock of the last commit, milliseconds since 1970.
     pub last_commit_ms: Option<i64>,
     /// Set when the store is damaged: it opens, answers every read with [`StoreError::Damaged`] and writes nothing.
@@ -171,8 +211,8 @@ pub struct CheckReport {
     pub tampered: Vec<Key>,
     /// Bytes at the end of a change that was never acknowledged; the next start drops them.
     pub unfinished_bytes: u64,
-    /// The files are older than what was acknowledged; the next start ends what is open.
-    pub rolled_back: bool,
+    /// The files are older than what was acknowledged.
+    pub behind: Option<Behind>,
 }
 
 /// What a backup holds.
@@ -197,4 +237,46 @@ pub enum BackupError {
     Refused { file: std::path::PathBuf, reason: String },
     #[error("there is a store in {0}")]
     Live(std::path::PathBuf),
+}
+
+/// Something that was in the store and of which nothing authentic is left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The file it stood in, or should have.
+    pub file: String,
+    /// In words.
+    pub what: String,
+}
+
+/// What became of a store that was to be repaired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    pub deed: RepairDeed,
+    pub records: usize,
+    /// Records that do not authenticate; they stay refused.
+    pub tampered: Vec<Key>,
+    pub lost: Vec<Loss>,
+    /// Where the damaged files are now.
+    pub aside: Option<std::path::PathBuf>,
+    /// Set when the store is not served before an admin acknowledges that it is older than it once was.
+    pub behind: Option<Behind>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairDeed {
+    /// The store is not damaged; nothing was changed.
+    NothingToDo,
+    Repaired,
+    /// An earlier repair had been interrupted before its last step; that was made.
+    Finished,
+}
+
+/// Why a store was not repaired; it is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("nothing of the store in {directory} can be kept: {reason}")]
+    Hopeless { directory: std::path::PathBuf, reason: String },
 }

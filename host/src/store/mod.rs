@@ -7,7 +7,8 @@ mod json;
 mod sealing;
 
 pub use contract::{
-    BackupError, BackupReport, COMMIT_BYTES_MAX, COMMIT_CHANGES_MAX, Change, CheckReport, CommitError, Content,
-    Expectation, Key, KeyError, OpenError, OpenReport, RECORD_BYTES_MAX, Revision, StoreError, Versioned,
+    BackupError, BackupReport, Behind, COMMIT_BYTES_MAX, COMMIT_CHANGES_MAX, Change, CheckReport, CommitError, Content,
+    Expectation, Key, KeyError, Loss, OpenError, OpenReport, RECORD_BYTES_MAX, Reach, RepairDeed, RepairError,
+    Repaired, Revision, StoreError, Versioned,
 };
 pub use json::Store;

@@ -41,6 +41,11 @@ impl Authenticator {
         matching
     }
 
+    /// The newest time step whose code may have been accepted up to this moment. Before 1970 there was none.
+    pub(crate) fn newest_step_at(&self, moment_ms: i64, window: u64) -> u64 {
+        self.step_at(moment_ms).map_or(0, |step| step.saturating_add(window))
+    }
+
     /// How many milliseconds the clock that made this code is ahead of ours (less than 0: behind), if that is at most
     /// a day. Of several steps that have this code the nearest is taken. Every code of the two days is computed and
     /// compared, 5,761 with a period of 30 s, so the time tells nothing either.

@@ -88,8 +88,12 @@ impl MfaModule for Totp {
     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {
         let Enrolment { authenticator, last_step } = ask.enrolment();
         let Input { code } = ask.input()?;
-        Ok(match authenticator.matching_step(&code, ask.now(), self.config.window) {
-            Some(step) if step > *last_step => {
+        let window = self.config.window;
+        // What was accepted before the host's records were put back, `last_step` does not know.
+        let forgotten = ask.restored_at().map_or(0, |moment| authenticator.newest_step_at(moment, window));
+        let used = forgotten.max(*last_step);
+        Ok(match authenticator.matching_step(&code, ask.now(), window) {
+            Some(step) if step > used => {
                 Verdict::accepted_with(Enrolment { authenticator: authenticator.clone(), last_step: step })
             }
             Some(_) => Verdict::rejected("code_used"),

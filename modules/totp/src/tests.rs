@@ -295,3 +295,29 @@ fn a_damaged_record_is_no_and_its_reason_holds_no_secret() {
     bench.keep_enrolment(1, record);
     assert_eq!(bench.answer(json!({ "code": app.code(STEP) })).unwrap(), wrong());
 }
+
+#[test]
+fn what_may_have_been_accepted_before_a_restore_counts_as_used() {
+    let restored_ms = START_MS + 10 * 30_000 + 29_999;
+    for window in 0..=2_u64 {
+        let (mut bench, app) = enrolled(json!({ "window": window }));
+        bench.restored_at(restored_ms);
+        // The last code that could have been accepted at that moment is the one of an app that is `window` steps ahead.
+        for distance in 0..=window {
+            bench.at(restored_ms);
+            assert_eq!(answer(&mut bench, &app.code(STEP + 10 + distance)), used(), "window {window}, step {distance}");
+            bench.advance_ms(i64::try_from(distance).unwrap() * 30_000);
+            assert_eq!(answer(&mut bench, &app.code(STEP + 10 + distance)), used(), "window {window}, step {distance}");
+        }
+        bench.at(restored_ms).advance_ms(30_000 * (i64::try_from(window).unwrap() + 1));
+        assert_eq!(answer(&mut bench, &app.code(STEP + 11 + window)), Outcome::Accepted, "window {window}");
+    }
+}
+
+#[test]
+fn a_restore_before_the_last_code_bars_nothing_more() {
+    let (mut bench, app) = enrolled(json!({}));
+    bench.restored_at(START_MS - 3_600_000);
+    bench.advance_ms(30_000);
+    assert_eq!(answer(&mut bench, &app.code(STEP + 1)), Outcome::Accepted);
+}

@@ -75,6 +75,7 @@ fn request() -> Request {
         language: "en".to_owned(),
         public_url: "http://127.0.0.1:8126".to_owned(),
         host_name: "mfa-host".to_owned(),
+        restored_at_ms: None,
     };
     let enrolment = Enrolment { version: 1, data: json!({"pin": PIN}) };
     let fields = [("pin".to_owned(), PIN.into())].into_iter().collect();

@@ -2,12 +2,14 @@
 
 mod access;
 mod account;
+mod restored;
 mod session;
 mod setup;
 mod user;
 
 pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage};
 pub use account::{Account, AccountOpen, Count, OpenFlow};
+pub use restored::{Restored, RestoredOpen};
 pub use session::{Grant, ProviderId, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
@@ -123,6 +125,10 @@ fn decode<T: Stored>(key: &Key, content: Content) -> Result<T, StoreError> {
 /// Keys. Ids are made by the host of characters a key takes; anything else names no record.
 pub mod key {
     use crate::store::Key;
+
+    pub fn restored() -> Option<Key> {
+        Key::new(&["restored"]).ok()
+    }
 
     pub fn user(id: &str) -> Option<Key> {
         Key::new(&["user", id]).ok()

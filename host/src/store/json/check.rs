@@ -9,7 +9,7 @@ use super::{
         disk::Disk,
         sealing::Sealer,
     },
-    opening::{failed, lock, storage},
+    opening::{behind, failed, lock, storage},
     recovery::{self, Recovered, Refusal},
 };
 use crate::keys::MasterKey;
@@ -33,15 +33,10 @@ pub(super) fn stopped(
     let reading = anchor.read().map_err(failed("read", &Anchor::path(config_directory)))?;
     Ok(match recovery::recover(&*disk, &directory, &sealer) {
         Ok(found) => {
-            let last_revision = found.position.next_revision - 1;
-            let (rolled_back, was_used) = match reading {
-                Reading::Authentic { revision, .. } => (revision > last_revision, revision > 0),
-                Reading::Unauthentic => (true, true),
-                Reading::Missing => (last_revision > 0, false),
-            };
-            let emptied = last_revision == 0 && was_used;
+            let was_used = matches!(reading, Reading::Authentic { revision: 1.., .. } | Reading::Unauthentic);
+            let emptied = found.position.next_revision == 1 && was_used;
             let damage = emptied.then(|| "it is empty, and the anchor beside it says that it was not".to_owned());
-            CheckReport { damage, rolled_back, ..report(&found) }
+            CheckReport { damage, behind: behind(&found, &reading), ..report(&found) }
         }
         Err(refusal) => damaged(&refusal),
     })

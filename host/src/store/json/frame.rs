@@ -35,18 +35,33 @@ pub(super) struct Position {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    batch: u64,
-    first_revision: u64,
+pub(super) struct Header {
+    pub(super) batch: u64,
+    pub(super) first_revision: u64,
     /// Key and revision of each line, in order.
-    records: Vec<(String, u64)>,
+    pub(super) records: Vec<(String, u64)>,
     /// Of the record lines.
     bytes: u64,
     /// CRC-32 of the record lines, in hexadecimal digits.
     checksum: String,
-    committed_at: Timestamp,
-    sealed: String,
+    pub(super) committed_at: Timestamp,
+    pub(super) sealed: String,
     key_id: String,
+}
+
+impl Header {
+    /// A header as it stands on a line; what it says is to be judged.
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok()
+    }
+
+    /// Whether it was written as it stands, behind the header with the seal `chain`.
+    pub(super) fn is_authentic(&self, sealer: &Sealer, place: Place, chain: &str) -> bool {
+        self.key_id == sealer.key_id()
+            && STANDARD
+                .decode(&self.sealed)
+                .is_ok_and(|sealed| sealer.unseal(&bound(sealer, place, chain, self), &sealed).is_some())
+    }
 }
 
 /// A batch that was read.
@@ -165,10 +180,7 @@ fn check_header(sealer: &Sealer, place: Place, position: &Position, header: &Hea
     if header.key_id != sealer.key_id() {
         return damaged(&format!("sealed with the key {}, the key file holds {}", header.key_id, sealer.key_id()));
     }
-    let authentic = STANDARD
-        .decode(&header.sealed)
-        .is_ok_and(|sealed| sealer.unseal(&bound(sealer, place, &position.chain, header), &sealed).is_some());
-    if !authentic {
+    if !header.is_authentic(sealer, place, &position.chain) {
         return damaged("its header was edited, or does not follow the batch before it");
     }
     if header.batch != position.batch || (place == Place::Journal && header.first_revision < position.next_revision) {

@@ -11,13 +11,14 @@ use super::{
     super::{
         contract::{
             BackupError, BackupReport, Change, CheckReport, CommitError, Expectation, Key, OpenError, OpenReport,
-            Revision, StoreError, Versioned,
+            RepairError, Repaired, Revision, StoreError, Versioned,
         },
         disk::SystemDisk,
     },
     backup, check,
     memory::Entry,
-    opening::{self, Options},
+    opening::{self, Acknowledges, Options},
+    repair,
     request::{self, Message, Request},
     restore,
     shared::Shared,
@@ -42,12 +43,28 @@ impl Store {
         opening::create(config_directory, &SystemDisk)
     }
 
-    /// Opens the store and takes its lock. Damage is reported, not an error.
+    /// Opens the store and takes its lock. Damage, and an older copy that was put back, are reported and no error: such a
+    /// store answers everything with that, and nothing is written to it.
     ///
     /// # Errors
     /// Missing, locked by another process, or I/O that says nothing of the content.
     pub fn open(config_directory: &Path, keys: &MasterKey, clock: Clock) -> Result<(Self, OpenReport), OpenError> {
         opening::open(config_directory, keys, clock, Arc::new(SystemDisk), Options::default())
+    }
+
+    /// Opens an older copy that was put back, and from then on it is the present one: what `changes` says is made in the
+    /// same step. A store that is no older copy is opened as [`Store::open`] does, and without these changes.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_acknowledging(
+        config_directory: &Path,
+        keys: &MasterKey,
+        clock: Clock,
+        changes: Acknowledges<'_>,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let options = Options { acknowledges: Some(changes), ..Options::default() };
+        opening::open(config_directory, keys, clock, Arc::new(SystemDisk), options)
     }
 
     /// What [`Store::open`] would report, without a lock and without writing anything: only true while no host runs.
@@ -123,6 +140,9 @@ impl Store {
         match (answered.await, self.shared.refusal()) {
             (Ok(report), _) => Ok(report),
             (Err(_), StoreError::Damaged(reason)) => Ok(CheckReport { damage: Some(reason), ..CheckReport::default() }),
+            (Err(_), StoreError::RolledBack(behind)) => {
+                Ok(CheckReport { behind: Some(behind), ..CheckReport::default() })
+            }
             (Err(_), error) => Err(error),
         }
     }
@@ -151,7 +171,7 @@ impl Store {
 
     /// Puts a backup in the place of the store of a stopped host; what was there is moved to `aside`; a store with
     /// records only if it `replaces`.
-    /// The next opening says that the store was rolled back.
+    /// The store is not served before it is opened by [`Store::open_acknowledging`].
     ///
     /// # Errors
     /// [`BackupError`]; the store is as it was.
@@ -163,6 +183,15 @@ impl Store {
         replaces: bool,
     ) -> Result<BackupReport, BackupError> {
         restore::restore(config_directory, keys, file, aside, replaces, Arc::new(SystemDisk))
+    }
+
+    /// Makes a store of what is still authentic in a damaged one of a stopped host; the damaged files are moved to
+    /// `aside`. A store that is sound is left alone.
+    ///
+    /// # Errors
+    /// [`RepairError`]; the store is as it was, or the next repair takes the last step.
+    pub fn repair(config_directory: &Path, keys: &MasterKey, aside: &Path) -> Result<Repaired, RepairError> {
+        repair::repair(config_directory, keys, aside, Arc::new(SystemDisk))
     }
 
     /// Waits until every commit that was handed in is durable, and stops.

@@ -71,21 +71,28 @@ impl Journal {
         })
     }
 
-    /// Writes a batch without records that begins a new range of revisions, over the `tail_bytes` behind the last batch,
+    /// Writes a batch that begins a new range of revisions, with or without records, over the `tail_bytes` behind the last batch,
     /// and then cuts off what remains. The mark is durable before the tail is gone: the revisions that the tail may have
     /// held are not given again, whenever a crash comes. The tail is zeroed first, so that a torn mark never mixes with
     /// an older header into something that looks edited.
     ///
     /// # Errors
     /// Any of the disk.
-    pub(super) fn leap(&mut self, next_revision: u64, committed_at: Timestamp, tail_bytes: u64) -> io::Result<()> {
+    pub(super) fn leap(
+        &mut self,
+        first_revision: u64,
+        committed_at: Timestamp,
+        tail_bytes: u64,
+        records: Vec<(String, u64)>,
+        body: &[u8],
+    ) -> io::Result<()> {
         if tail_bytes > 0 {
             let zeros = vec![0; usize::try_from(tail_bytes).map_err(io::Error::other)?];
             self.file.write_at(self.length, &zeros)?;
             self.file.sync()?;
         }
-        self.position.next_revision = next_revision;
-        self.append(Vec::new(), committed_at, b"")?;
+        self.position.next_revision = first_revision;
+        self.append(records, committed_at, body)?;
         self.file.truncate(self.length)?;
         self.file.sync()
     }

@@ -94,6 +94,14 @@ impl Memory {
 }
 
 impl Entry {
+    /// The change that wrote it.
+    pub(super) fn revision(&self) -> u64 {
+        match self {
+            Self::Live(record) => record.revision,
+            Self::Tampered(revision) => *revision,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Live(record) => LINE_OVERHEAD_BYTES + record.open.len() + record.sealed.len().div_ceil(3) * 4,

@@ -12,9 +12,12 @@ mod line;
 mod memory;
 mod opening;
 mod recovery;
+mod repair;
 mod request;
 mod restore;
+mod salvage;
 mod shared;
+mod walk;
 mod writer;
 
 #[cfg(test)]

@@ -13,15 +13,17 @@ use rustix::fs::{FlockOperation, flock};
 use super::{
     super::{
         anchor::{Anchor, Reading},
-        contract::{OpenError, OpenReport, StoreError},
+        contract::{Behind, Change, Key, OpenError, OpenReport, Reach, StoreError},
         disk::Disk,
         sealing::Sealer,
     },
     files::{self, FIRST_SEGMENT, JournalStart, Kind},
     handle::Store,
     journal::Journal,
+    line::{self, Body},
     memory::Memory,
     recovery::{self, Recovered, Refusal},
+    request,
     shared::{Health, Shared},
     writer::Writer,
 };
@@ -32,17 +34,22 @@ use crate::{
 
 /// By how much the revisions leap when some may have been given that are not on disk any more: more than any store gives
 /// between two copies, and few enough that two million leaps stay exact in every JSON reader.
-const REVISION_LEAP: u64 = 1 << 32;
+pub(super) const REVISION_LEAP: u64 = 1 << 32;
 
-/// What tests choose otherwise.
-pub(in super::super) struct Options {
+/// What the changes of an acknowledgement are, given what was found.
+pub(in super::super) type Acknowledges<'a> = &'a dyn Fn(&OpenReport) -> Vec<Change>;
+
+/// What not every opening has.
+pub(in super::super) struct Options<'a> {
     /// Compact when it is due, and not only when asked.
     pub(in super::super) compacts: bool,
+    /// Serve an older copy that was put back, and make these changes in the very batch that takes it for the present one.
+    pub(in super::super) acknowledges: Option<Acknowledges<'a>>,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
-        Self { compacts: true }
+        Self { compacts: true, acknowledges: None }
     }
 }
 
@@ -95,7 +102,7 @@ pub(in super::super) fn open(
     keys: &MasterKey,
     clock: Clock,
     disk: Arc<dyn Disk>,
-    options: Options,
+    options: Options<'_>,
 ) -> Result<(Store, OpenReport), OpenError> {
     let (shared, writer, report) = prepare(config_directory, keys, clock.clone(), disk, options)?;
     let Some(writer) = writer else { return Ok((Store { shared, writer: None, clock }, report)) };
@@ -107,13 +114,13 @@ pub(in super::super) fn open(
     Ok((Store { shared, writer: Some(sender), clock }, report))
 }
 
-/// Everything up to the thread that writes; a damaged store gets no writer.
+/// Everything up to the thread that writes; a store that refuses everything gets no writer.
 pub(super) fn prepare(
     config_directory: &Path,
     keys: &MasterKey,
     clock: Clock,
     disk: Arc<dyn Disk>,
-    options: Options,
+    options: Options<'_>,
 ) -> Result<(Arc<Shared>, Option<Writer>, OpenReport), OpenError> {
     let directory = storage(config_directory);
     if !directory.is_dir() {
@@ -131,12 +138,21 @@ pub(super) fn prepare(
         Err(Refusal::Damage(reason)) => return Ok(damaged(reason, sealer, lock)),
     };
     let report = report(&recovered, &reading);
+    let acknowledgement = match (&report.behind, options.acknowledges) {
+        // Files and anchor stay as they are, so that the next opening finds the same.
+        (Some(behind), None) => {
+            let refusal = Health::Refusing(StoreError::RolledBack(*behind));
+            return Ok((Arc::new(Shared::new(refusal, Memory::default(), sealer, lock)), None, report));
+        }
+        (Some(_), Some(acknowledges)) => acknowledges(&report),
+        (None, _) => Vec::new(),
+    };
     let superseded = recovered.superseded;
     let now = clock.now();
-    let (journal, memory) = put_right(&disk, &directory, &sealer, recovered, &reading, &report, now.wall)
+    let (journal, memory) = put_right(&disk, &directory, &sealer, recovered, &reading, acknowledgement, now.wall)
         .map_err(failed("put right", &directory))?;
     let shared = Arc::new(Shared::new(Health::Serving, memory, sealer, lock));
-    let mut writer = Writer::new(shared.clone(), journal, anchor, disk, directory, clock, options);
+    let mut writer = Writer::new(shared.clone(), journal, anchor, disk, directory, clock, options.compacts);
     writer.save_anchor();
     if superseded {
         writer.compact_soon(now.boot_ms);
@@ -164,7 +180,13 @@ pub(super) fn look(config_directory: &Path, keys: &MasterKey, disk: Arc<dyn Disk
     }
 }
 
-fn recover(disk: &dyn Disk, directory: &Path, sealer: &Sealer, reading: &Reading) -> Result<Recovered, Refusal> {
+/// Reads the files, knowing that an emptied store is none that was always empty.
+pub(super) fn recover(
+    disk: &dyn Disk,
+    directory: &Path,
+    sealer: &Sealer,
+    reading: &Reading,
+) -> Result<Recovered, Refusal> {
     let recovered = recovery::recover(disk, directory, sealer)?;
     match reading {
         Reading::Authentic { revision: 1.., .. } | Reading::Unauthentic if recovered.position.next_revision == 1 => {
@@ -175,20 +197,30 @@ fn recover(disk: &dyn Disk, directory: &Path, sealer: &Sealer, reading: &Reading
 }
 
 fn report(recovered: &Recovered, reading: &Reading) -> OpenReport {
-    let last_revision = recovered.position.next_revision - 1;
-    let (rolled_back, anchored_at) = match reading {
-        Reading::Authentic { revision, committed_at } => (*revision > last_revision, *committed_at),
-        Reading::Unauthentic => (true, None),
-        // Every store gets its anchor before its first commit. A backup without one reads the same as a removed one.
-        Reading::Missing => (last_revision > 0, None),
+    let anchored_at = match reading {
+        Reading::Authentic { committed_at, .. } => *committed_at,
+        Reading::Unauthentic | Reading::Missing => None,
     };
     OpenReport {
         dropped_tail_bytes: recovered.segment.tail_bytes,
         tampered: recovered.memory.tampered(),
-        rolled_back,
+        behind: behind(recovered, reading),
         last_commit_ms: recovered.committed_at.max(anchored_at).map(|at| at.0),
         damage: None,
     }
+}
+
+/// Whether the anchor knows of more than the files do.
+pub(super) fn behind(recovered: &Recovered, reading: &Reading) -> Option<Behind> {
+    let reaches = Reach { revision: recovered.position.next_revision - 1, at: recovered.committed_at };
+    let known = match reading {
+        Reading::Authentic { revision, committed_at } => Some(Reach { revision: *revision, at: *committed_at }),
+        Reading::Unauthentic => None,
+        // Every store gets its anchor before its first commit. A backup without one reads the same as a removed one.
+        Reading::Missing if reaches.revision == 0 => return None,
+        Reading::Missing => None,
+    };
+    known.is_none_or(|known| known.revision > reaches.revision).then_some(Behind { reaches, known })
 }
 
 fn put_right(
@@ -197,12 +229,12 @@ fn put_right(
     sealer: &Arc<Sealer>,
     recovered: Recovered,
     reading: &Reading,
-    report: &OpenReport,
+    acknowledgement: Vec<Change>,
     now: Timestamp,
 ) -> io::Result<(Journal, Memory)> {
-    let Recovered { memory, position, committed_at, segment, journal_bytes, leftovers, .. } = recovered;
+    let leaps = recovered.segment.tail_bytes > 0 || behind(&recovered, reading).is_some();
+    let Recovered { mut memory, position, committed_at, segment, journal_bytes, leftovers, .. } = recovered;
     let tail_bytes = segment.tail_bytes;
-    let leaps = tail_bytes > 0 || report.rolled_back;
     let known = match reading {
         Reading::Authentic { revision, .. } => (*revision + 1).max(position.next_revision),
         _ => position.next_revision,
@@ -210,13 +242,37 @@ fn put_right(
     let mut journal =
         Journal::open(disk.clone(), directory, sealer.clone(), segment, position, committed_at, journal_bytes)?;
     if leaps {
-        journal.leap(known + REVISION_LEAP, now, tail_bytes)?;
+        let first_revision = known + REVISION_LEAP;
+        let Sealed { records, body, found } = seal(sealer, first_revision, acknowledgement)?;
+        journal.leap(first_revision, now, tail_bytes, records, &body)?;
+        for (key, revision, body, sealed) in found {
+            memory.apply(key, revision, Some((body, sealed)));
+        }
     }
     for name in leftovers {
         disk.remove(&directory.join(name))?;
     }
     disk.sync_directory(directory)?;
     Ok((journal, memory))
+}
+
+/// Changes as they stand in a batch.
+struct Sealed {
+    records: Vec<(String, u64)>,
+    body: Vec<u8>,
+    found: Vec<(Key, u64, Body, Vec<u8>)>,
+}
+
+fn seal(sealer: &Sealer, first_revision: u64, changes: Vec<Change>) -> io::Result<Sealed> {
+    let (writes, _) = request::prepare(changes, &[]).map_err(io::Error::other)?;
+    let mut batch = Sealed { records: Vec::new(), body: Vec::new(), found: Vec::new() };
+    for (revision, write) in (first_revision..).zip(writes) {
+        let key = write.key;
+        let sealed = line::seal(&mut batch.body, sealer, key.as_str(), revision, write.body.shown(), &write.secret)?;
+        batch.records.push((key.as_str().to_owned(), revision));
+        batch.found.push((key, revision, write.body, sealed));
+    }
+    Ok(batch)
 }
 
 fn damaged(reason: String, sealer: Arc<Sealer>, lock: File) -> (Arc<Shared>, Option<Writer>, OpenReport) {

@@ -1,6 +1,6 @@
 //! Puts a backup in the place of a store. The backup is read and judged as a whole before anything is moved; the anchor
 //! then says that more was acknowledged than the backup holds, so that the next opening takes it for what it is: an
-//! older copy. Revisions leap and what was open ends.
+//! older copy. The opening that acknowledges it lets the revisions leap and ends what was open.
 
 use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 
@@ -8,7 +8,7 @@ use super::{
     super::{
         anchor::{Anchor, Reading},
         contract::{BackupError, BackupReport},
-        disk::Disk,
+        disk::{Disk, DiskFile},
         sealing::Sealer,
     },
     files::{self, FIRST_SEGMENT, JournalStart, Kind},
@@ -43,7 +43,12 @@ pub(super) fn restore(
     let bytes = disk.read(file).map_err(failed("read", file))?;
     let sealer = Arc::new(Sealer::new(keys));
     let staging = config_directory.join(STAGING);
-    let found = stage(&*disk, &staging, &bytes).map_err(failed("write", &staging)).map_err(BackupError::from);
+    let found = stage(&*disk, &staging, |mut file| {
+        file.write_at(0, &bytes)?;
+        file.sync()
+    })
+    .map_err(failed("write", &staging))
+    .map_err(BackupError::from);
     let judged = found.and_then(|()| judge(&*disk, &staging, &sealer, file));
     let found = match judged {
         Ok(found) => found,
@@ -71,20 +76,21 @@ pub(super) fn restore(
     Ok(BackupReport { records: found.memory.entries().len(), bytes: bytes.len() as u64 })
 }
 
-/// A store of its own in a new folder: the backup as its snapshot, and a journal with nothing in it.
-fn stage(disk: &dyn Disk, staging: &Path, bytes: &[u8]) -> io::Result<()> {
+/// A store of its own in a new folder: the snapshot that `write` writes, and a journal with nothing in it.
+pub(super) fn stage(
+    disk: &dyn Disk,
+    staging: &Path,
+    write: impl FnOnce(Box<dyn DiskFile>) -> io::Result<()>,
+) -> io::Result<()> {
     match std::fs::remove_dir_all(staging) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     DirBuilder::new().mode(0o700).create(staging)?;
-    let line = JournalStart::line(FIRST_SEGMENT);
-    let contents = [(files::snapshot(FIRST_SEGMENT), bytes), (files::journal(FIRST_SEGMENT), line.as_bytes())];
-    for (name, content) in contents {
-        let mut file = disk.create(&staging.join(name))?;
-        file.write_at(0, content)?;
-        file.sync()?;
-    }
+    write(disk.create(&staging.join(files::snapshot(FIRST_SEGMENT)))?)?;
+    let mut journal = disk.create(&staging.join(files::journal(FIRST_SEGMENT)))?;
+    journal.write_at(0, JournalStart::line(FIRST_SEGMENT).as_bytes())?;
+    journal.sync()?;
     disk.sync_directory(staging)
 }
 

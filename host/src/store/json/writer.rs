@@ -23,7 +23,6 @@ use super::{
     compaction::Compaction,
     files::FIRST_SEGMENT,
     journal::Journal,
-    opening::Options,
     request::{Message, Request},
     shared::Shared,
 };
@@ -45,7 +44,7 @@ pub(super) struct Writer {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     clock: Clock,
-    options: Options,
+    compacts: bool,
     anchored_revision: Option<u64>,
     anchored_at: Instant,
     anchor_warned: bool,
@@ -72,7 +71,7 @@ impl Writer {
         disk: Arc<dyn Disk>,
         directory: PathBuf,
         clock: Clock,
-        options: Options,
+        compacts: bool,
     ) -> Self {
         Self {
             shared,
@@ -81,7 +80,7 @@ impl Writer {
             disk,
             directory,
             clock,
-            options,
+            compacts,
             anchored_revision: None,
             anchored_at: Instant::now(),
             anchor_warned: false,
@@ -142,7 +141,7 @@ impl Writer {
         if self.compaction.as_ref().is_some_and(JoinHandle::is_finished) {
             self.finish_compaction();
         }
-        if self.options.compacts && self.compaction.is_none() && self.is_compaction_due() {
+        if self.compacts && self.compaction.is_none() && self.is_compaction_due() {
             self.start_compaction()?;
         }
         Ok(())
@@ -156,7 +155,7 @@ impl Writer {
             Ok(()) => self.anchored_revision = Some(revision),
             Err(error) if !self.anchor_warned => {
                 self.anchor_warned = true;
-                tracing::warn!(%error, "the anchor of the store cannot be written: a restart will end open sessions");
+                tracing::warn!(%error, "the anchor of the store cannot be written: an older copy that is put back may go unnoticed");
             }
             Err(_) => {}
         }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{directory, failure::Failure, render};
 use crate::{
     clock::Clock,
-    flow::{Core, Flows, SessionView},
+    flow::{Core, Flows, SessionView, changes_of_restore},
     keys::MasterKey,
     module_host::ModuleHost,
     settings::{self, Settings},
@@ -107,32 +107,38 @@ pub fn flows_without_modules(
     keys: MasterKey,
 ) -> Result<(Flows, Store, OpenReport), OpenError> {
     let (store, report) = Store::open(config_directory, &keys, clock.clone())?;
-    let core = Core {
+    Ok((without_modules(config_directory, settings, clock, keys, &store), store, report))
+}
+
+fn without_modules(config_directory: &Path, settings: Settings, clock: Clock, keys: MasterKey, store: &Store) -> Flows {
+    Flows::new(Core {
         store: store.clone(),
         modules: ModuleHost::offline(&settings),
         settings: Arc::new(settings),
         clock,
         keys,
         config_directory: config_directory.to_owned(),
-    };
-    Ok((Flows::new(core), store, report))
+    })
 }
 
-/// Opens a store that was just restored: everything in it that was open ends, and is named.
-pub async fn end_what_is_open(
+/// Takes older records that were put back for the present ones: everything in them that was open ends, and is named.
+pub async fn take_for_present(
     config_directory: &Path,
     settings: Settings,
     clock: Clock,
     keys: MasterKey,
 ) -> Result<Vec<SessionView>, Failure> {
-    let (flows, store, report) = flows_without_modules(config_directory, settings, clock, keys)?;
+    let now = clock.now().wall;
+    let changes = |report: &OpenReport| changes_of_restore(report, now);
+    let (store, report) = Store::open_acknowledging(config_directory, &keys, clock.clone(), &changes)?;
+    let flows = without_modules(config_directory, settings, clock, keys, &store);
     let open = flows.sessions(None).await;
     take_up(&flows, &report).await?;
     store.close().await;
     open.map_err(|error| Failure::failed(error, "what was open has ended all the same"))
 }
 
-/// What the store tells at its opening, a rollback or an earlier clock, it tells once: the next host would not know.
+/// What the store tells at its opening, an earlier clock for example, it tells once: the next host would not know.
 pub async fn take_up(flows: &Flows, report: &OpenReport) -> Result<(), Failure> {
     match flows.resume(report).await {
         Err(error) if report.damage.is_none() => {

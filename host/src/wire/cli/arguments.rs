@@ -162,7 +162,14 @@ pub enum SessionCommand {
 #[derive(Subcommand)]
 pub enum StorageCommand {
     /// Read the store's files and say whether all is as it was written; exit code 1 if not
-    Check,
+    ///
+    /// With --repair exit code 0 says that the store can be served, and 1 that an acknowledgement is needed, or that
+    /// nothing could be done.
+    Check {
+        /// Keep what is sound in a damaged store of a stopped host, and move the damaged files aside
+        #[arg(long)]
+        repair: bool,
+    },
     /// Write everything into a new file; the key is not in it
     Backup { file: PathBuf },
     /// Put a backup in the place of the store of a stopped host; ends all sessions and logins in progress
@@ -172,6 +179,8 @@ pub enum StorageCommand {
         #[arg(long)]
         replace: bool,
     },
+    /// Take an older copy that was put back for the present store of a stopped host; ends all sessions and logins in progress
+    Acknowledge,
 }
 
 #[cfg(test)]

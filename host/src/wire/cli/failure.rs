@@ -61,7 +61,9 @@ impl From<KeyFileError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let remedy = match &error {
-            OpenError::Missing(_) => "if there was one, restore .storage from a backup",
+            OpenError::Missing(_) => {
+                "if there was one: run an interrupted `storage check --repair` or `storage restore` again, or restore a backup"
+            }
             OpenError::AlreadyThere(_) => "use it, or choose another directory with --config",
             OpenError::Locked(_) => "stop the host that runs on this directory, or use another directory",
             OpenError::Io { .. } => "run the command as the user the directory belongs to, with room on the disk",

@@ -70,7 +70,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Storage { command } => {
             let directory = directory::find(config)?;
             match command {
-                StorageCommand::Check => return storage::check(&directory, json),
+                StorageCommand::Check { repair: false } => return storage::check(&directory, json),
+                StorageCommand::Check { repair: true } => return storage::repair(&directory, json),
+                StorageCommand::Acknowledge => storage::acknowledge(&directory, json)?,
                 StorageCommand::Backup { file } => storage::backup(&directory, &file, json)?,
                 StorageCommand::Restore { file, replace } => storage::restore(&directory, &file, replace, json)?,
             }

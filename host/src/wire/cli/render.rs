@@ -11,8 +11,9 @@ use super::{
 use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
+    store::{Behind, RepairDeed},
     system_clock::SystemClock,
-    wire::control::{MethodLine, ModuleLine, Outcome, StatusReport, StorageCheck},
+    wire::control::{MethodLine, ModuleLine, Outcome, ROLLED_BACK_REMEDY, StatusReport, StorageCheck, StorageRepair},
 };
 
 /// Prints the outcome; one that did not happen is a failure.
@@ -45,6 +46,8 @@ fn show_json(outcome: &Outcome) {
         Outcome::StorageRestored { records, aside, ended } => {
             print_json(&json!({ "records": records, "aside": aside, "ended": ended }));
         }
+        Outcome::StorageRepaired { repair } => print_json(repair),
+        Outcome::StorageAcknowledged { behind, ended } => print_json(&json!({ "behind": behind, "ended": ended })),
         Outcome::Failed { .. } => {}
     }
 }
@@ -71,20 +74,25 @@ fn text_of(outcome: &Outcome) -> String {
             )
         }
         Outcome::StorageRestored { records, aside, ended } => restored_text(*records, aside.as_deref(), ended),
+        Outcome::StorageRepaired { repair } => repaired_text(repair),
+        Outcome::StorageAcknowledged { behind, ended } => acknowledged_text(behind, ended),
         Outcome::Failed { .. } => String::new(),
     }
 }
 
 fn check_text(check: &StorageCheck) -> String {
     let mut text = match &check.damage {
-        Some(damage) => format!("DAMAGED: {}\n  stop the host and restore a backup\n", printable(damage)),
+        Some(damage) => format!(
+            "DAMAGED: {}\n  stop the host, then run mfa-host storage check --repair, or restore a backup\n",
+            printable(damage)
+        ),
         None => format!("{} records\n", check.records),
     };
     for key in &check.tampered {
         let _ = writeln!(text, "{}: does not authenticate and is refused", printable(key));
     }
-    if check.rolled_back {
-        text.push_str("an older copy was put back; the next start ends what is open\n");
+    if let Some(behind) = &check.behind {
+        let _ = writeln!(text, "AN OLDER COPY WAS PUT BACK: {behind}; every login is refused\n  {ROLLED_BACK_REMEDY}");
     }
     if check.unfinished_bytes > 0 {
         let _ = writeln!(text, "{} bytes of a change that was never acknowledged", check.unfinished_bytes);
@@ -100,12 +108,55 @@ fn restored_text(records: usize, aside: Option<&Path>, ended: &[SessionView]) ->
     if let Some(aside) = aside {
         let _ = writeln!(text, "the store that was here is now {}", printable(&aside.display().to_string()));
     }
+    text.push_str(&ended_text(ended));
+    text
+}
+
+fn ended_text(ended: &[SessionView]) -> String {
     match ended.len() {
-        0 => text.push_str("no session was open in the backup; those opened since are gone\n"),
-        count => {
-            let _ = writeln!(text, "ended {count} sessions and logins in progress; those opened since are gone too");
-            text.push_str(&sessions_table(ended));
-        }
+        0 => "no session was open in it; those opened since are gone\n".to_owned(),
+        count => format!(
+            "ended {count} sessions and logins in progress; those opened since are gone too\n{}",
+            sessions_table(ended)
+        ),
+    }
+}
+
+fn acknowledged_text(behind: &Behind, ended: &[SessionView]) -> String {
+    let lost = match &behind.known {
+        Some(known) => format!("what changed since, up to {known}, and what a repair could not keep, is lost"),
+        None => "what changed since is lost; how much that was, nobody knows".to_owned(),
+    };
+    format!(
+        "acknowledged: the store ends with {}; {lost}\nsecond factors set up since are gone, and those removed since are \
+         back: mfa-host user list\n{}",
+        behind.reaches,
+        ended_text(ended)
+    )
+}
+
+fn repaired_text(repair: &StorageRepair) -> String {
+    let mut text = match repair.deed {
+        RepairDeed::NothingToDo => "the store is not damaged; nothing was changed\n".to_owned(),
+        RepairDeed::Finished => "the repair that was interrupted is finished\n".to_owned(),
+        RepairDeed::Repaired => "repaired\n".to_owned(),
+    };
+    let _ = writeln!(text, "{} records", repair.records);
+    for key in &repair.tampered {
+        let _ = writeln!(text, "{}: does not authenticate and is refused", printable(key));
+    }
+    for loss in &repair.lost {
+        let _ = writeln!(text, "LOST: {}: {}", printable(&loss.file), printable(&loss.what));
+    }
+    if let Some(aside) = &repair.aside {
+        let _ = writeln!(text, "the damaged files are now in {}", printable(&aside.display().to_string()));
+    }
+    if let Some(behind) = &repair.behind {
+        let _ = writeln!(
+            text,
+            "every login is refused until you decide: {behind}.\nWhat is lost may have held users, second factors or \
+             their removal; who set one up in that time would sign in without it.\n  {ROLLED_BACK_REMEDY}"
+        );
     }
     text
 }
@@ -199,15 +250,15 @@ fn status_text(status: &StatusReport) -> String {
         },
         format!("directory {}", printable(&status.config_directory)),
     ];
-    lines.push(match &status.store.damage {
-        None => "store     sound".to_owned(),
-        Some(damage) => {
+    lines.push(match (&status.store.damage, &status.store.behind) {
+        (None, None) => "store     sound".to_owned(),
+        (Some(damage), _) => {
             format!("store     DAMAGED: {}\n          every login is refused; see docs/admin.md", printable(damage))
         }
+        (None, Some(behind)) => format!(
+            "store     AN OLDER COPY WAS PUT BACK: {behind}\n          every login is refused; {ROLLED_BACK_REMEDY}"
+        ),
     });
-    if status.store.rolled_back {
-        lines.push("store     an older copy was put back; sessions open then were ended".to_owned());
-    }
     if !status.store.tampered.is_empty() {
         lines.push(format!(
             "store     records that do not authenticate: {}",

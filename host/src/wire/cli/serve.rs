@@ -17,7 +17,7 @@ use crate::{
     settings::{self, AtStart, Settings},
     store::{OpenReport, Store},
     wire::{
-        control::{ControlSocket, Host},
+        control::{ControlSocket, Host, ROLLED_BACK_REMEDY},
         current::Current,
         http,
     },
@@ -209,12 +209,17 @@ fn warn_of(config_directory: &Path, settings: &Settings) {
 fn tell_of_store(report: &OpenReport) {
     if let Some(damage) = &report.damage {
         tracing::error!(
-            "THE STORE IS DAMAGED: {damage}; every login is answered 503 and nothing is written; stop the host, keep a \
-             copy of .storage and restore it from a backup"
+            "THE STORE IS DAMAGED: {damage}; every login is answered 503 and nothing is written; stop the host, then \
+             keep what is sound with `mfa-host storage check --repair`, or put a backup in its place with \
+             `mfa-host storage restore FILE --replace`; both move the damaged files aside"
         );
     }
-    if report.rolled_back {
-        tracing::warn!("an older copy of the store was put back; sessions that were open end");
+    if let Some(behind) = &report.behind {
+        tracing::error!(
+            "AN OLDER COPY OF THE STORE WAS PUT BACK: {behind}; every login is answered 503 and nothing is written; \
+             {ROLLED_BACK_REMEDY}"
+        );
+        return;
     }
     if report.dropped_tail_bytes > 0 {
         tracing::info!("{} bytes of a change that was never acknowledged were dropped", report.dropped_tail_bytes);

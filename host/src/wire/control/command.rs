@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     flow::{SessionView, UserView},
-    store::CheckReport,
+    store::{Behind, CheckReport, Loss, OpenReport, RepairDeed, Repaired},
     system_clock::SystemClock,
     wire::current::SettingsNews,
 };
@@ -101,6 +101,15 @@ pub enum Outcome {
         aside: Option<PathBuf>,
         ended: Vec<SessionView>,
     },
+    /// What is authentic in a damaged store is in its place.
+    StorageRepaired {
+        repair: StorageRepair,
+    },
+    /// An older copy counts as the present store; these sessions and logins in progress ended.
+    StorageAcknowledged {
+        behind: Behind,
+        ended: Vec<SessionView>,
+    },
     /// It did not happen.
     Failed {
         problem: String,
@@ -163,7 +172,23 @@ pub struct StoreState {
     pub damage: Option<String>,
     pub dropped_tail_bytes: u64,
     pub tampered: Vec<String>,
+    /// An older copy was put back, and nothing is served from it until an admin acknowledges that.
     pub rolled_back: bool,
+    /// How far it reaches, and how far it had come.
+    #[serde(default)]
+    pub behind: Option<Behind>,
+}
+
+impl From<&OpenReport> for StoreState {
+    fn from(report: &OpenReport) -> Self {
+        Self {
+            damage: report.damage.clone(),
+            dropped_tail_bytes: report.dropped_tail_bytes,
+            tampered: report.tampered.iter().map(ToString::to_string).collect(),
+            rolled_back: report.behind.is_some(),
+            behind: report.behind,
+        }
+    }
 }
 
 /// What a look at the store's files found.
@@ -177,6 +202,33 @@ pub struct StorageCheck {
     /// Of a change that was never acknowledged; the next start drops them.
     pub unfinished_bytes: u64,
     pub rolled_back: bool,
+    /// How far they reach, and how far the store had come.
+    #[serde(default)]
+    pub behind: Option<Behind>,
+}
+
+/// What became of a store that was to be repaired.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StorageRepair {
+    pub deed: RepairDeed,
+    pub records: usize,
+    /// Records that do not authenticate and stay refused.
+    pub tampered: Vec<String>,
+    /// What nothing authentic is left of.
+    pub lost: Vec<Loss>,
+    /// Where the damaged files are now.
+    pub aside: Option<PathBuf>,
+    /// Nothing is served until an admin acknowledges that the store is older than it once was.
+    pub needs_acknowledgement: bool,
+    pub behind: Option<Behind>,
+}
+
+impl From<Repaired> for StorageRepair {
+    fn from(repaired: Repaired) -> Self {
+        let Repaired { deed, records, tampered, lost, aside, behind } = repaired;
+        let tampered = tampered.iter().map(ToString::to_string).collect();
+        Self { deed, records, tampered, lost, aside, needs_acknowledgement: behind.is_some(), behind }
+    }
 }
 
 impl StorageCheck {
@@ -188,9 +240,9 @@ impl StorageCheck {
 
 impl From<CheckReport> for StorageCheck {
     fn from(report: CheckReport) -> Self {
-        let CheckReport { damage, records, tampered, unfinished_bytes, rolled_back } = report;
+        let CheckReport { damage, records, tampered, unfinished_bytes, behind } = report;
         let tampered = tampered.iter().map(ToString::to_string).collect();
-        Self { damage, records, tampered, unfinished_bytes, rolled_back }
+        Self { damage, records, tampered, unfinished_bytes, rolled_back: behind.is_some(), behind }
     }
 }
 

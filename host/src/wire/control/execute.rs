@@ -71,6 +71,10 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
     outcome.unwrap_or_else(|error| Outcome::Failed { remedy: remedy(&error).to_owned(), problem: error.to_string() })
 }
 
+/// What an admin may do about an older copy that was put back.
+pub const ROLLED_BACK_REMEDY: &str = "stop the host; then put the present state back with `mfa-host storage restore FILE --replace`, or take the older \
+     one for the present one with `mfa-host storage acknowledge`";
+
 fn remedy(error: &PeopleError) -> &'static str {
     match error {
         PeopleError::InvalidName => "choose another name",
@@ -81,7 +85,10 @@ fn remedy(error: &PeopleError) -> &'static str {
         PeopleError::LastOwner(_) => "run: mfa-host user add NAME --owner",
         PeopleError::Busy => "run the command again",
         PeopleError::Store(StoreError::Poisoned(_)) => "free space or mend the disk, then restart the host",
-        PeopleError::Store(_) => "nothing was changed; restore .storage from a backup (see docs/admin.md)",
+        PeopleError::Store(StoreError::RolledBack(_)) => ROLLED_BACK_REMEDY,
+        PeopleError::Store(_) => {
+            "nothing was changed; stop the host, then run `mfa-host storage check --repair` or restore a backup"
+        }
     }
 }
 
@@ -89,6 +96,7 @@ fn remedy(error: &PeopleError) -> &'static str {
 pub fn backup_failed(error: &BackupError) -> Outcome {
     let remedy = match error {
         BackupError::Store(StoreError::Poisoned(_)) => "free space or mend the disk, then restart the host",
+        BackupError::Store(StoreError::RolledBack(_)) => ROLLED_BACK_REMEDY,
         BackupError::Store(_) => "`mfa-host storage check` says what is wrong",
         BackupError::Open(OpenError::Locked(_)) => "stop the host, then run the command again",
         BackupError::Open(_) => {
@@ -107,12 +115,7 @@ async fn status(host: &Host, current: &Current) -> StatusReport {
         running: host.listening_on.is_some(),
         listening_on: host.listening_on.clone(),
         config_directory: host.config_directory.display().to_string(),
-        store: StoreState {
-            damage: host.report.damage.clone(),
-            dropped_tail_bytes: host.report.dropped_tail_bytes,
-            tampered: host.report.tampered.iter().map(ToString::to_string).collect(),
-            rolled_back: host.report.rolled_back,
-        },
+        store: StoreState::from(&host.report),
         settings: SettingsState {
             news: current.settings.clone(),
             warnings: settings::warnings(current.flows.settings()),

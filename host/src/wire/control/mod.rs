@@ -10,8 +10,10 @@ mod password;
 mod server;
 
 pub use client::{AskError, ask};
-pub use command::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StorageCheck, StoreState};
-pub use execute::{Host, backup_failed, execute, module_lines};
+pub use command::{
+    Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StorageCheck, StorageRepair, StoreState,
+};
+pub use execute::{Host, ROLLED_BACK_REMEDY, backup_failed, execute, module_lines};
 pub use server::ControlSocket;
 
 use std::path::{Path, PathBuf};

@@ -250,6 +250,10 @@ impl From<StoreError> for Failure {
             StoreError::Damaged(_) => {
                 ("storage_damaged", "The store is damaged; nobody can sign in until it is repaired.")
             }
+            StoreError::RolledBack(_) => (
+                "storage_rolled_back",
+                "An older copy of the store was put back; nobody can sign in until an administrator has decided.",
+            ),
             StoreError::Tampered(_) => {
                 ("record_tampered", "A record of this request was altered from outside and is refused.")
             }

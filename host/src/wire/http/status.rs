@@ -16,7 +16,7 @@ use super::{error::Failure, session::MaybeBearer};
 
 #[derive(Serialize, ToSchema)]
 pub struct Status {
-    /// `ok`, `storage_damaged`, `storage_unavailable`.
+    /// `ok`, `storage_damaged`, `storage_rolled_back`, `storage_unavailable`.
     status: &'static str,
     version: &'static str,
     /// Whether something keeps the machine's clock right; only for an owner.
@@ -88,6 +88,7 @@ pub async fn status(
 fn word(error: &StoreError) -> &'static str {
     match error {
         StoreError::Damaged(_) | StoreError::Tampered(_) => "storage_damaged",
+        StoreError::RolledBack(_) => "storage_rolled_back",
         StoreError::Poisoned(_) | StoreError::TooLarge { .. } => "storage_unavailable",
     }
 }

@@ -167,13 +167,28 @@ async fn a_journal_put_back_is_noticed_and_its_revisions_are_not_given_again() {
     store.close().await;
     let mut mixed = fs::read(place.file(JOURNAL)).unwrap();
     fs::write(place.file(JOURNAL), &old).unwrap();
-    let (store, report) = place.open();
-    assert!(report.rolled_back && report.damage.is_none());
+    let before = place.image();
+    for _ in 0..3 {
+        let (store, report) = place.open();
+        let behind = report.behind.unwrap();
+        assert!(
+            report.damage.is_none() && behind.known.unwrap().revision == last.0 && behind.reaches.revision < last.0
+        );
+        assert!(
+            matches!(store.read(&key("session/anna")).await, Err(StoreError::RolledBack(found)) if found == behind)
+        );
+        assert!(store.scan("").await.is_err() && store.commit(vec![put("x", 1)], vec![]).await.is_err());
+        assert_eq!(store.check().await.unwrap().behind, Some(behind));
+        store.close().await;
+        assert_eq!(place.image(), before, "nothing is written before it is acknowledged");
+    }
+    let (store, report) = place.open_older();
+    assert!(report.behind.is_some());
     assert!(write(&store, "session/anna", 5).await > last);
     store.close().await;
     let newer = fs::read(place.file(JOURNAL)).unwrap();
     let (store, report) = place.open();
-    assert!(!report.rolled_back);
+    assert!(report.behind.is_none());
     store.close().await;
 
     // A batch of one history does not follow its namesake in the other, although number and revisions would fit.
@@ -188,15 +203,15 @@ async fn a_missing_or_forged_anchor_counts_as_rolled_back_and_an_emptied_store_a
     let place = prepared().await;
     let anchor = place.path().join("storage.anchor");
     fs::remove_file(&anchor).unwrap();
-    let (store, report) = place.open();
-    assert!(report.rolled_back && report.damage.is_none());
+    let (store, report) = place.open_older();
+    assert!(report.behind.is_some() && report.damage.is_none());
     store.close().await;
     fs::write(&anchor, fs::read_to_string(&anchor).unwrap().replace("\"revision\":", "\"revision\":1")).unwrap();
-    let (store, report) = place.open();
-    assert!(report.rolled_back);
+    assert!(place.open().1.behind.is_some());
+    let (store, _) = place.open_older();
     assert_eq!(number(&store, "session/anna").await, Some(2));
     store.close().await;
-    assert!(!place.open().1.rolled_back);
+    assert!(place.open().1.behind.is_none());
     fs::write(place.file(JOURNAL), "{\"journal\":1,\"format\":1}\n").unwrap();
     let other = Place::new();
     for name in [place.file(JOURNAL), anchor] {
@@ -226,8 +241,46 @@ async fn an_acknowledged_batch_that_was_made_to_look_torn_is_noticed() {
         place.edit(JOURNAL, |lines| {
             lines.into_iter().map(|line| if line.starts_with(begin) { "{torn".to_owned() } else { line }).collect()
         });
-        let (store, report) = place.open();
-        assert!(report.rolled_back && report.dropped_tail_bytes > 0);
+        let (store, report) = place.open_older();
+        assert!(report.behind.is_some() && report.dropped_tail_bytes > 0);
         assert!(write(&store, "session/cleo", 4).await > Revision(1 << 32));
+    }
+}
+
+#[tokio::test]
+async fn what_an_acknowledgement_writes_comes_with_it_or_not_at_all() {
+    let place = prepared().await;
+    let old = fs::read(place.file(JOURNAL)).unwrap();
+    let (store, _) = place.open();
+    write(&store, "session/anna", 4).await;
+    store.close().await;
+    fs::write(place.file(JOURNAL), &old).unwrap();
+    let rolled_back = place.image();
+    let changes = |_: &OpenReport| vec![put("restored", 7), Change::Delete(key("session/cleo"))];
+    let acknowledged = || place.open_acknowledging(Arc::new(SystemDisk), &changes);
+    let (store, _) = acknowledged();
+    assert_eq!((number(&store, "restored").await, number(&store, "session/cleo").await), (Some(7), None));
+    let last = write(&store, "session/bert", 8).await;
+    store.close().await;
+    let whole = fs::read(place.file(JOURNAL)).unwrap();
+    let (store, report) = acknowledged();
+    assert!(report.behind.is_none());
+    store.close().await;
+    assert_eq!(fs::read(place.file(JOURNAL)).unwrap(), whole, "there was nothing to acknowledge");
+
+    // Cut anywhere in the batch of the acknowledgement, the store is as far back as it was.
+    let end =
+        whole.len() - whole[old.len()..].rsplit(|byte| *byte == b'\n').skip(1).map(<[u8]>::len).take(2).sum::<usize>();
+    for length in [old.len() + 1, old.len() + 40, end - 300] {
+        place.put_back(&rolled_back);
+        fs::write(place.file(JOURNAL), &whole[..length]).unwrap();
+        let (store, report) = place.open();
+        assert!(report.behind.is_some() && report.dropped_tail_bytes > 0, "{length}");
+        store.close().await;
+        let (store, _) = acknowledged();
+        assert_eq!(number(&store, "restored").await, Some(7));
+        assert_eq!(number(&store, "session/anna").await, Some(2));
+        assert!(write(&store, "session/bert", 9).await.0 > 1 << 32 && last.0 > 1 << 32);
+        store.close().await;
     }
 }

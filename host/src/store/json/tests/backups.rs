@@ -34,18 +34,19 @@ async fn a_backup_is_one_moment_and_comes_back_as_an_older_copy() {
     fs::write(&file, &bytes).unwrap();
     assert_eq!(restore(true).unwrap().records, 1);
     assert!(aside.join(JOURNAL).is_file());
-    let (store, report) = place.open();
-    assert!(report.rolled_back && report.damage.is_none() && report.tampered.is_empty());
+    assert!(place.open().1.behind.is_some());
+    let (store, report) = place.open_older();
+    assert!(report.behind.is_some() && report.damage.is_none() && report.tampered.is_empty());
     assert_eq!((number(&store, "a").await, number(&store, "gone").await), (Some(1), None));
     let first = write(&store, "a", 3).await;
     assert!(first > last, "a revision came back");
     store.close().await;
     let (store, report) = place.open();
-    assert!(!report.rolled_back);
+    assert!(report.behind.is_none());
     store.close().await;
     let again = place.path().join("again");
     Store::restore(place.path(), &place.keys, &file, &again, true).unwrap();
-    let (store, _) = place.open();
+    let (store, _) = place.open_older();
     assert!(write(&store, "a", 4).await > first, "the same backup twice gives no revision twice");
 }
 
@@ -62,7 +63,7 @@ async fn a_backup_of_now_ends_what_is_open_as_well_and_another_key_opens_none() 
     let refused = Store::restore(place.path(), &other, &file, &aside, true);
     assert!(matches!(refused, Err(BackupError::Refused { .. })));
     Store::restore(place.path(), &place.keys, &file, &aside, true).unwrap();
-    assert!(place.open().1.rolled_back, "nothing was written since, and yet");
+    assert!(place.open().1.behind.is_some(), "nothing was written since, and yet");
 }
 
 #[tokio::test]
@@ -73,7 +74,7 @@ async fn a_check_sees_what_a_running_host_no_longer_reads_and_changes_nothing() 
         write(&store, "a", number).await;
     }
     let good = store.check().await.unwrap();
-    assert_eq!((good.damage, good.records, good.rolled_back), (None, 1, false));
+    assert_eq!((good.damage, good.records, good.behind), (None, 1, None));
     let whole = fs::read(place.file(JOURNAL)).unwrap();
     fs::write(place.file(JOURNAL), &whole[..whole.len() - 700]).unwrap();
     assert!(store.check().await.unwrap().damage.is_some(), "an acknowledged change is missing");
@@ -86,7 +87,7 @@ async fn a_check_sees_what_a_running_host_no_longer_reads_and_changes_nothing() 
     let report = Store::check_stopped(place.path(), &place.keys).unwrap();
     assert_eq!((report.damage, report.unfinished_bytes, report.records), (None, 9, 1));
     fs::write(place.file(JOURNAL), &whole[..200]).unwrap();
-    assert!(Store::check_stopped(place.path(), &place.keys).unwrap().rolled_back);
+    assert!(Store::check_stopped(place.path(), &place.keys).unwrap().behind.is_some());
     place.put_back(&before);
     fs::write(place.file(JOURNAL), [&whole[..300], &[0; 40], &whole[340..]].concat()).unwrap();
     let before = place.image();

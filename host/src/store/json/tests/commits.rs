@@ -10,7 +10,7 @@ use crate::store::contract::{COMMIT_CHANGES_MAX, CommitError, OpenError, RECORD_
 async fn records_survive_and_revisions_rise() {
     let place = Place::new();
     let (store, report) = place.open();
-    assert!(!report.rolled_back && report.damage.is_none() && report.last_commit_ms.is_none());
+    assert!(report.behind.is_none() && report.damage.is_none() && report.last_commit_ms.is_none());
     let first = write(&store, "user/anna", 1).await;
     let second = store.commit(vec![put("user/anna", 2), put("user/bert", 3)], vec![]).await.unwrap();
     assert_eq!((first, second), (Revision(1), Revision(3)));
@@ -22,7 +22,7 @@ async fn records_survive_and_revisions_rise() {
     let (store, report) = place.open();
     assert_eq!(report.last_commit_ms, Some(1_700_000_000_000));
     assert_eq!(report.dropped_tail_bytes, 0);
-    assert!(!report.rolled_back);
+    assert!(report.behind.is_none());
     assert_eq!(number(&store, "user/anna").await, Some(2));
     assert_eq!(number(&store, "user/bert").await, None);
     assert_eq!(store.read(&key("plain")).await.unwrap().unwrap().content.open, json!(null));

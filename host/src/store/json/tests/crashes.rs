@@ -23,7 +23,7 @@ async fn a_last_batch_cut_at_any_byte_is_dropped_whole() {
         fs::write(place.file(JOURNAL), &whole[..end]).unwrap();
         let (store, report) = place.open();
         assert_eq!(report.dropped_tail_bytes, (end - start) as u64, "cut at {end}");
-        assert!(report.damage.is_none() && !report.rolled_back && report.tampered.is_empty());
+        assert!(report.damage.is_none() && report.behind.is_none() && report.tampered.is_empty());
         assert_eq!((number(&store, "a").await, number(&store, "b").await), (Some(1), None));
         store.close().await;
         let (store, again) = place.open();
@@ -163,7 +163,7 @@ async fn a_crash_between_any_two_steps_of_a_compaction_loses_nothing() {
     for (index, (image, has_last)) in images.iter().enumerate() {
         place.put_back(image);
         let (store, report) = place.open();
-        assert!(report.damage.is_none() && !report.rolled_back, "image {index}: {:?}", report.damage);
+        assert!(report.damage.is_none() && report.behind.is_none(), "image {index}: {:?}", report.damage);
         assert_eq!(number(&store, "k/8").await, Some(if *has_last { 1000 } else { 308 }), "image {index}");
         assert_eq!(number(&store, "k/7").await, None);
         assert_eq!(number(&store, "k/299").await, Some(599));
@@ -205,7 +205,7 @@ async fn a_second_crash_while_a_torn_batch_is_dropped_changes_nothing() {
         place.put_back(&before);
         fs::write(place.file(JOURNAL), image).unwrap();
         let (store, report) = place.open();
-        assert!(report.damage.is_none() && !report.rolled_back, "{:?}", report.damage);
+        assert!(report.damage.is_none() && report.behind.is_none(), "{:?}", report.damage);
         assert_eq!((number(&store, "a").await, number(&store, "b").await), (Some(1), None));
         assert!(write(&store, "b", 3).await > lost);
         store.close().await;

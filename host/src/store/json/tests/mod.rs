@@ -8,6 +8,8 @@ mod faults;
 mod histories;
 mod linear;
 mod power;
+mod repairs;
+mod short_disk;
 
 use std::{
     collections::BTreeMap,
@@ -63,11 +65,25 @@ impl Place {
     }
 
     fn open_on(&self, disk: Arc<dyn Disk>, compacts: bool) -> (Store, OpenReport) {
-        opening::open(self.path(), &self.keys, self.clock(), disk, Options { compacts }).unwrap()
+        opening::open(self.path(), &self.keys, self.clock(), disk, Options { compacts, ..Options::default() }).unwrap()
     }
 
     fn open(&self) -> (Store, OpenReport) {
         self.open_on(Arc::new(SystemDisk), false)
+    }
+
+    /// As [`Place::open`], and an older copy is taken for the present one.
+    fn open_older(&self) -> (Store, OpenReport) {
+        self.open_acknowledging(Arc::new(SystemDisk), &|_| Vec::new())
+    }
+
+    fn open_acknowledging(
+        &self,
+        disk: Arc<dyn Disk>,
+        changes: &dyn Fn(&OpenReport) -> Vec<Change>,
+    ) -> (Store, OpenReport) {
+        let options = Options { compacts: false, acknowledges: Some(changes) };
+        opening::open(self.path(), &self.keys, self.clock(), disk, options).unwrap()
     }
 
     fn image(&self) -> Image {

@@ -11,7 +11,7 @@ use crate::{
     keys::MasterKey,
     settings::Settings,
     store::{OpenReport, Store},
-    wire::control::StoreState,
+    wire::control::{ROLLED_BACK_REMEDY, StoreState},
 };
 
 /// Where the kernel lists who holds which lock. Trying the lock instead would keep a host out that starts this very moment.
@@ -51,13 +51,7 @@ pub fn of_stopped(config_directory: &Path, settings: &Settings, has_key: bool, c
 }
 
 fn of_report(report: &OpenReport, clock: &Clock) -> Vec<Finding> {
-    let state = StoreState {
-        damage: report.damage.clone(),
-        dropped_tail_bytes: report.dropped_tail_bytes,
-        tampered: report.tampered.iter().map(ToString::to_string).collect(),
-        rolled_back: report.rolled_back,
-    };
-    let mut found = of_state(&state);
+    let mut found = of_state(&StoreState::from(report));
     // A clock file is for tests, and may be away while nothing runs.
     if let (Clock::System { .. }, Some(last_ms)) = (clock, report.last_commit_ms)
         && clock.now().wall < Timestamp(last_ms)
@@ -73,17 +67,15 @@ fn of_report(report: &OpenReport, clock: &Clock) -> Vec<Finding> {
 
 /// What was found when the store was opened, or would be.
 pub fn of_state(state: &StoreState) -> Vec<Finding> {
-    let restore = "stop the host, keep a copy of .storage, restore a backup (docs/admin.md, \"Refusals\")";
+    let restore =
+        "stop the host, then run mfa-host storage check --repair, or restore a backup (docs/admin.md, \"Damage\")";
     let mut found = Vec::new();
     if let Some(damage) = &state.damage {
         return vec![Finding::fail("store", format!("it is damaged: {damage}; every login is refused"), restore)];
     }
-    if state.rolled_back {
-        found.push(Finding::warn(
-            "store",
-            "an older copy was put back, or storage.anchor was lost: sessions open then end at the start",
-            "nothing, if you restored a backup; else find out who did",
-        ));
+    if let Some(behind) = &state.behind {
+        let message = format!("an older copy was put back: {behind}; every login is refused");
+        return vec![Finding::fail("store", message, ROLLED_BACK_REMEDY)];
     }
     if !state.tampered.is_empty() {
         let message = format!("records that do not authenticate and are refused: {}", state.tampered.join(", "));
@@ -103,9 +95,10 @@ pub fn of_state(state: &StoreState) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Behind, Reach};
 
     fn state() -> StoreState {
-        StoreState { damage: None, dropped_tail_bytes: 0, tampered: Vec::new(), rolled_back: false }
+        StoreState::from(&OpenReport::default())
     }
 
     #[test]
@@ -117,7 +110,8 @@ mod tests {
         let edited = of_state(&StoreState { tampered: vec!["user/a".into()], ..state() });
         assert!(edited[0].level == Level::Fail && edited[0].message.contains("user/a"));
         assert_eq!(of_state(&StoreState { damage: Some("x".into()), ..state() })[0].level, Level::Fail);
-        assert_eq!(of_state(&StoreState { rolled_back: true, ..state() })[0].level, Level::Warn);
+        let behind = Some(Behind { reaches: Reach { revision: 3, at: None }, known: None });
+        assert_eq!(of_state(&StoreState { behind, ..state() })[0].level, Level::Fail);
     }
 
     #[test]
