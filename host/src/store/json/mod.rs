@@ -15,6 +15,8 @@ mod recovery;
 mod request;
 mod restore;
 mod shared;
+mod staging;
+mod table;
 mod writer;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::Arc,
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -23,6 +23,7 @@ use super::{
     memory::Memory,
     recovery::{self, Recovered, Refusal},
     shared::{Health, Shared},
+    staging::Entrance,
     writer::Writer,
 };
 use crate::{
@@ -98,13 +99,13 @@ pub(in super::super) fn open(
     options: Options,
 ) -> Result<(Store, OpenReport), OpenError> {
     let (shared, writer, report) = prepare(config_directory, keys, clock.clone(), disk, options)?;
-    let Some(writer) = writer else { return Ok((Store { shared, writer: None, clock }, report)) };
-    let (sender, receiver) = mpsc::channel();
+    let Some(writer) = writer else { return Ok((Store { shared, entrance: None, clock }, report)) };
+    let entrance = Arc::new(Entrance(writer.staging.clone()));
     std::thread::Builder::new()
         .name("store".to_owned())
-        .spawn(move || writer.run(&receiver))
+        .spawn(move || writer.run())
         .map_err(failed("start the writer of", &storage(config_directory)))?;
-    Ok((Store { shared, writer: Some(sender), clock }, report))
+    Ok((Store { shared, entrance: Some(entrance), clock }, report))
 }
 
 /// Everything up to the thread that writes; a damaged store gets no writer.

@@ -4,7 +4,7 @@
 //! A history is decided by its seed. The writer runs in the thread of the test, so that the operations of a history
 //! come in one order, whatever else the machine does.
 
-use tokio::sync::oneshot;
+use std::time::Duration;
 
 use super::{
     power::{Dice, Effect, Fault, Image as DiskImage, PowerDisk},
@@ -13,10 +13,12 @@ use super::{
 use crate::store::{
     contract::CommitError,
     json::{
+        batch::Batch,
         compaction::{self, Compaction},
         memory::Entry,
-        request::{self, Request},
+        request::Request,
         shared::Shared,
+        staging::{Answered, Next},
         writer::Writer,
     },
 };
@@ -70,35 +72,55 @@ impl Life {
         let entries = state.memory.entries().map(|(key, entry)| {
             let Entry::Live(record) = entry else { panic!("{key} reads as tampered with") };
             let found = record.unseal(&self.shared.sealer, key).unwrap();
-            let number = found.content.open["number"].as_u64().unwrap();
-            assert_eq!(found.content, content(number), "{key}");
             let name = KEYS.iter().find(|name| **name == key.as_str()).unwrap();
-            (*name, (found.revision.0, number))
+            (*name, (found.revision.0, number_in(&found.content)))
         });
         entries.collect()
     }
 
-    /// Hands commits in together; false if the store is poisoned now. The answers are those that the model expects.
-    fn commit(&mut self, commits: Vec<Wanted>) -> bool {
-        let (requests, answers): (Vec<_>, Vec<_>) = commits
-            .into_iter()
-            .map(|wanted| {
-                let (answer, answered) = oneshot::channel();
-                let (writes, bytes) = request::prepare(wanted.changes, &wanted.expectations).unwrap();
-                let at = crate::clock::Timestamp(1_700_000_000_000);
-                let Wanted { expectations, expected, .. } = wanted;
-                (Request { writes, expectations, bytes, at, boot_ms: 0, answer }, (answered, expected))
-            })
-            .unzip();
-        let works = self.writer.commit(requests).is_ok();
-        for (mut answered, expected) in answers {
-            match (answered.try_recv().unwrap(), expected) {
+    /// Hands commits in together; what comes of each is to be asked later.
+    fn stage(&self, commits: Vec<Wanted>) -> Vec<Asked> {
+        let ask = |Wanted { changes, expectations, expected }| {
+            let at = crate::clock::Timestamp(1_700_000_000_000);
+            let request = Request::new(changes, expectations, at, 0).unwrap();
+            (self.writer.staging.stage(request), expected)
+        };
+        commits.into_iter().map(ask).collect()
+    }
+
+    /// What was handed in since the last time, if anything was.
+    fn next_batch(&self) -> Option<Batch> {
+        match self.writer.staging.next(Duration::ZERO) {
+            Next::Write(batch) => Some(batch),
+            Next::Nothing => None,
+            _ => panic!("nobody gave an order"),
+        }
+    }
+
+    /// The answers must be those that the model expects; in a store that is poisoned, no "yes" and no conflict that
+    /// rests on what never became durable.
+    fn hear(&self, asked: Vec<Asked>, works: bool) {
+        for (asked, expected) in asked {
+            let answer = match asked {
+                Err(CommitError::Conflict(_)) if expected.is_none() => continue,
+                // A writer that failed lets go of what waits behind it.
+                Ok(mut answered) => answered.try_recv().unwrap_or_else(|_| Err(self.shared.refusal().into())),
+                Err(error) => Err(error),
+            };
+            match (answer, expected) {
                 (Ok(revision), Some(expected)) if works => assert_eq!(revision.0, expected),
                 (Err(CommitError::Conflict(_)), None) if works => {}
                 (Err(CommitError::Store(_)), _) if !works => assert!(self.shared.serving().is_err()),
                 (answer, expected) => panic!("{answer:?} where {expected:?} was expected"),
             }
         }
+    }
+
+    /// One batch of one commit; false if the store is poisoned now.
+    fn commit(&mut self, wanted: Wanted) -> bool {
+        let asked = self.stage(vec![wanted]);
+        let works = self.next_batch().is_none_or(|batch| self.writer.write(batch).is_ok());
+        self.hear(asked, works);
         works
     }
 
@@ -119,6 +141,9 @@ impl Life {
         true
     }
 }
+
+/// A commit that was handed in, and the answer that is expected.
+type Asked = (Result<Answered, CommitError>, Option<u64>);
 
 /// A commit and its answer: the revision, or a conflict.
 struct Wanted {
@@ -192,15 +217,37 @@ impl History {
         life
     }
 
+    /// A batch, and often another that is put together on top of it while it is on its way.
     fn commit(&mut self, life: &mut Life) -> bool {
         let mut revision = life.writer.journal.last_revision();
         let mut records = self.moments.last().unwrap().records.clone();
-        let wanted = (0..1 + self.dice.below(4)).map(|_| self.wanted(&mut records, &mut revision)).collect();
+        let first = self.some_wanted(&mut records, &mut revision);
+        let after_first = (records.clone(), revision);
+        let asked = life.stage(first);
+        let batch = life.next_batch();
+        let behind = if self.dice.chance(60) { self.some_wanted(&mut records, &mut revision) } else { Vec::new() };
+        let asked_behind = life.stage(behind);
+        let works = self.write(life, batch, asked, after_first);
+        if !works {
+            life.hear(asked_behind, false);
+            return false;
+        }
+        let batch = life.next_batch();
+        self.write(life, batch, asked_behind, (records, revision))
+    }
+
+    fn write(&mut self, life: &mut Life, batch: Option<Batch>, asked: Vec<Asked>, after: (Records, u64)) -> bool {
+        let (records, revision) = after;
         let began = self.disk.moment();
-        let works = life.commit(wanted);
+        let works = batch.is_none_or(|batch| life.writer.write(batch).is_ok());
+        life.hear(asked, works);
         let acknowledged = works.then(|| self.disk.moment());
         self.moments.push(Moment { began, acknowledged, records, revision });
         works
+    }
+
+    fn some_wanted(&mut self, records: &mut Records, revision: &mut u64) -> Vec<Wanted> {
+        (0..1 + self.dice.below(4)).map(|_| self.wanted(records, revision)).collect()
     }
 
     fn wanted(&mut self, records: &mut Records, revision: &mut u64) -> Wanted {
@@ -276,7 +323,7 @@ impl History {
         moments.push(again);
         let mut more = records;
         let wanted = self.wanted(&mut more, &mut revision);
-        assert!(life.commit(vec![wanted]));
+        assert!(life.commit(wanted));
         let acknowledged = Some(disk.moment());
         moments.push(Moment { began: opened, acknowledged, records: more.clone(), revision });
         drop(life);
@@ -337,14 +384,14 @@ fn the_first_line_of_a_segment_whose_sync_failed_is_written_again() {
         opening::create(place.path(), &disk).unwrap();
         let (mut life, _) = Life::begin(&place, &disk).unwrap();
         let first = Wanted { changes: vec![put("a", 1)], expectations: vec![], expected: Some(1) };
-        assert!(life.commit(vec![first]));
+        assert!(life.commit(first));
         // Creation, write, sync: the third fails.
         disk.fail_after(2, Fault::Broken, Dice(seed));
         assert!(!life.compact());
         drop(life);
         let (mut life, _) = Life::begin(&place, &disk).unwrap();
         let second = Wanted { changes: vec![put("b", 2)], expectations: vec![absent("b")], expected: Some(2) };
-        assert!(life.commit(vec![second]));
+        assert!(life.commit(second));
         drop(life);
         let left = disk.image().after_power_cut(&mut Dice(seed));
         let (life, _) = Life::begin(&place, &PowerDisk::of(left)).unwrap();
