@@ -261,11 +261,11 @@ impl Reader<'_> {
 /// Judges the lines of batches, on all processors where there are enough of them.
 fn judge(sealer: &Sealer, frames: &[Framed<'_>]) -> Vec<Result<Vec<Placed>, Fault>> {
     let judge_some = |frames: &[Framed<'_>]| frames.iter().map(|frame| frame.judge(sealer)).collect::<Vec<_>>();
-    let records: usize = frames.iter().map(Framed::records).sum();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(records / RECORDS_PER_THREAD_MIN);
-    if threads < 2 {
+    let worthwhile = frames.iter().map(Framed::records).sum::<usize>() / RECORDS_PER_THREAD_MIN;
+    if worthwhile < 2 {
         return judge_some(frames);
     }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(worthwhile);
     let mut parts = frames.chunks(frames.len().div_ceil(threads));
     let own = parts.next().unwrap_or_default();
     std::thread::scope(|scope| {

@@ -4,32 +4,17 @@
 //! A history is decided by its seed. The writer runs in the thread of the test, so that the operations of a history
 //! come in one order, whatever else the machine does.
 
-use std::time::Duration;
-
 use super::{
+    life::{Asked, Life, Records, Wanted},
     power::{Dice, Effect, Fault, Image as DiskImage, PowerDisk},
     *,
 };
-use crate::store::{
-    contract::CommitError,
-    json::{
-        batch::Batch,
-        compaction::{self, Compaction},
-        memory::Entry,
-        request::Request,
-        shared::Shared,
-        staging::{Answered, Next},
-        writer::Writer,
-    },
-};
+use crate::store::json::batch::Batch;
 
 const KEYS: [&str; 6] = ["a", "b", "c/1", "c/2", "d", "e"];
 const STEPS: usize = 24;
 /// Only the history of this seed is run.
 const SEED_VARIABLE: &str = "MFA_FAULT_SEED";
-
-/// Revision and number of each record.
-type Records = BTreeMap<&'static str, (u64, u64)>;
 
 /// What a batch makes of the store, and between which effects on the disk.
 #[derive(Clone, Debug)]
@@ -46,110 +31,6 @@ fn allowed(moments: &[Moment], at: usize) -> Vec<Moment> {
     let last = moments.iter().rposition(|moment| moment.acknowledged.is_some_and(|by| by <= at)).unwrap();
     let on_the_way = moments[last + 1..].iter().filter(|moment| moment.began <= at);
     [&moments[last]].into_iter().chain(on_the_way).cloned().collect()
-}
-
-/// A host that runs.
-struct Life {
-    shared: Arc<Shared>,
-    writer: Writer,
-    compaction: Option<(Compaction, usize)>,
-}
-
-impl Life {
-    /// `None` if the disk failed meanwhile.
-    fn begin(place: &Place, disk: &PowerDisk) -> Option<(Self, OpenReport)> {
-        let disk = Arc::new(disk.clone());
-        let opened = opening::prepare(place.path(), &place.keys, place.clock(), disk, Options { compacts: false });
-        let (shared, writer, report) = opened.ok()?;
-        assert!(report.damage.is_none(), "{:?}", report.damage);
-        assert!(report.tampered.is_empty(), "{:?}", report.tampered);
-        Some((Self { shared, writer: writer.unwrap(), compaction: None }, report))
-    }
-
-    /// All records, each of them whole.
-    fn records(&self) -> Records {
-        let state = self.shared.serving().unwrap();
-        let entries = state.memory.entries().map(|(key, entry)| {
-            let Entry::Live(record) = entry else { panic!("{key} reads as tampered with") };
-            let found = record.unseal(&self.shared.sealer, key).unwrap();
-            let name = KEYS.iter().find(|name| **name == key.as_str()).unwrap();
-            (*name, (found.revision.0, number_in(&found.content)))
-        });
-        entries.collect()
-    }
-
-    /// Hands commits in together; what comes of each is to be asked later.
-    fn stage(&self, commits: Vec<Wanted>) -> Vec<Asked> {
-        let ask = |Wanted { changes, expectations, expected }| {
-            let at = crate::clock::Timestamp(1_700_000_000_000);
-            let request = Request::new(changes, expectations, at, 0).unwrap();
-            (self.writer.staging.stage(request), expected)
-        };
-        commits.into_iter().map(ask).collect()
-    }
-
-    /// What was handed in since the last time, if anything was.
-    fn next_batch(&self) -> Option<Batch> {
-        match self.writer.staging.next(Duration::ZERO) {
-            Next::Write(batch) => Some(batch),
-            Next::Nothing => None,
-            _ => panic!("nobody gave an order"),
-        }
-    }
-
-    /// The answers must be those that the model expects; in a store that is poisoned, no "yes" and no conflict that
-    /// rests on what never became durable.
-    fn hear(&self, asked: Vec<Asked>, works: bool) {
-        for (asked, expected) in asked {
-            let answer = match asked {
-                Err(CommitError::Conflict(_)) if expected.is_none() => continue,
-                // A writer that failed lets go of what waits behind it.
-                Ok(mut answered) => answered.try_recv().unwrap_or_else(|_| Err(self.shared.refusal().into())),
-                Err(error) => Err(error),
-            };
-            match (answer, expected) {
-                (Ok(revision), Some(expected)) if works => assert_eq!(revision.0, expected),
-                (Err(CommitError::Conflict(_)), None) if works => {}
-                (Err(CommitError::Store(_)), _) if !works => assert!(self.shared.serving().is_err()),
-                (answer, expected) => panic!("{answer:?} where {expected:?} was expected"),
-            }
-        }
-    }
-
-    /// One batch of one commit; false if the store is poisoned now.
-    fn commit(&mut self, wanted: Wanted) -> bool {
-        let asked = self.stage(vec![wanted]);
-        let works = self.next_batch().is_none_or(|batch| self.writer.write(batch).is_ok());
-        self.hear(asked, works);
-        works
-    }
-
-    /// One more step of a compaction that goes on beside the commits; false if the store is poisoned now.
-    fn compact(&mut self) -> bool {
-        let Some((compaction, done)) = self.compaction.take() else {
-            self.compaction = self.writer.next_compaction().ok().map(|compaction| (compaction, 0));
-            return self.compaction.is_some();
-        };
-        let worked = match done {
-            0 => compaction.write_unfinished(),
-            1 => compaction.name(),
-            _ => compaction::delete_older(&*compaction.disk, &compaction.directory, compaction.number),
-        };
-        if worked.is_ok() && done < 2 {
-            self.compaction = Some((compaction, done + 1));
-        }
-        true
-    }
-}
-
-/// A commit that was handed in, and the answer that is expected.
-type Asked = (Result<Answered, CommitError>, Option<u64>);
-
-/// A commit and its answer: the revision, or a conflict.
-struct Wanted {
-    changes: Vec<Change>,
-    expectations: Vec<Expectation>,
-    expected: Option<u64>,
 }
 
 /// A history: what was done, and what it may have left.
@@ -277,7 +158,7 @@ impl History {
                 *revision += 1;
                 match deletes {
                     true => drop(records.remove(name)),
-                    false => drop(records.insert(name, (*revision, self.number))),
+                    false => drop(records.insert(name.to_owned(), (*revision, self.number))),
                 }
             }
         }
@@ -395,7 +276,7 @@ fn the_first_line_of_a_segment_whose_sync_failed_is_written_again() {
         drop(life);
         let left = disk.image().after_power_cut(&mut Dice(seed));
         let (life, _) = Life::begin(&place, &PowerDisk::of(left)).unwrap();
-        assert_eq!(life.records(), Records::from([("a", (1, 1)), ("b", (2, 2))]), "seed {seed}");
+        assert_eq!(life.records(), Records::from([("a".to_owned(), (1, 1)), ("b".to_owned(), (2, 2))]), "seed {seed}");
     }
 }
 

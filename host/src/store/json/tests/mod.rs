@@ -6,6 +6,7 @@ mod commits;
 mod crashes;
 mod faults;
 mod histories;
+mod life;
 mod linear;
 mod pipeline;
 mod power;
