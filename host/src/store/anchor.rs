@@ -10,7 +10,6 @@ use std::{
     sync::Arc,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -74,7 +73,7 @@ impl Anchor {
     /// # Errors
     /// Any of the disk; the former file is then still there.
     pub(super) fn write(&self, revision: u64, committed_at: Option<Timestamp>) -> io::Result<()> {
-        let sealed = STANDARD.encode(self.sealer.seal(&self.bound(revision, committed_at), b"")?);
+        let sealed = self.sealer.sign(&self.bound(revision, committed_at))?;
         let file =
             AnchorFile { format: FORMAT, revision, committed_at, sealed, key_id: self.sealer.key_id().to_owned() };
         let mut line = serde_json::to_vec(&file)?;
@@ -93,9 +92,8 @@ impl Anchor {
 
     fn authentic(&self, bytes: &[u8]) -> Option<Reading> {
         let file: AnchorFile = serde_json::from_slice(bytes).ok()?;
-        let sealed = STANDARD.decode(&file.sealed).ok()?;
-        self.sealer.unseal(&self.bound(file.revision, file.committed_at), &sealed)?;
-        (file.format == FORMAT)
+        let signed = self.sealer.is_signed(&self.bound(file.revision, file.committed_at), &file.sealed);
+        (signed && file.format == FORMAT)
             .then_some(Reading::Authentic { revision: file.revision, committed_at: file.committed_at })
     }
 

@@ -3,10 +3,10 @@
 //! An engine behind a network also gives each commit a random id, to recognise its own after a lost connection. The
 //! JSON engine has no connection to lose and carries none.
 
-use std::{borrow::Borrow, fmt};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 
@@ -17,13 +17,18 @@ pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 /// Most changes, and most expectations, of one commit.
 pub const COMMIT_CHANGES_MAX: usize = 256;
 
+/// What stands for "no secret" where a secret is asked for.
+const NO_SECRET: &[u8] = b"null";
+/// Room for most secrets, so that few are moved while they are written, each leaving a copy behind.
+const SECRET_BYTES_USUAL: usize = 512;
+
 /// Number of a change; one sequence for the whole store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 
 /// Name of a record: segments of `a-z`, `0-9`, `.`, `_`, `-` joined by `/`, at most 256 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(std::sync::Arc<str>);
+pub struct Key(Arc<str>);
 
 /// A text that cannot name a record.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +41,12 @@ impl Key {
     /// # Errors
     /// When a segment is empty or holds another character, or the whole is over 256 bytes.
     pub fn new(segments: &[&str]) -> Result<Self, KeyError> {
-        let text = segments.join("/");
-        let fits = text.len() <= 256
-            && segments.iter().all(|segment| {
-                !segment.is_empty()
-                    && segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
-            });
-        if fits { Ok(Self(text.into())) } else { Err(KeyError(text)) }
+        match segments {
+            [] => Err(KeyError(String::new())),
+            // A separator within a segment would make two keys of different segments the same.
+            segments if segments.iter().any(|segment| segment.contains('/')) => Err(KeyError(segments.join("/"))),
+            segments => Self::parse(&segments.join("/")),
+        }
     }
 
     /// A key read back from disk.
@@ -50,7 +54,10 @@ impl Key {
     /// # Errors
     /// As [`Key::new`].
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        Self::new(&text.split('/').collect::<Vec<_>>())
+        let names = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+        let fits =
+            text.len() <= 256 && text.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(names));
+        if fits { Ok(Self(text.into())) } else { Err(KeyError(text.to_owned())) }
     }
 
     /// The key as it stands on disk.
@@ -71,13 +78,49 @@ impl fmt::Display for Key {
     }
 }
 
-/// What a record holds: JSON that stays readable on disk, and JSON that is sealed. Both are authenticated.
+/// What a record holds: JSON that stays readable on disk, and JSON that is sealed. Both are authenticated. It is kept as
+/// text: nobody but who wants the record reads it as anything else.
 #[derive(Clone, PartialEq)]
 pub struct Content {
     /// Readable on disk.
-    pub open: Value,
-    /// Sealed on disk; never in `Debug`.
-    pub secret: Option<Value>,
+    pub(super) open: Arc<str>,
+    /// Sealed on disk; never in `Debug`. Empty if there is none: no JSON text is.
+    pub(super) secret: Zeroizing<Vec<u8>>,
+}
+
+impl Content {
+    /// A `secret` that is `null` in JSON is none.
+    ///
+    /// # Errors
+    /// When one of them cannot be JSON.
+    pub fn new(open: &impl Serialize, secret: &impl Serialize) -> Result<Self, serde_json::Error> {
+        let mut sealed = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_USUAL));
+        serde_json::to_writer(&mut *sealed, secret)?;
+        if *sealed == *NO_SECRET {
+            sealed.clear();
+        }
+        Ok(Self { open: serde_json::to_string(open)?.into(), secret: sealed })
+    }
+
+    /// The part that is readable on disk.
+    ///
+    /// # Errors
+    /// When it is none of `T`.
+    pub fn open<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.open)
+    }
+
+    /// The sealed part; that of `null` if there is none.
+    ///
+    /// # Errors
+    /// When it is none of `T`.
+    pub fn secret<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(if self.secret.is_empty() { NO_SECRET } else { &self.secret })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.open.len() + self.secret.len()
+    }
 }
 
 impl fmt::Debug for Content {

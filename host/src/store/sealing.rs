@@ -1,22 +1,68 @@
 //! Sealing: XChaCha20-Poly1305 under a key derived from the master key. What is not secret is bound to the seal as
 //! associated data, so that nothing on disk can be edited, moved or copied back without its seal breaking.
 
-use std::io;
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
-use chacha20poly1305::{
-    KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce, aead::AeadInOut};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
 };
 use zeroize::Zeroizing;
 
 use crate::keys::MasterKey;
 
 const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
+/// What a seal has beyond the secret in it.
+pub(super) const SEAL_BYTES: usize = NONCE_BYTES + TAG_BYTES;
+/// Room for what most seals bind.
+const BOUND_BYTES_USUAL: usize = 512;
 
 /// Seals and opens with the key of one configuration directory.
 pub(super) struct Sealer {
     cipher: XChaCha20Poly1305,
+    nonces: Mutex<Nonces>,
     key_id: Box<str>,
+}
+
+/// Nonces at random, drawn from the system a seed at a time. A ChaCha20 stream under a secret seed of 256 bits cannot be
+/// told from chance, so 192 bits of it are as good a nonce as 192 bits of the system's: no two are the same before some
+/// 2^80 of them. What a stream of one's own adds is that a copy of the process would go on with the same nonces. `fork`
+/// makes none here (a worker is another program from its first moment on), but a virtual machine that is
+/// started twice from one image does: therefore a seed serves few seals, and the system, which is told of such a start,
+/// gives the next.
+#[derive(Default)]
+struct Nonces {
+    stream: Option<ChaCha20Rng>,
+    left: u32,
+}
+
+/// Seals of one seed.
+const SEALS_PER_SEED: u32 = 64;
+
+impl Nonces {
+    /// # Errors
+    /// When the system gives no randomness: a repeated nonce would give secrets away.
+    fn draw(&mut self) -> io::Result<[u8; NONCE_BYTES]> {
+        if self.left == 0 {
+            // Nothing may be drawn from a seed that has served, whatever happens here.
+            self.stream = None;
+            let mut seed = Zeroizing::new([0; 32]);
+            getrandom::fill(&mut *seed).map_err(io::Error::other)?;
+            self.stream = Some(ChaCha20Rng::from_seed(*seed));
+            self.left = SEALS_PER_SEED;
+        }
+        let stream = self.stream.as_mut().ok_or_else(|| io::Error::other("no nonce was drawn"))?;
+        let mut nonce = [0; NONCE_BYTES];
+        stream.fill_bytes(&mut nonce);
+        self.left -= 1;
+        Ok(nonce)
+    }
 }
 
 /// Associated data. Every part carries its length, so that no two different lists of parts are the same bytes; the
@@ -25,7 +71,7 @@ pub(super) struct Bound(Vec<u8>);
 
 impl Bound {
     pub(super) fn new(domain: &str) -> Self {
-        Self(Vec::new()).text(domain)
+        Self(Vec::with_capacity(BOUND_BYTES_USUAL)).text(domain)
     }
 
     pub(super) fn text(mut self, text: &str) -> Self {
@@ -43,7 +89,7 @@ impl Bound {
 impl Sealer {
     pub(super) fn new(keys: &MasterKey) -> Self {
         let key = keys.derive("store records");
-        Self { cipher: XChaCha20Poly1305::new((&*key).into()), key_id: keys.id().into() }
+        Self { cipher: XChaCha20Poly1305::new((&*key).into()), nonces: Mutex::default(), key_id: keys.id().into() }
     }
 
     /// Stands beside everything sealed, and is part of what each seal binds.
@@ -56,32 +102,58 @@ impl Sealer {
     /// # Errors
     /// When the system gives no randomness: a repeated nonce would give secrets away.
     pub(super) fn seal(&self, bound: &Bound, plaintext: &[u8]) -> io::Result<Vec<u8>> {
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-        let sealed = self
+        let nonce = self.nonces.lock().unwrap_or_else(PoisonError::into_inner).draw()?;
+        let mut sealed = Vec::with_capacity(SEAL_BYTES + plaintext.len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plaintext);
+        let secret = (&mut sealed[NONCE_BYTES..]).into();
+        let tag = self
             .cipher
-            .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: &bound.0 })
+            .encrypt_inout_detached(&XNonce::from(nonce), &bound.0, secret)
             .map_err(|_| io::Error::other("sealing refused the length of its input"))?;
-        Ok([&nonce[..], &sealed].concat())
+        sealed.extend_from_slice(&tag);
+        Ok(sealed)
+    }
+
+    /// A seal over nothing but what it binds, as the text that stands on disk.
+    ///
+    /// # Errors
+    /// As [`Sealer::seal`].
+    pub(super) fn sign(&self, bound: &Bound) -> io::Result<String> {
+        Ok(STANDARD.encode(self.seal(bound, b"")?))
+    }
+
+    /// Whether this text is a seal over nothing but this.
+    pub(super) fn is_signed(&self, bound: &Bound, text: &str) -> bool {
+        STANDARD.decode(text).is_ok_and(|sealed| self.unseal(bound, &sealed).is_some_and(|nothing| nothing.is_empty()))
     }
 
     /// What was sealed, if nothing was changed.
     pub(super) fn unseal(&self, bound: &Bound, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload { msg: ciphertext, aad: &bound.0 };
-        self.cipher.decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+        let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
+        let mut secret = Zeroizing::new(ciphertext.to_vec());
+        self.cipher
+            .decrypt_inout_detached(&XNonce::from(*nonce), &bound.0, secret.as_mut_slice().into(), &Tag::from(*tag))
+            .ok()?;
+        Some(secret)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    fn sealer(folder: &tempfile::TempDir, name: &str) -> Sealer {
+        Sealer::new(&MasterKey::create(&folder.path().join(name)).unwrap())
+    }
 
     #[test]
     fn a_seal_opens_only_with_what_it_was_bound_to() {
         let folder = tempfile::tempdir().unwrap();
-        let key = |name: &str| Sealer::new(&MasterKey::create(&folder.path().join(name)).unwrap());
-        let (ours, other) = (key("a"), key("b"));
+        let (ours, other) = (sealer(&folder, "a"), sealer(&folder, "b"));
         let bound = Bound::new("record").text("ab").text("c").number(7);
         let sealed = ours.seal(&bound, b"secret").unwrap();
         assert_eq!(ours.unseal(&bound, &sealed).unwrap().as_slice(), b"secret");
@@ -92,5 +164,22 @@ mod tests {
         for end in 0..sealed.len() {
             assert!(ours.unseal(&bound, &sealed[..end]).is_none());
         }
+        for index in 0..sealed.len() {
+            let mut edited = sealed.clone();
+            edited[index] ^= 1;
+            assert!(ours.unseal(&bound, &edited).is_none());
+        }
+        assert!(ours.is_signed(&bound, &ours.sign(&bound).unwrap()));
+        assert!(!ours.is_signed(&bound, &STANDARD.encode(sealed)), "it seals something");
+    }
+
+    #[test]
+    fn no_nonce_comes_twice_not_even_over_many_seeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, bound) = (sealer(&folder, "a"), Bound::new("record"));
+        let count = SEALS_PER_SEED as usize * 40;
+        let nonces: HashSet<Vec<u8>> =
+            (0..count).map(|_| ours.seal(&bound, b"").unwrap()[..NONCE_BYTES].to_vec()).collect();
+        assert_eq!(nonces.len(), count);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mfa_host::store::{Change, Content, Key, Store};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Failure, Place,
@@ -79,10 +79,10 @@ fn line_bytes(directory: &Directory) -> Result<usize, Failure> {
 pub fn put(task: usize, number: u64) -> Result<Change, Failure> {
     let open = json!({"user": directory::user_id(task), "user_epoch": 0, "created_at": "2026-01-01T00:00:00.000Z",
         "expires_at": "2026-01-01T00:05:00.000Z", "attempts_used": number, "stage": "waiting", "module": "a_module"});
-    let secret: Option<Value> = Some(json!({"seed": "0".repeat(64), "challenge": null, "form": null}));
+    let secret = json!({"seed": "0".repeat(64), "challenge": null, "form": null});
     // Each task has few records, which it replaces, so that memory stays as it is.
     let key = Key::new(&["bench", &format!("{task}-{}", number % 64)])?;
-    Ok(Change::Put(key, Content { open, secret }))
+    Ok(Change::Put(key, Content::new(&open, &secret)?))
 }
 
 /// Commits a second.

@@ -122,7 +122,7 @@ async fn fill(directory: &Path, keys: &MasterKey, users: usize) -> Result<(), Fa
 fn records(number: usize, password_hash: &str) -> Result<[Change; RECORDS], Failure> {
     let (id, name) = (user_id(number), user_name(number));
     let put = |segments: &[&str], open: Value, secret: Option<Value>| -> Result<Change, Failure> {
-        Ok(Change::Put(Key::new(segments)?, Content { open, secret }))
+        Ok(Change::Put(Key::new(segments)?, Content::new(&open, &secret)?))
     };
     let user = json!({"name": name, "is_active": true, "is_owner": false, "created_at": CREATED_AT, "epoch": 0});
     let factor = json!({"module": MODULE, "module_type": MODULE, "active": true, "primary": true, "recovery": false,

@@ -43,20 +43,12 @@ where
     Secret: Serialize + DeserializeOwned,
 {
     fn from_content(content: Content) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            open: serde_json::from_value(content.open)?,
-            secret: serde_json::from_value(content.secret.unwrap_or(Value::Null))?,
-        })
+        Ok(Self { open: content.open()?, secret: content.secret()? })
     }
 
     fn to_content(&self) -> Content {
-        let secret = to_json(&self.secret);
-        Content { open: to_json(&self.open), secret: if secret.is_null() { None } else { Some(secret) } }
+        Content::new(&self.open, &self.secret).expect("records are plain structs with text keys")
     }
-}
-
-fn to_json(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).expect("records are plain structs with text keys")
 }
 
 /// A record as it was read: there with its revision, or not there. Knows what a commit has to expect of it.

@@ -33,7 +33,7 @@ pub(super) fn write(disk: &dyn Disk, all: &Compaction, file: &Path) -> Result<Ba
         Ok(bytes)
     });
     match written {
-        Ok(bytes) => Ok(BackupReport { records: all.memory.entries().len(), bytes }),
+        Ok(bytes) => Ok(BackupReport { records: all.memory.len(), bytes }),
         Err(error) => {
             // Half a backup is of no use to anybody.
             let _ = disk.remove(unfinished);

@@ -59,7 +59,7 @@ pub(super) fn against(disk: &dyn Disk, directory: &Path, sealer: &Sealer, last_r
 
 fn report(found: &Recovered) -> CheckReport {
     CheckReport {
-        records: found.memory.entries().len(),
+        records: found.memory.len(),
         tampered: found.memory.tampered(),
         unfinished_bytes: found.segment.tail_bytes,
         ..CheckReport::default()

@@ -17,7 +17,7 @@ use super::{
     },
     files::{self, Kind, SnapshotEnd, SnapshotStart},
     frame::{self, Place, Position},
-    line::{self, Shown},
+    line::{self, Body},
     memory::{Entry, Memory},
 };
 use crate::clock::Timestamp;
@@ -78,18 +78,24 @@ impl Compaction {
         let start = SnapshotStart::new(&self.sealer, self.number, &self.position, self.committed_at)?;
         output.write(&line_of(&start)?)?;
         let mut own = start.own_position();
-        let entries: Vec<_> = self.memory.entries().collect();
-        for batch in entries.chunks(BATCH_RECORDS) {
-            let mut body = Vec::new();
-            let mut records = Vec::with_capacity(batch.len());
-            for (key, entry) in batch {
-                let revision = self.write_line(&mut body, key.as_str(), entry)?;
-                records.push((key.as_str().to_owned(), revision));
+        let committed_at = self.committed_at.unwrap_or_default();
+        let mut entries = self.memory.entries();
+        let (mut body, mut batch) = (Vec::new(), Vec::new());
+        loop {
+            let mut records = Vec::with_capacity(BATCH_RECORDS);
+            body.clear();
+            for (key, entry) in entries.by_ref().take(BATCH_RECORDS) {
+                records.push((key.as_str(), self.write_line(&mut body, key.as_str(), entry)?));
             }
-            let committed_at = self.committed_at.unwrap_or_default();
-            output.write(&frame::write(&self.sealer, Place::Snapshot, &mut own, records, committed_at, &body)?)?;
+            if records.is_empty() {
+                break;
+            }
+            batch.clear();
+            let records = records.into_iter();
+            frame::write(&mut batch, &self.sealer, Place::Snapshot, &mut own, records, committed_at, &body)?;
+            output.write(&batch)?;
         }
-        output.write(&line_of(&SnapshotEnd::new(&self.sealer, self.number, entries.len() as u64, &own)?)?)?;
+        output.write(&line_of(&SnapshotEnd::new(&self.sealer, self.number, self.memory.len() as u64, &own)?)?)?;
         output.file.sync()?;
         Ok(output.length)
     }
@@ -104,12 +110,15 @@ impl Compaction {
     fn write_line(&self, body: &mut Vec<u8>, key: &str, entry: &Entry) -> io::Result<u64> {
         match entry {
             Entry::Live(record) => {
-                let shown = Shown::Value(&record.open);
-                line::write(body, key, record.revision, shown, &record.sealed, self.sealer.key_id());
+                let open = Body::Value(&record.open);
+                line::write(body, key, record.revision, open, &record.sealed, self.sealer.key_id());
                 Ok(record.revision)
             }
             Entry::Tampered(revision) => {
-                line::seal(body, &self.sealer, key, *revision, Shown::Tampered, b"").map(|_| *revision)
+                let bound = line::bound(&self.sealer, key, *revision, Body::Tampered);
+                let sealed = self.sealer.seal(&bound, b"")?;
+                line::write(body, key, *revision, Body::Tampered, &sealed, self.sealer.key_id());
+                Ok(*revision)
             }
         }
     }

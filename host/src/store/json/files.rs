@@ -2,7 +2,6 @@
 
 use std::io;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -105,13 +104,12 @@ impl SnapshotStart {
             sealed: String::new(),
             key_id: sealer.key_id().to_owned(),
         };
-        start.sealed = STANDARD.encode(sealer.seal(&start.bound(), b"")?);
+        start.sealed = sealer.sign(&start.bound())?;
         Ok(start)
     }
 
     pub(super) fn is_authentic(&self, sealer: &Sealer) -> bool {
-        self.key_id == sealer.key_id()
-            && STANDARD.decode(&self.sealed).is_ok_and(|sealed| sealer.unseal(&self.bound(), &sealed).is_some())
+        self.key_id == sealer.key_id() && sealer.is_signed(&self.bound(), &self.sealed)
     }
 
     /// Where the first batch of the first segment has to fit.
@@ -150,13 +148,12 @@ pub(super) struct SnapshotEnd {
 impl SnapshotEnd {
     pub(super) fn new(sealer: &Sealer, number: u64, records: u64, position: &Position) -> io::Result<Self> {
         let bound = Self::bound(sealer, number, records, position);
-        let sealed = STANDARD.encode(sealer.seal(&bound, b"")?);
+        let sealed = sealer.sign(&bound)?;
         Ok(Self { end: number, records, sealed, key_id: sealer.key_id().to_owned() })
     }
 
     pub(super) fn is_authentic(&self, sealer: &Sealer, position: &Position) -> bool {
-        let bound = Self::bound(sealer, self.end, self.records, position);
-        STANDARD.decode(&self.sealed).is_ok_and(|sealed| sealer.unseal(&bound, &sealed).is_some())
+        sealer.is_signed(&Self::bound(sealer, self.end, self.records, position), &self.sealed)
     }
 
     fn bound(sealer: &Sealer, number: u64, records: u64, position: &Position) -> Bound {

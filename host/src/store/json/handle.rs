@@ -1,9 +1,6 @@
 //! The store as the rest of the host sees it.
 
-use std::{
-    path::Path,
-    sync::{Arc, mpsc::Sender},
-};
+use std::{path::Path, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -19,9 +16,10 @@ use super::{
     memory::Entry,
     opening::{self, Acknowledges, Options},
     repair,
-    request::{self, Message, Request},
+    request::{Order, Request},
     restore,
     shared::Shared,
+    staging::Entrance,
 };
 use crate::{clock::Clock, keys::MasterKey};
 
@@ -30,7 +28,7 @@ use crate::{clock::Clock, keys::MasterKey};
 pub struct Store {
     pub(super) shared: Arc<Shared>,
     /// To the writer; a damaged store has none.
-    pub(super) writer: Option<Sender<Message>>,
+    pub(super) entrance: Option<Arc<Entrance>>,
     pub(super) clock: Clock,
 }
 
@@ -93,13 +91,7 @@ impl Store {
     /// # Errors
     /// When the store is damaged or poisoned.
     pub async fn scan(&self, prefix: &str) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        let found: Vec<_> = self
-            .shared
-            .serving()?
-            .memory
-            .beginning_with(prefix)
-            .map(|(key, record)| (key.clone(), record.clone()))
-            .collect();
+        let found = self.shared.serving()?.memory.beginning_with(prefix);
         let unsealed = found.into_iter().filter_map(|(key, record)| {
             record.unseal(&self.shared.sealer, &key).ok().map(|versioned| (key, versioned))
         });
@@ -114,19 +106,16 @@ impl Store {
     /// [`CommitError::Conflict`] and [`StoreError::TooLarge`]: nothing happened. A [`StoreError`]: the host must not
     /// act as if it had.
     pub async fn commit(&self, changes: Vec<Change>, expectations: Vec<Expectation>) -> Result<Revision, CommitError> {
-        drop(self.shared.serving()?);
-        let (writes, bytes) = request::prepare(changes, &expectations)?;
         let now = self.clock.now();
-        let (answer, answered) = oneshot::channel();
-        let request = Request { writes, expectations, bytes, at: now.wall, boot_ms: now.boot_ms, answer };
-        self.send(Message::Commit(request));
-        answered.await.unwrap_or_else(|_| Err(self.shared.refusal().into()))
+        let request = Request::new(changes, expectations, now.wall, now.boot_ms)?;
+        let Some(entrance) = &self.entrance else { return Err(self.shared.refusal().into()) };
+        entrance.0.stage(request)?.await.unwrap_or_else(|_| Err(self.shared.refusal().into()))
     }
 
     /// Compacts now, for a backup or on an administrator's wish; false if that did not work, and nothing is lost then.
     pub async fn compact(&self) -> bool {
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Compact(answer));
+        self.order(Order::Compact(answer));
         answered.await.unwrap_or(false)
     }
 
@@ -136,7 +125,7 @@ impl Store {
     /// [`StoreError::Poisoned`]: what is on disk shows after a restart.
     pub async fn check(&self) -> Result<CheckReport, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Check(answer));
+        self.order(Order::Check(answer));
         match (answered.await, self.shared.refusal()) {
             (Ok(report), _) => Ok(report),
             (Err(_), StoreError::Damaged(reason)) => Ok(CheckReport { damage: Some(reason), ..CheckReport::default() }),
@@ -162,7 +151,7 @@ impl Store {
     pub async fn backup(&self, file: &Path) -> Result<BackupReport, BackupError> {
         drop(self.shared.serving()?);
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Backup(answer));
+        self.order(Order::Backup(answer));
         let all = answered.await.map_err(|_| self.shared.refusal())??;
         let path = file.to_owned();
         let written = tokio::task::spawn_blocking(move || backup::write(&SystemDisk, &all, &path)).await;
@@ -197,17 +186,19 @@ impl Store {
     /// Waits until every commit that was handed in is durable, and stops.
     pub async fn close(&self) {
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Close(answer));
-        // A writer that is gone gives no answer; there is nothing to wait for then.
-        let _ = answered.await;
+        if let Some(entrance) = &self.entrance {
+            entrance.0.close(answer);
+            // A writer that is gone gives no answer; there is nothing to wait for then.
+            let _ = answered.await;
+        }
         self.shared.refuse(StoreError::Poisoned("the store is closed".to_owned()));
         self.shared.unlock();
     }
 
-    /// A message that reaches nobody is dropped, and with it the channel its sender waits on.
-    fn send(&self, message: Message) {
-        if let Some(writer) = &self.writer {
-            let _ = writer.send(message);
+    /// An order that reaches nobody is dropped, and with it the channel its sender waits on.
+    fn order(&self, order: Order) {
+        if let Some(entrance) = &self.entrance {
+            entrance.0.order(order);
         }
     }
 }

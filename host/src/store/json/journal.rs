@@ -28,7 +28,12 @@ pub(super) struct Journal {
     committed_at: Option<Timestamp>,
     /// Of all segments since the last snapshot.
     bytes: u64,
+    /// The last batch; kept for its room.
+    batch: Vec<u8>,
 }
+
+/// Room that is kept for the next batch.
+const BATCH_BYTES_KEPT: usize = 1024 * 1024;
 
 impl Journal {
     /// Opens the last segment that recovery found and writes its last batch once more, or its first line if it has no
@@ -68,6 +73,7 @@ impl Journal {
             position,
             committed_at,
             bytes,
+            batch: Vec::new(),
         })
     }
 
@@ -78,12 +84,12 @@ impl Journal {
     ///
     /// # Errors
     /// Any of the disk.
-    pub(super) fn leap(
+    pub(super) fn leap<'a>(
         &mut self,
         first_revision: u64,
         committed_at: Timestamp,
         tail_bytes: u64,
-        records: Vec<(String, u64)>,
+        records: impl ExactSizeIterator<Item = (&'a str, u64)> + Clone,
         body: &[u8],
     ) -> io::Result<()> {
         if tail_bytes > 0 {
@@ -101,18 +107,23 @@ impl Journal {
     ///
     /// # Errors
     /// Any of the disk. What is on disk is then unknown, and this journal must not be used again.
-    pub(super) fn append(
+    pub(super) fn append<'a>(
         &mut self,
-        records: Vec<(String, u64)>,
+        records: impl ExactSizeIterator<Item = (&'a str, u64)> + Clone,
         committed_at: Timestamp,
         body: &[u8],
     ) -> io::Result<()> {
-        let bytes = frame::write(&self.sealer, Place::Journal, &mut self.position, records, committed_at, body)?;
-        self.file.write_at(self.length, &bytes)?;
+        if records.clone().next().is_some_and(|(_, revision)| revision != self.position.next_revision) {
+            return Err(io::Error::other("the revisions of a batch do not follow those before it"));
+        }
+        self.batch.clear();
+        frame::write(&mut self.batch, &self.sealer, Place::Journal, &mut self.position, records, committed_at, body)?;
+        self.file.write_at(self.length, &self.batch)?;
         self.file.sync()?;
-        self.length += bytes.len() as u64;
-        self.bytes += bytes.len() as u64;
+        self.length += self.batch.len() as u64;
+        self.bytes += self.batch.len() as u64;
         self.committed_at = Some(committed_at);
+        self.batch.shrink_to(BATCH_BYTES_KEPT);
         Ok(())
     }
 

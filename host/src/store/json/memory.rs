@@ -1,25 +1,27 @@
-//! The durable records in memory. Each holds its line's parts, not parsed JSON, and its secret stays sealed.
+//! The durable records in memory. Each holds its line's parts. What is open is text that reads share; what is secret
+//! stays sealed until it is read. Whoever reads all of the memory has the key as well and is not kept out by that; but
+//! what the system moves to a swap partition, or a crash leaves behind, then holds few secrets instead of everybody's.
+//!
+//! A record authenticated when it came into memory, and is not changed there: it is not asked to again.
 
-use std::{
-    collections::BTreeMap,
-    ops::Bound::{Included, Unbounded},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+use zeroize::Zeroizing;
 
 use super::{
     super::{
         contract::{Content, Key, Revision, StoreError, Versioned},
-        sealing::Sealer,
+        sealing::{SEAL_BYTES, Sealer},
     },
-    line::{self, Body, Shown},
+    line::{self, Body, LINE_OVERHEAD_BYTES},
+    table::Table,
 };
 
-/// About what a line holds beside its key, its open part and its seal; for the decision to compact.
-const LINE_OVERHEAD_BYTES: usize = 80;
-
+/// A table for each kind of record, which is what stands before the first separator of the key: a list of one kind does
+/// not look at the others.
 #[derive(Clone, Default)]
 pub(super) struct Memory {
-    records: BTreeMap<Key, Entry>,
+    tables: BTreeMap<Box<str>, Table>,
     live_bytes: usize,
 }
 
@@ -32,64 +34,74 @@ pub(super) enum Entry {
 
 pub(super) struct Record {
     pub(super) revision: u64,
-    pub(super) open: Box<str>,
+    pub(super) open: Arc<str>,
     pub(super) sealed: Box<[u8]>,
+}
+
+fn kind(key: &str) -> &str {
+    key.split_once('/').map_or("", |(kind, _)| kind)
 }
 
 impl Memory {
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
-        self.records.get(key)
+        self.tables.get(kind(key))?.entry(key)
     }
 
     pub(super) fn live_bytes(&self) -> usize {
         self.live_bytes
     }
 
-    /// All entries, by key.
-    pub(super) fn entries(&self) -> impl ExactSizeIterator<Item = (&Key, &Entry)> {
-        self.records.iter()
+    pub(super) fn len(&self) -> usize {
+        self.tables.values().map(Table::len).sum()
     }
 
-    pub(super) fn beginning_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Arc<Record>)> {
-        self.records
-            .range::<str, _>((Included(prefix), Unbounded))
-            .take_while(move |(key, _)| key.as_str().starts_with(prefix))
+    /// All entries, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
+        self.tables.values().flat_map(Table::entries)
+    }
+
+    /// By key.
+    pub(super) fn beginning_with(&self, prefix: &str) -> Vec<(Key, Arc<Record>)> {
+        let whole_kind = prefix.contains('/').then(|| kind(prefix));
+        let tables = self.tables.iter().filter(|(kind, _)| whole_kind.is_none_or(|whole| whole == &***kind));
+        let mut found: Vec<_> = tables
+            .flat_map(|(_, table)| table.entries())
             .filter_map(|(key, entry)| match entry {
-                Entry::Live(record) => Some((key, record)),
-                Entry::Tampered(_) => None,
+                Entry::Live(record) if key.as_str().starts_with(prefix) => Some((key.clone(), record.clone())),
+                _ => None,
             })
+            .collect();
+        found.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        found
     }
 
+    /// By key.
     pub(super) fn tampered(&self) -> Vec<Key> {
-        self.records
-            .iter()
-            .filter(|(_, entry)| matches!(entry, Entry::Tampered(_)))
-            .map(|(key, _)| key.clone())
-            .collect()
+        let tampered = self.entries().filter(|(_, entry)| matches!(entry, Entry::Tampered(_)));
+        let mut keys: Vec<_> = tampered.map(|(key, _)| key.clone()).collect();
+        keys.sort_unstable();
+        keys
     }
 
-    /// Takes what a line says; true if a line on disk is now of no more use.
-    pub(super) fn apply(&mut self, key: Key, revision: u64, found: Option<(Body, Vec<u8>)>) -> bool {
+    /// Takes what a line says, none being a deletion; says what was there before.
+    pub(super) fn apply(&mut self, key: Key, entry: Option<Entry>) -> Option<Entry> {
         let key_bytes = key.as_str().len();
-        let entry = match found {
-            Some((Body::Value(open), sealed)) => {
-                Some(Entry::Live(Arc::new(Record { revision, open, sealed: sealed.into() })))
-            }
-            Some((Body::Deleted, _)) => None,
-            Some((Body::Tampered, _)) | None => Some(Entry::Tampered(revision)),
-        };
-        let deletes = entry.is_none();
         if let Some(entry) = &entry {
             self.live_bytes += key_bytes + entry.bytes();
         }
-        let former = match entry {
-            Some(entry) => self.records.insert(key, entry),
-            None => self.records.remove(&key),
+        let former = match (self.tables.get_mut(kind(key.as_str())), entry) {
+            (Some(table), Some(entry)) => table.put(key, entry),
+            (Some(table), None) => table.remove(key.as_str()),
+            (None, Some(entry)) => {
+                let kind = kind(key.as_str()).into();
+                self.tables.entry(kind).or_default().put(key, entry)
+            }
+            (None, None) => None,
         };
         if let Some(former) = &former {
             self.live_bytes -= key_bytes + former.bytes();
         }
-        deletes || former.is_some()
+        former
     }
 }
 
@@ -99,6 +111,17 @@ impl Entry {
         match self {
             Self::Live(record) => record.revision,
             Self::Tampered(revision) => *revision,
+        }
+    }
+
+    /// What an authentic line with this revision says; `None` if the record is deleted.
+    pub(super) fn of(revision: u64, body: Body<'_>, sealed: &[u8]) -> Option<Self> {
+        match body {
+            Body::Value(open) => {
+                Some(Self::Live(Arc::new(Record { revision, open: open.into(), sealed: sealed.into() })))
+            }
+            Body::Deleted => None,
+            Body::Tampered => Some(Self::Tampered(revision)),
         }
     }
 
@@ -114,15 +137,14 @@ impl Record {
     /// The record in the clear.
     ///
     /// # Errors
-    /// [`StoreError::Tampered`] if it does not authenticate; it did when it came into memory.
+    /// [`StoreError::Tampered`] if its secret does not authenticate; it did when it came into memory.
     pub(super) fn unseal(&self, sealer: &Sealer, key: &Key) -> Result<Versioned, StoreError> {
-        let tampered = || StoreError::Tampered(key.clone());
-        let bound = line::bound(sealer, key.as_str(), self.revision, Shown::Value(&self.open));
-        let plaintext = sealer.unseal(&bound, &self.sealed).ok_or_else(tampered)?;
-        let open = serde_json::from_str(&self.open).map_err(|_| tampered())?;
-        // No JSON text is empty, so nothing sealed means no secret.
-        let secret =
-            if plaintext.is_empty() { None } else { Some(serde_json::from_slice(&plaintext).map_err(|_| tampered())?) };
-        Ok(Versioned { revision: Revision(self.revision), content: Content { open, secret } })
+        let secret = if self.sealed.len() == SEAL_BYTES {
+            Zeroizing::default()
+        } else {
+            let bound = line::bound(sealer, key.as_str(), self.revision, Body::Value(&self.open));
+            sealer.unseal(&bound, &self.sealed).ok_or_else(|| StoreError::Tampered(key.clone()))?
+        };
+        Ok(Versioned { revision: Revision(self.revision), content: Content { open: self.open.clone(), secret } })
     }
 }

@@ -17,6 +17,8 @@ mod request;
 mod restore;
 mod salvage;
 mod shared;
+mod staging;
+mod table;
 mod walk;
 mod writer;
 

@@ -5,7 +5,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::Arc,
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,18 +13,18 @@ use rustix::fs::{FlockOperation, flock};
 use super::{
     super::{
         anchor::{Anchor, Reading},
-        contract::{Behind, Change, Key, OpenError, OpenReport, Reach, StoreError},
+        contract::{Behind, Change, OpenError, OpenReport, Reach, StoreError},
         disk::Disk,
         sealing::Sealer,
     },
+    batch::{Batch, Changed},
     files::{self, FIRST_SEGMENT, JournalStart, Kind},
     handle::Store,
     journal::Journal,
-    line::{self, Body},
     memory::Memory,
     recovery::{self, Recovered, Refusal},
-    request,
     shared::{Health, Shared},
+    staging::Entrance,
     writer::Writer,
 };
 use crate::{
@@ -105,13 +105,13 @@ pub(in super::super) fn open(
     options: Options<'_>,
 ) -> Result<(Store, OpenReport), OpenError> {
     let (shared, writer, report) = prepare(config_directory, keys, clock.clone(), disk, options)?;
-    let Some(writer) = writer else { return Ok((Store { shared, writer: None, clock }, report)) };
-    let (sender, receiver) = mpsc::channel();
+    let Some(writer) = writer else { return Ok((Store { shared, entrance: None, clock }, report)) };
+    let entrance = Arc::new(Entrance(writer.staging.clone()));
     std::thread::Builder::new()
         .name("store".to_owned())
-        .spawn(move || writer.run(&receiver))
+        .spawn(move || writer.run())
         .map_err(failed("start the writer of", &storage(config_directory)))?;
-    Ok((Store { shared, writer: Some(sender), clock }, report))
+    Ok((Store { shared, entrance: Some(entrance), clock }, report))
 }
 
 /// Everything up to the thread that writes; a store that refuses everything gets no writer.
@@ -243,10 +243,14 @@ fn put_right(
         Journal::open(disk.clone(), directory, sealer.clone(), segment, position, committed_at, journal_bytes)?;
     if leaps {
         let first_revision = known + REVISION_LEAP;
-        let Sealed { records, body, found } = seal(sealer, first_revision, acknowledgement)?;
-        journal.leap(first_revision, now, tail_bytes, records, &body)?;
-        for (key, revision, body, sealed) in found {
-            memory.apply(key, revision, Some((body, sealed)));
+        let mut batch = Batch::default();
+        for (revision, change) in (first_revision..).zip(acknowledgement) {
+            batch.add(sealer, revision, change)?;
+        }
+        let records = batch.changes.iter().map(|changed| (changed.key.as_str(), changed.revision));
+        journal.leap(first_revision, now, tail_bytes, records, &batch.body)?;
+        for Changed { key, entry, .. } in batch.changes {
+            memory.apply(key, entry);
         }
     }
     for name in leftovers {
@@ -254,25 +258,6 @@ fn put_right(
     }
     disk.sync_directory(directory)?;
     Ok((journal, memory))
-}
-
-/// Changes as they stand in a batch.
-struct Sealed {
-    records: Vec<(String, u64)>,
-    body: Vec<u8>,
-    found: Vec<(Key, u64, Body, Vec<u8>)>,
-}
-
-fn seal(sealer: &Sealer, first_revision: u64, changes: Vec<Change>) -> io::Result<Sealed> {
-    let (writes, _) = request::prepare(changes, &[]).map_err(io::Error::other)?;
-    let mut batch = Sealed { records: Vec::new(), body: Vec::new(), found: Vec::new() };
-    for (revision, write) in (first_revision..).zip(writes) {
-        let key = write.key;
-        let sealed = line::seal(&mut batch.body, sealer, key.as_str(), revision, write.body.shown(), &write.secret)?;
-        batch.records.push((key.as_str().to_owned(), revision));
-        batch.found.push((key, revision, write.body, sealed));
-    }
-    Ok(batch)
 }
 
 fn damaged(reason: String, sealer: Arc<Sealer>, lock: File) -> (Arc<Shared>, Option<Writer>, OpenReport) {

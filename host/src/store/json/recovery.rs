@@ -9,6 +9,9 @@
 //! after it is damage. A batch whose header is authentic and whose lines all have the form of records was not torn but
 //! edited, where a line does not verify: the header names the key that stood there, and that key is tampered with. It never
 //! falls back to an older record.
+//!
+//! The headers of a file are read one after the other, because each seals the one before; the lines are then judged on
+//! all processors, and what they say is taken in their order.
 
 use std::{
     collections::BTreeSet,
@@ -19,10 +22,13 @@ use std::{
 use super::{
     super::{disk::Disk, sealing::Sealer},
     files::{self, FIRST_SEGMENT, FORMAT, JournalStart, Kind, SnapshotEnd, SnapshotStart},
-    frame::{self, Fault, Frame, Place, Position},
+    frame::{self, Fault, Framed, Place, Placed, Position},
     memory::Memory,
 };
 use crate::clock::Timestamp;
+
+/// Fewer records than these are judged sooner than a thread begins.
+const RECORDS_PER_THREAD_MIN: usize = 500;
 
 /// Why there is nothing to serve.
 #[derive(Debug)]
@@ -142,14 +148,20 @@ impl Reader<'_> {
         self.disk.read(&path).map_err(|source| Refusal::Io { path, source })
     }
 
-    fn take(&mut self, place: Place, frame: Frame) {
-        if place == Place::Journal {
-            self.committed_at = Some(frame.committed_at);
+    /// Takes what batches of one file say, up to the first that is none; how many were taken, and why not the next.
+    fn take(&mut self, frames: &[Framed<'_>]) -> (usize, Option<Fault>) {
+        for (index, judged) in judge(self.sealer, frames).into_iter().enumerate() {
+            match judged {
+                Ok(placed) => {
+                    for Placed { key, entry } in placed {
+                        self.superseded |= entry.is_none();
+                        self.superseded |= self.memory.apply(key, entry).is_some();
+                    }
+                }
+                Err(fault) => return (index, Some(fault)),
+            }
         }
-        for placed in frame.records {
-            let superseded = self.memory.apply(placed.key, placed.revision, placed.found);
-            self.superseded |= superseded;
-        }
+        (frames.len(), None)
     }
 
     /// A snapshot was whole before it got its name, so anything amiss in one is damage. Says the first segment.
@@ -164,28 +176,32 @@ impl Reader<'_> {
         if start.snapshot != number || !start.is_authentic(self.sealer) {
             return Err(damaged("its first line was edited or sealed with another key"));
         }
+        let fault = |fault| match fault {
+            Fault::Torn(reason) => damaged(reason),
+            Fault::Damaged(reason) => damaged(&reason),
+        };
         let mut own = start.own_position();
         let mut offset = first.len() + 1;
-        let mut records = 0;
-        loop {
-            let line = frame::line_at(&bytes, offset).ok_or_else(|| damaged("it has no end"))?;
-            if let Ok(end) = serde_json::from_slice::<SnapshotEnd>(line) {
-                let whole = end.is_authentic(self.sealer, &own)
-                    && end.records == records
-                    && bytes.len() == offset + line.len() + 1;
-                if !whole {
-                    return Err(damaged("its last line was edited, or something follows it"));
+        let mut frames = Vec::new();
+        let end = loop {
+            match frame::find(self.sealer, Place::Snapshot, &own, &bytes, offset) {
+                Ok(frame) => {
+                    (own, offset) = (frame.next.clone(), frame.span.end);
+                    frames.push(frame);
                 }
-                break;
+                Err(no_frame) => {
+                    let line = frame::line_at(&bytes, offset).ok_or_else(|| damaged("it has no end"))?;
+                    break serde_json::from_slice::<SnapshotEnd>(line).map_err(|_| fault(no_frame))?;
+                }
             }
-            let frame =
-                frame::read(self.sealer, Place::Snapshot, &mut own, &bytes, offset).map_err(|fault| match fault {
-                    Fault::Torn(reason) => damaged(reason),
-                    Fault::Damaged(reason) => damaged(&reason),
-                })?;
-            records += frame.records.len() as u64;
-            offset = frame.end;
-            self.take(Place::Snapshot, frame);
+        };
+        let records: usize = frames.iter().map(Framed::records).sum();
+        let is_last = frame::line_at(&bytes, offset).is_some_and(|line| bytes.len() == offset + line.len() + 1);
+        if !end.is_authentic(self.sealer, &own) || end.records != records as u64 || !is_last {
+            return Err(damaged("its last line was edited, or something follows it"));
+        }
+        if let (_, Some(found)) = self.take(&frames) {
+            return Err(fault(found));
         }
         self.position = start.journal_position();
         self.committed_at = start.committed_at;
@@ -212,20 +228,55 @@ impl Reader<'_> {
             Err(_) => return dropped(0, segment, "no first line"),
         }
         let mut offset = first.len() + 1;
-        while offset < bytes.len() {
-            match frame::read(self.sealer, Place::Journal, &mut self.position, &bytes, offset) {
+        let (mut frames, mut ending) = (Vec::new(), None);
+        let mut position = self.position.clone();
+        while offset < bytes.len() && ending.is_none() {
+            match frame::find(self.sealer, Place::Journal, &position, &bytes, offset) {
                 Ok(frame) => {
-                    segment.last_batch = Some((offset as u64, bytes[offset..frame.end].to_vec()));
-                    offset = frame.end;
-                    self.take(Place::Journal, frame);
+                    (position, offset) = (frame.next.clone(), frame.span.end);
+                    frames.push(frame);
                 }
-                Err(Fault::Torn(reason)) => return dropped(offset, segment, reason),
-                Err(Fault::Damaged(reason)) => return Err(Refusal::Damage(format!("{name}: {reason}"))),
+                Err(fault) => ending = Some(fault),
             }
         }
-        segment.length = offset as u64;
-        Ok(segment)
+        let (taken, fault) = self.take(&frames);
+        offset = first.len() + 1;
+        if let Some(last) = frames[..taken].last() {
+            offset = last.span.end;
+            segment.last_batch = Some((last.span.start as u64, bytes[last.span.clone()].to_vec()));
+            self.position = last.next.clone();
+            self.committed_at = Some(last.committed_at());
+        }
+        match fault.or(ending) {
+            Some(Fault::Torn(reason)) => dropped(offset, segment, reason),
+            Some(Fault::Damaged(reason)) => Err(Refusal::Damage(format!("{name}: {reason}"))),
+            None => {
+                segment.length = offset as u64;
+                Ok(segment)
+            }
+        }
     }
+}
+
+/// Judges the lines of batches, on all processors where there are enough of them.
+fn judge(sealer: &Sealer, frames: &[Framed<'_>]) -> Vec<Result<Vec<Placed>, Fault>> {
+    let judge_some = |frames: &[Framed<'_>]| frames.iter().map(|frame| frame.judge(sealer)).collect::<Vec<_>>();
+    let worthwhile = frames.iter().map(Framed::records).sum::<usize>() / RECORDS_PER_THREAD_MIN;
+    if worthwhile < 2 {
+        return judge_some(frames);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(worthwhile);
+    let mut parts = frames.chunks(frames.len().div_ceil(threads));
+    let own = parts.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| (part, scope.spawn(move || judge_some(part)))).collect();
+        let mut judged = judge_some(own);
+        for (part, other) in others {
+            // A thread that panicked judged nothing; this one would panic as it did.
+            judged.extend(other.join().unwrap_or_else(|_| judge_some(part)));
+        }
+        judged
+    })
 }
 
 fn check_format(name: &str, first: &[u8]) -> Result<(), Refusal> {

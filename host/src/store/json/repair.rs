@@ -67,8 +67,8 @@ pub(super) fn repair(
     let staged = stage(&*disk, &staging, |file| written.write_to(file).map(drop)).map_err(failed("write", &staging));
     let read_back = staged.map_err(RepairError::from).and_then(|()| {
         let found = recovery::recover(&*disk, &staging, &sealer).map_err(|refusal| refused(&staging, refusal, ""))?;
-        let is_same = found.memory.entries().len() == written.memory.entries().len()
-            && found.memory.tampered() == written.memory.tampered();
+        let is_same =
+            found.memory.len() == written.memory.len() && found.memory.tampered() == written.memory.tampered();
         let reason = "what was written does not read back".to_owned();
         if is_same { Ok(found) } else { Err(RepairError::Hopeless { directory: staging.clone(), reason }) }
     });
@@ -123,7 +123,7 @@ fn put_in_place(disk: &dyn Disk, config_directory: &Path, staging: &Path) -> Res
 fn told(deed: RepairDeed, found: &Recovered, reading: &Reading) -> Repaired {
     Repaired {
         deed,
-        records: found.memory.entries().len(),
+        records: found.memory.len(),
         tampered: found.memory.tampered(),
         lost: Vec::new(),
         aside: None,

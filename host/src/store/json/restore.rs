@@ -73,7 +73,7 @@ pub(super) fn restore(
     disk.rename(&staging, &directory).map_err(failed("move", &staging))?;
     disk.sync_directory(config_directory).map_err(failed("sync", config_directory))?;
     drop(lock);
-    Ok(BackupReport { records: found.memory.entries().len(), bytes: bytes.len() as u64 })
+    Ok(BackupReport { records: found.memory.len(), bytes: bytes.len() as u64 })
 }
 
 /// A store of its own in a new folder: the snapshot that `write` writes, and a journal with nothing in it.

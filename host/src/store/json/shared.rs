@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     super::{contract::StoreError, sealing::Sealer},
+    batch::Changed,
     memory::Memory,
 };
 
@@ -43,8 +44,22 @@ impl Shared {
         }
     }
 
-    pub(super) fn change(&self) -> RwLockWriteGuard<'_, State> {
+    fn change(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what has become durable; true if a line on disk is now of no more use.
+    pub(super) fn show(&self, changes: Vec<Changed>) -> bool {
+        let mut superseded = false;
+        let mut former = Vec::with_capacity(changes.len());
+        let mut state = self.change();
+        for Changed { key, entry, .. } in changes {
+            superseded |= entry.is_none();
+            former.extend(state.memory.apply(key, entry));
+        }
+        drop(state);
+        // What was there is let go only now, while nobody waits for it.
+        superseded || !former.is_empty()
     }
 
     /// Serves nothing from now on; the first reason stays.

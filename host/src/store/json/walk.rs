@@ -15,7 +15,7 @@ use super::{
     },
     files::{SnapshotEnd, SnapshotStart},
     frame::{Header, Place, Position},
-    line::{self, Body, Line},
+    line::{self, Line},
     memory::{Entry, Memory},
     opening::REVISION_LEAP,
     salvage::Salvaged,
@@ -26,12 +26,13 @@ use crate::clock::Timestamp;
 struct Proved {
     key: Key,
     revision: u64,
-    body: Body,
+    /// `None` if it says that the record is deleted.
+    entry: Option<Entry>,
     sealed: Vec<u8>,
 }
 
-enum Item {
-    Head(Header),
+enum Item<'a> {
+    Head(Header<'a>),
     Record(Proved),
     /// The form of a record, and not what was written.
     Unproved,
@@ -67,23 +68,27 @@ pub(super) struct Walk<'a> {
     pub(super) proved: u64,
 }
 
-fn item(sealer: &Sealer, text: &[u8]) -> Item {
+fn item<'a>(sealer: &Sealer, text: &'a [u8]) -> Item<'a> {
     if let Some(header) = Header::parse(text) {
         return Item::Head(header);
     }
-    match line::read(text) {
-        Some(Line::Record { key, revision, body, sealed, key_id }) => {
-            let bound = line::bound(sealer, &key, revision, body.shown());
-            match Key::parse(&key) {
-                Ok(key) if key_id == sealer.key_id() && sealer.unseal(&bound, &sealed).is_some() => {
-                    Item::Record(Proved { key, revision, body, sealed })
-                }
-                _ => Item::Unproved,
-            }
-        }
-        Some(Line::Foreign) => Item::Unproved,
+    let proved = proved(sealer, line::as_written(text)).or_else(|| proved(sealer, line::as_meant(text)));
+    match proved {
+        Some(proved) => Item::Record(proved),
+        None if line::has_form(text) => Item::Unproved,
         None => Item::Noise,
     }
+}
+
+fn proved(sealer: &Sealer, line: Option<Line<'_>>) -> Option<Proved> {
+    let line = line?;
+    let key = Key::parse(&line.key).ok()?;
+    if line.key_id != sealer.key_id() {
+        return None;
+    }
+    sealer.unseal(&line::bound(sealer, key.as_str(), line.revision, line.body()), &line.sealed)?;
+    let entry = Entry::of(line.revision, line.body(), &line.sealed);
+    Some(Proved { key, revision: line.revision, entry, sealed: line.sealed })
 }
 
 impl<'a> Walk<'a> {
@@ -122,7 +127,7 @@ impl<'a> Walk<'a> {
                     let follows = header.batch > self.batch;
                     let link = self.link(&header, Place::Snapshot).filter(|_| follows);
                     is_whole &= link == Some(Link::Next);
-                    records += header.records.len() as u64;
+                    records += header.records().len() as u64;
                     self.close();
                     self.take_head(header, link.is_some());
                 }
@@ -159,16 +164,20 @@ impl<'a> Walk<'a> {
         for stray in std::mem::take(&mut self.strays).into_values().flatten() {
             let known = self.memory.entry(stray.key.as_str()).map(Entry::revision);
             if stray.revision < horizon && known.is_none_or(|known| known < stray.revision) {
-                self.memory.apply(stray.key, stray.revision, Some((stray.body, stray.sealed)));
+                self.memory.apply(stray.key, stray.entry);
             }
         }
         for (revision, keys) in std::mem::take(&mut self.claims) {
             for key in keys {
                 if self.memory.entry(key.as_str()).is_none() {
-                    self.memory.apply(key, revision, None);
+                    self.refuse(key, revision);
                 }
             }
         }
+    }
+
+    fn refuse(&mut self, key: Key, revision: u64) {
+        self.memory.apply(key, Some(Entry::Tampered(revision)));
     }
 
     pub(super) fn segment(&mut self, name: &str, bytes: &[u8]) {
@@ -181,7 +190,7 @@ impl<'a> Walk<'a> {
                     if let Some(link) = link {
                         let is_next = link == Link::Next;
                         self.settle(header.first_revision, is_next);
-                        self.next_revision = header.first_revision + header.records.len() as u64;
+                        self.next_revision = header.first_revision + header.records().len() as u64;
                         self.committed_at = Some(header.committed_at);
                     }
                     self.take_head(header, link.is_some());
@@ -192,7 +201,7 @@ impl<'a> Walk<'a> {
     }
 
     /// How a header is proved, if it is.
-    fn link(&self, header: &Header, place: Place) -> Option<Link> {
+    fn link(&self, header: &Header<'_>, place: Place) -> Option<Link> {
         let fits = |chain: &Option<String>| {
             chain.as_deref().is_some_and(|chain| header.is_authentic(self.sealer, place, chain))
         };
@@ -202,14 +211,15 @@ impl<'a> Walk<'a> {
         fits(&self.claimed_chain).then_some(Link::Later)
     }
 
-    fn take_head(&mut self, header: Header, is_proved: bool) {
-        let records = header.records.into_iter().filter_map(|(key, revision)| Some((Key::parse(&key).ok()?, revision)));
+    fn take_head(&mut self, header: Header<'_>, is_proved: bool) {
+        let records = header.records().filter_map(|(key, revision)| Some((Key::parse(key).ok()?, revision)));
+        let records: Vec<(Key, u64)> = records.collect();
         self.claimed_chain = Some(header.sealed.clone());
         if is_proved {
             self.proved += 1;
             self.chain = Some(header.sealed);
             self.batch = header.batch;
-            self.open = Some(Batch { records: records.collect(), found: HashMap::new(), formed: 0 });
+            self.open = Some(Batch { records, found: HashMap::new(), formed: 0 });
             self.has_claim = false;
         } else {
             self.has_claim = true;
@@ -219,7 +229,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn take_line(&mut self, item: Item) {
+    fn take_line(&mut self, item: Item<'_>) {
         if let (Item::Record(_) | Item::Unproved, Some(open)) = (&item, &mut self.open) {
             open.formed += 1;
         }
@@ -243,8 +253,10 @@ impl<'a> Walk<'a> {
     fn close(&mut self) {
         let Some(Batch { records, mut found, .. }) = self.open.take() else { return };
         for (key, revision) in records {
-            let line = found.remove(&revision).map(|proved| (proved.body, proved.sealed));
-            self.memory.apply(key, revision, line);
+            match found.remove(&revision) {
+                Some(proved) => drop(self.memory.apply(key, proved.entry)),
+                None => self.refuse(key, revision),
+            }
         }
     }
 
@@ -266,12 +278,12 @@ impl<'a> Walk<'a> {
             match (lines.pop(), lines.is_empty()) {
                 (Some(line), true) => {
                     found += 1;
-                    self.memory.apply(line.key, revision, Some((line.body, line.sealed)));
+                    self.memory.apply(line.key, line.entry);
                 }
                 // Two histories claim this change. Neither is believed.
                 (line, _) => {
                     for key in lines.into_iter().chain(line).map(|line| line.key).chain(claimed) {
-                        self.memory.apply(key, revision, None);
+                        self.refuse(key, revision);
                     }
                 }
             }
@@ -307,7 +319,7 @@ impl<'a> Walk<'a> {
         self.settle(until, false);
         self.next_revision = until;
         for key in beyond {
-            self.memory.apply(key, self.next_revision, None);
+            self.refuse(key, self.next_revision);
             self.next_revision += 1;
         }
         self.lose("the last changes cannot be proved to be the last, or to be all".to_owned());

@@ -1,13 +1,11 @@
-//! The one thread that writes: takes all waiting commits, writes them as one batch, and answers when it is durable.
+//! The one thread that writes: takes the batch that was put together while it wrote the one before, makes it durable,
+//! shows it, and answers. One batch is on its way to the disk at a time.
 
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -18,20 +16,21 @@ use super::{
         contract::{CheckReport, StoreError},
         disk::Disk,
     },
-    batch::{self, Batch},
+    batch::{Answer, Batch},
     check,
     compaction::Compaction,
     files::FIRST_SEGMENT,
     journal::Journal,
-    request::{Message, Request},
+    request::Order,
     shared::Shared,
+    staging::{Next, Staging},
 };
 use crate::clock::Clock;
 
 /// How often the writer looks after anchor and compaction.
 const TICK: Duration = Duration::from_secs(1);
 /// Smaller journals are compacted for their age only.
-const COMPACTION_BYTES_MIN: u64 = 4 * 1024 * 1024;
+const COMPACTION_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// What was deleted or replaced is gone from the disk within the hour; this leaves time to write the snapshot.
 const GARBAGE_AGE_MAX_MS: i64 = 50 * 60 * 1000;
 /// After a compaction that failed.
@@ -39,6 +38,7 @@ const COMPACTION_PAUSE_MS: i64 = 5 * 60 * 1000;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
+    pub(super) staging: Arc<Staging>,
     pub(super) journal: Journal,
     anchor: Anchor,
     disk: Arc<dyn Disk>,
@@ -54,12 +54,11 @@ pub(super) struct Writer {
     no_compaction_before_ms: i64,
 }
 
-/// Refuses everything once the writer is gone, by whatever way: nothing would become durable any more.
-struct RefusesAtEnd(Arc<Shared>);
+struct TellsItsEnd(Arc<Staging>);
 
-impl Drop for RefusesAtEnd {
+impl Drop for TellsItsEnd {
     fn drop(&mut self) {
-        self.0.refuse(StoreError::Poisoned("the writer stopped".to_owned()));
+        self.0.end();
     }
 }
 
@@ -73,8 +72,10 @@ impl Writer {
         clock: Clock,
         compacts: bool,
     ) -> Self {
+        let staging = Arc::new(Staging::new(shared.clone(), journal.last_revision()));
         Self {
             shared,
+            staging,
             journal,
             anchor,
             disk,
@@ -95,42 +96,36 @@ impl Writer {
         self.garbage_since_ms = Some(boot_ms.saturating_sub(GARBAGE_AGE_MAX_MS));
     }
 
-    pub(super) fn run(mut self, receiver: &Receiver<Message>) {
-        let _refuses = RefusesAtEnd(self.shared.clone());
+    pub(super) fn run(mut self) {
+        let _ends = TellsItsEnd(self.staging.clone());
         loop {
-            let mut next = match receiver.recv_timeout(TICK) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return self.end(),
+            let done = match self.staging.next(TICK) {
+                Next::Write(batch) => self.write(batch),
+                Next::Obey(order) => self.obey(order),
+                Next::Nothing => Ok(()),
+                Next::End => return self.end(),
             };
-            while let Some(message) = next.take() {
-                match message {
-                    Message::Commit(first) => {
-                        let (requests, other) = batch::gather(first, receiver);
-                        next = other;
-                        if let Err(error) = self.commit(requests) {
-                            return self.shared.refuse(error);
-                        }
-                    }
-                    Message::Compact(answer) => match self.compact_now() {
-                        Ok(done) => drop(answer.send(done)),
-                        Err(error) => return self.shared.refuse(error),
-                    },
-                    // Whoever stopped waiting has no use for it.
-                    Message::Check(answer) => drop(answer.send(self.check())),
-                    Message::Backup(answer) => drop(answer.send(self.compaction_as(FIRST_SEGMENT))),
-                    Message::Close(answer) => {
-                        self.end();
-                        // Whoever stopped waiting for the end has no use for it.
-                        let _ = answer.send(());
-                        return;
-                    }
-                }
-            }
-            if let Err(error) = self.look_after() {
+            if let Err(error) = done.and_then(|()| self.look_after()) {
                 return self.shared.refuse(error);
             }
         }
+    }
+
+    /// Whoever stopped waiting for an answer has no use for it.
+    fn obey(&mut self, order: Order) -> Result<(), StoreError> {
+        match order {
+            Order::Compact(answer) => match self.compact_now() {
+                Ok(done) => drop(answer.send(done)),
+                Err(error) => {
+                    // Before `answer` is let go: nobody who hears of the failure may read on.
+                    self.shared.refuse(error.clone());
+                    return Err(error);
+                }
+            },
+            Order::Check(answer) => drop(answer.send(self.check())),
+            Order::Backup(answer) => drop(answer.send(self.compaction_as(FIRST_SEGMENT))),
+        }
+        Ok(())
     }
 
     /// Anchor and compaction, when they are due.
@@ -169,43 +164,31 @@ impl Writer {
         }
     }
 
-    /// Writes the commits as one batch and answers each.
+    /// Writes a batch, shows what is in it, and answers.
     ///
     /// # Errors
-    /// When the store is poisoned by it; this writer must not be used again.
-    pub(super) fn commit(&mut self, requests: Vec<Request>) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        let written = batch.put_together(&self.shared, self.journal.last_revision(), requests).and_then(|()| {
-            if batch.records.is_empty() {
-                return Ok(());
-            }
-            let records = std::mem::take(&mut batch.records);
-            self.journal.append(records, batch.at, &batch.body)
-        });
+    /// When the store is poisoned by it, and everything that was put on top of the batch with it; this writer must not
+    /// be used again.
+    pub(super) fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
+        let Batch { body, changes, answers, at, boot_ms } = batch;
+        let records = changes.iter().map(|changed| (changed.key.as_str(), changed.revision));
+        let written = if changes.is_empty() { Ok(()) } else { self.journal.append(records, at, &body) };
         if let Err(error) = written {
-            let refusal = StoreError::Poisoned(error.to_string());
             tracing::error!(%error, "the store could not be written and serves nothing until a restart");
             // Refuse before answering: nobody who hears of the failure may read on.
-            self.shared.refuse(refusal.clone());
-            for (answer, _) in batch.answers {
-                drop(answer.send(Err(refusal.clone().into())));
+            let refusal = self.staging.refuse(&error.to_string());
+            for Answer { to, .. } in answers {
+                drop(to.send(Err(refusal.clone().into())));
             }
             return Err(refusal);
         }
-        if !batch.found.is_empty() {
-            let mut superseded = false;
-            let mut state = self.shared.change();
-            for (key, revision, body, sealed) in batch.found {
-                superseded |= state.memory.apply(key, revision, Some((body, sealed)));
-            }
-            drop(state);
-            if superseded {
-                self.garbage_since_ms.get_or_insert(batch.boot_ms);
-            }
+        if self.shared.show(changes) {
+            self.garbage_since_ms.get_or_insert(boot_ms);
         }
-        for (answer, result) in batch.answers {
+        self.staging.settle(self.journal.last_revision(), body);
+        for Answer { to, result } in answers {
             // A caller that stopped waiting has no use for it.
-            drop(answer.send(result));
+            drop(to.send(result));
         }
         Ok(())
     }

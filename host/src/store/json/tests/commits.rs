@@ -15,7 +15,8 @@ async fn records_survive_and_revisions_rise() {
     let second = store.commit(vec![put("user/anna", 2), put("user/bert", 3)], vec![]).await.unwrap();
     assert_eq!((first, second), (Revision(1), Revision(3)));
     store.commit(vec![Change::Delete(key("user/bert"))], vec![]).await.unwrap();
-    store.commit(vec![Change::Put(key("plain"), Content { open: json!(null), secret: None })], vec![]).await.unwrap();
+    let plain = Content::new(&json!(null), &json!(null)).unwrap();
+    store.commit(vec![Change::Put(key("plain"), plain.clone())], vec![]).await.unwrap();
     store.close().await;
     assert!(store.read(&key("user/anna")).await.is_err());
 
@@ -25,7 +26,9 @@ async fn records_survive_and_revisions_rise() {
     assert!(report.behind.is_none());
     assert_eq!(number(&store, "user/anna").await, Some(2));
     assert_eq!(number(&store, "user/bert").await, None);
-    assert_eq!(store.read(&key("plain")).await.unwrap().unwrap().content.open, json!(null));
+    let found = store.read(&key("plain")).await.unwrap().unwrap().content;
+    assert_eq!(found, plain);
+    assert_eq!(found.secret::<Option<u64>>().unwrap(), None);
     assert_eq!(write(&store, "user/c", 4).await, Revision(6));
     let names: Vec<_> =
         store.scan("user/").await.unwrap().into_iter().map(|(key, _)| key.as_str().to_owned()).collect();
@@ -60,7 +63,7 @@ async fn sixty_four_committers_lose_no_update() {
             tokio::spawn(async move {
                 loop {
                     let found = store.read(&key("counter")).await.unwrap().unwrap();
-                    let next = found.content.open["number"].as_u64().unwrap() + 1;
+                    let next = number_in(&found.content) + 1;
                     let expectation = Expectation::At(key("counter"), found.revision);
                     match store.commit(vec![put("counter", next)], vec![expectation]).await {
                         Ok(_) => break,
@@ -83,7 +86,7 @@ async fn sixty_four_committers_lose_no_update() {
 async fn what_is_too_large_is_refused_before_it_is_written() {
     let place = Place::new();
     let (store, _) = place.open();
-    let large = Content { open: json!("x".repeat(RECORD_BYTES_MAX)), secret: None };
+    let large = Content::new(&"x".repeat(RECORD_BYTES_MAX), &()).unwrap();
     let refused = store.commit(vec![Change::Put(key("a"), large)], vec![]).await;
     assert!(matches!(refused, Err(CommitError::Store(StoreError::TooLarge { .. }))));
     let many = (0..=COMMIT_CHANGES_MAX).map(|index| put(&format!("a{index}"), 1)).collect();

@@ -4,30 +4,17 @@
 //! A history is decided by its seed. The writer runs in the thread of the test, so that the operations of a history
 //! come in one order, whatever else the machine does.
 
-use tokio::sync::oneshot;
-
 use super::{
+    life::{Asked, Life, Records, Wanted},
     power::{Dice, Effect, Fault, Image as DiskImage, PowerDisk},
     *,
 };
-use crate::store::{
-    contract::CommitError,
-    json::{
-        compaction::{self, Compaction},
-        memory::Entry,
-        request::{self, Request},
-        shared::Shared,
-        writer::Writer,
-    },
-};
+use crate::store::json::batch::Batch;
 
 const KEYS: [&str; 6] = ["a", "b", "c/1", "c/2", "d", "e"];
 const STEPS: usize = 24;
 /// Only the history of this seed is run.
 const SEED_VARIABLE: &str = "MFA_FAULT_SEED";
-
-/// Revision and number of each record.
-type Records = BTreeMap<&'static str, (u64, u64)>;
 
 /// What a batch makes of the store, and between which effects on the disk.
 #[derive(Clone, Debug)]
@@ -44,88 +31,6 @@ fn allowed(moments: &[Moment], at: usize) -> Vec<Moment> {
     let last = moments.iter().rposition(|moment| moment.acknowledged.is_some_and(|by| by <= at)).unwrap();
     let on_the_way = moments[last + 1..].iter().filter(|moment| moment.began <= at);
     [&moments[last]].into_iter().chain(on_the_way).cloned().collect()
-}
-
-/// A host that runs.
-struct Life {
-    shared: Arc<Shared>,
-    writer: Writer,
-    compaction: Option<(Compaction, usize)>,
-}
-
-impl Life {
-    /// `None` if the disk failed meanwhile.
-    fn begin(place: &Place, disk: &PowerDisk) -> Option<(Self, OpenReport)> {
-        let disk = Arc::new(disk.clone());
-        let options = Options { compacts: false, acknowledges: Some(&|_| Vec::new()) };
-        let opened = opening::prepare(place.path(), &place.keys, place.clock(), disk, options);
-        let (shared, writer, report) = opened.ok()?;
-        assert!(report.damage.is_none(), "{:?}", report.damage);
-        assert!(report.tampered.is_empty(), "{:?}", report.tampered);
-        Some((Self { shared, writer: writer.unwrap(), compaction: None }, report))
-    }
-
-    /// All records, each of them whole.
-    fn records(&self) -> Records {
-        let state = self.shared.serving().unwrap();
-        let entries = state.memory.entries().map(|(key, entry)| {
-            let Entry::Live(record) = entry else { panic!("{key} reads as tampered with") };
-            let found = record.unseal(&self.shared.sealer, key).unwrap();
-            let number = found.content.open["number"].as_u64().unwrap();
-            assert_eq!(found.content, content(number), "{key}");
-            let name = KEYS.iter().find(|name| **name == key.as_str()).unwrap();
-            (*name, (found.revision.0, number))
-        });
-        entries.collect()
-    }
-
-    /// Hands commits in together; false if the store is poisoned now. The answers are those that the model expects.
-    fn commit(&mut self, commits: Vec<Wanted>) -> bool {
-        let (requests, answers): (Vec<_>, Vec<_>) = commits
-            .into_iter()
-            .map(|wanted| {
-                let (answer, answered) = oneshot::channel();
-                let (writes, bytes) = request::prepare(wanted.changes, &wanted.expectations).unwrap();
-                let at = crate::clock::Timestamp(1_700_000_000_000);
-                let Wanted { expectations, expected, .. } = wanted;
-                (Request { writes, expectations, bytes, at, boot_ms: 0, answer }, (answered, expected))
-            })
-            .unzip();
-        let works = self.writer.commit(requests).is_ok();
-        for (mut answered, expected) in answers {
-            match (answered.try_recv().unwrap(), expected) {
-                (Ok(revision), Some(expected)) if works => assert_eq!(revision.0, expected),
-                (Err(CommitError::Conflict(_)), None) if works => {}
-                (Err(CommitError::Store(_)), _) if !works => assert!(self.shared.serving().is_err()),
-                (answer, expected) => panic!("{answer:?} where {expected:?} was expected"),
-            }
-        }
-        works
-    }
-
-    /// One more step of a compaction that goes on beside the commits; false if the store is poisoned now.
-    fn compact(&mut self) -> bool {
-        let Some((compaction, done)) = self.compaction.take() else {
-            self.compaction = self.writer.next_compaction().ok().map(|compaction| (compaction, 0));
-            return self.compaction.is_some();
-        };
-        let worked = match done {
-            0 => compaction.write_unfinished(),
-            1 => compaction.name(),
-            _ => compaction::delete_older(&*compaction.disk, &compaction.directory, compaction.number),
-        };
-        if worked.is_ok() && done < 2 {
-            self.compaction = Some((compaction, done + 1));
-        }
-        true
-    }
-}
-
-/// A commit and its answer: the revision, or a conflict.
-struct Wanted {
-    changes: Vec<Change>,
-    expectations: Vec<Expectation>,
-    expected: Option<u64>,
 }
 
 /// A history: what was done, and what it may have left.
@@ -193,15 +98,37 @@ impl History {
         life
     }
 
+    /// A batch, and often another that is put together on top of it while it is on its way.
     fn commit(&mut self, life: &mut Life) -> bool {
         let mut revision = life.writer.journal.last_revision();
         let mut records = self.moments.last().unwrap().records.clone();
-        let wanted = (0..1 + self.dice.below(4)).map(|_| self.wanted(&mut records, &mut revision)).collect();
+        let first = self.some_wanted(&mut records, &mut revision);
+        let after_first = (records.clone(), revision);
+        let asked = life.stage(first);
+        let batch = life.next_batch();
+        let behind = if self.dice.chance(60) { self.some_wanted(&mut records, &mut revision) } else { Vec::new() };
+        let asked_behind = life.stage(behind);
+        let works = self.write(life, batch, asked, after_first);
+        if !works {
+            life.hear(asked_behind, false);
+            return false;
+        }
+        let batch = life.next_batch();
+        self.write(life, batch, asked_behind, (records, revision))
+    }
+
+    fn write(&mut self, life: &mut Life, batch: Option<Batch>, asked: Vec<Asked>, after: (Records, u64)) -> bool {
+        let (records, revision) = after;
         let began = self.disk.moment();
-        let works = life.commit(wanted);
+        let works = batch.is_none_or(|batch| life.writer.write(batch).is_ok());
+        life.hear(asked, works);
         let acknowledged = works.then(|| self.disk.moment());
         self.moments.push(Moment { began, acknowledged, records, revision });
         works
+    }
+
+    fn some_wanted(&mut self, records: &mut Records, revision: &mut u64) -> Vec<Wanted> {
+        (0..1 + self.dice.below(4)).map(|_| self.wanted(records, revision)).collect()
     }
 
     fn wanted(&mut self, records: &mut Records, revision: &mut u64) -> Wanted {
@@ -231,7 +158,7 @@ impl History {
                 *revision += 1;
                 match deletes {
                     true => drop(records.remove(name)),
-                    false => drop(records.insert(name, (*revision, self.number))),
+                    false => drop(records.insert(name.to_owned(), (*revision, self.number))),
                 }
             }
         }
@@ -283,7 +210,7 @@ impl History {
         moments.push(again);
         let mut more = records;
         let wanted = self.wanted(&mut more, &mut revision);
-        assert!(life.commit(vec![wanted]));
+        assert!(life.commit(wanted));
         let acknowledged = Some(disk.moment());
         moments.push(Moment { began: opened, acknowledged, records: more.clone(), revision });
         drop(life);
@@ -344,18 +271,18 @@ fn the_first_line_of_a_segment_whose_sync_failed_is_written_again() {
         opening::create(place.path(), &disk).unwrap();
         let (mut life, _) = Life::begin(&place, &disk).unwrap();
         let first = Wanted { changes: vec![put("a", 1)], expectations: vec![], expected: Some(1) };
-        assert!(life.commit(vec![first]));
+        assert!(life.commit(first));
         // Creation, write, sync: the third fails.
         disk.fail_after(2, Fault::Broken, Dice(seed));
         assert!(!life.compact());
         drop(life);
         let (mut life, _) = Life::begin(&place, &disk).unwrap();
         let second = Wanted { changes: vec![put("b", 2)], expectations: vec![absent("b")], expected: Some(2) };
-        assert!(life.commit(vec![second]));
+        assert!(life.commit(second));
         drop(life);
         let left = disk.image().after_power_cut(&mut Dice(seed));
         let (life, _) = Life::begin(&place, &PowerDisk::of(left)).unwrap();
-        assert_eq!(life.records(), Records::from([("a", (1, 1)), ("b", (2, 2))]), "seed {seed}");
+        assert_eq!(life.records(), Records::from([("a".to_owned(), (1, 1)), ("b".to_owned(), (2, 2))]), "seed {seed}");
     }
 }
 

@@ -98,7 +98,7 @@ async fn call(store: &Store, dice: &mut Dice, last_seen: &mut [Held; KEYS.len()]
     let name = KEYS[index];
     if dice.chance(40) {
         let found = store.read(&key(name)).await.unwrap();
-        let found = found.map(|found| (found.revision.0, found.content.open["number"].as_u64().unwrap()));
+        let found = found.map(|found| (found.revision.0, number_in(&found.content)));
         last_seen[index] = found;
         return Deed::Read { key: index, found };
     }

@@ -6,7 +6,9 @@ mod commits;
 mod crashes;
 mod faults;
 mod histories;
+mod life;
 mod linear;
+mod pipeline;
 mod power;
 mod repairs;
 mod short_disk;
@@ -123,7 +125,8 @@ fn key(text: &str) -> Key {
 }
 
 fn content(number: u64) -> Content {
-    Content { open: json!({"number": number, "user": "anna"}), secret: Some(json!({"hidden": format!("s{number}")})) }
+    let secret = json!({"hidden": format!("s{number}")});
+    Content::new(&json!({"number": number, "user": "anna"}), &secret).unwrap()
 }
 
 fn put(name: &str, number: u64) -> Change {
@@ -135,9 +138,14 @@ async fn write(store: &Store, name: &str, number: u64) -> Revision {
 }
 
 async fn number(store: &Store, name: &str) -> Option<u64> {
-    let found = store.read(&key(name)).await.unwrap()?;
-    assert_eq!(found.content, content(found.content.open["number"].as_u64().unwrap()));
-    found.content.open["number"].as_u64()
+    Some(number_in(&store.read(&key(name)).await.unwrap()?.content))
+}
+
+/// The number it holds; nothing else may be in it but what belongs to that number.
+fn number_in(found: &Content) -> u64 {
+    let number = found.open::<Value>().unwrap()["number"].as_u64().unwrap();
+    assert_eq!(*found, content(number));
+    number
 }
 
 fn absent(name: &str) -> Expectation {
