@@ -9,4 +9,5 @@ pub mod provider;
 pub mod settings;
 pub mod store;
 pub mod system_clock;
+mod unbroken;
 pub mod wire;

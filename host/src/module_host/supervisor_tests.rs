@@ -35,7 +35,10 @@ struct FakeWorker {
 }
 
 fn serve(supervised: &Supervised) -> FakeWorker {
-    let (near_end, far_end) = UnixStream::pair().unwrap();
+    let (near_end, far_end) = BlockingStream::pair().unwrap();
+    near_end.set_nonblocking(true).unwrap();
+    far_end.set_nonblocking(true).unwrap();
+    let far_end = UnixStream::from_std(far_end).unwrap();
     let (sender, complaints) = mpsc::unbounded_channel();
     let (ended, ending) = watch::channel(None);
     let serving = Arc::new(Serving::new(vec![near_end], sender, ending));

@@ -86,7 +86,7 @@ async fn answer(
     report: OpenReport,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let (current, routes) = (live.current(), live.routes());
+    let (current, site) = (live.current(), live.site());
     let flows = current.borrow().flows.clone();
     admin::take_up(&flows, &report).await?;
     drop(flows);
@@ -103,7 +103,7 @@ async fn answer(
         )
     })?;
     let (stop, stopping) = watch::channel(false);
-    let mut http = tokio::spawn(http::serve(routes, listener, until_true(stopping.clone())));
+    let mut http = tokio::spawn(http::serve(site, listener, until_true(stopping.clone())));
     let sweeper = tokio::spawn(sweep(current, stopping));
     let follower = tokio::spawn(live.follow());
     print(&format!("listening on {listening_on}\n"));
