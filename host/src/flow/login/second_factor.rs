@@ -7,7 +7,12 @@ use mfa_sdk::{
 };
 use serde_json::{Map, Value};
 
-use super::{Outcome, Turn, begin::field, finish::Finish, session::ended};
+use super::{
+    Outcome, Turn,
+    begin::field,
+    finish::Finish,
+    session::{Alive, Look, NO_FORM, ended},
+};
 use crate::{
     flow::{
         FlowError,
@@ -32,14 +37,15 @@ struct Guess {
 impl Turn<'_> {
     /// Answers the step a session stands at.
     pub(super) async fn answer(&self, found: Found<Session>, raw: Map<String, Value>) -> Result<Outcome, FlowError> {
-        if let Some(over) = self.ended_by_now(&found).await? {
-            return Ok(over);
-        }
-        let stage = found.record.as_ref().map(|session| session.open.stage.clone());
+        let alive = match self.look(found).await? {
+            Look::Alive(alive) => alive,
+            Look::Over(outcome) => return Ok(outcome),
+        };
+        let stage = alive.found.record.as_ref().map(|session| session.open.stage.clone());
         match stage {
-            Some(SessionStage::Selecting) => self.choose(found, raw).await,
-            Some(SessionStage::Waiting { module }) => self.guess(found, &module, raw).await,
-            _ => self.show_again(found).await,
+            Some(SessionStage::Selecting) => self.choose(alive.found, raw).await,
+            Some(SessionStage::Waiting { module }) => self.guess(alive, &module, raw).await,
+            _ => self.show_again(alive.found).await,
         }
     }
 
@@ -94,31 +100,32 @@ impl Turn<'_> {
 
     pub(super) async fn guess(
         &self,
-        found: Found<Session>,
+        mut alive: Alive,
         module: &str,
         raw: Map<String, Value>,
     ) -> Result<Outcome, FlowError> {
         let Some(instance) = self.engine.modules.module(module) else {
-            return self.end_with(found, "unknown_error").await;
+            return self.end_with(alive.found, "unknown_error").await;
         };
-        let form = found.record.as_ref().and_then(|session| session.secret.form.clone()).unwrap_or_default();
+        let form = alive.found.record.as_ref().and_then(|session| session.secret.form.as_ref()).unwrap_or(&NO_FORM);
         let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
         let recovery = instance.description.as_ref().is_some_and(|description| description.recovery);
         let target = Target::login(module, recovery);
         let mut guess = Guess { module: instance, fields, target, ordinal: None };
         if guess.fields.is_empty() {
-            return self.poll(found, guess).await;
+            return self.poll(alive, guess).await;
         }
-        match self.spend(found, &guess).await? {
+        match self.spend(&mut alive, &guess).await? {
             Spent::Ordinal(ordinal) => guess.ordinal = Some(ordinal),
             Spent::Over(outcome) => return Ok(outcome),
         }
-        self.decide(guess).await
+        self.decide(guess, alive.user).await
     }
 
     /// A step without input asks whether it may go on: no attempt, but not faster than the module said, and no way
     /// round a lock.
-    async fn poll(&self, found: Found<Session>, guess: Guess) -> Result<Outcome, FlowError> {
+    async fn poll(&self, alive: Alive, guess: Guess) -> Result<Outcome, FlowError> {
+        let Alive { found, user } = alive;
         let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
         let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
         match attempts::permitted(&account.open(), &guess.target, self.now.wall) {
@@ -129,19 +136,25 @@ impl Turn<'_> {
         if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
             return Ok(Outcome::Shown { session: Box::new(session), error: None });
         }
-        self.decide(guess).await
+        self.decide(guess, user).await
     }
 
     /// Spends one attempt durably, before the module is asked. However often the commit conflicts, it is one attempt.
-    async fn spend(&self, found: Found<Session>, guess: &Guess) -> Result<Spent, FlowError> {
-        let user = found.record.as_ref().map(|session| session.open.user.clone()).unwrap_or_default();
-        for _ in 0..TRIES_MAX {
+    async fn spend(&self, alive: &mut Alive, guess: &Guess) -> Result<Spent, FlowError> {
+        let user = alive.found.record.as_ref().map(|session| session.open.user.clone()).unwrap_or_default();
+        for round in 0..TRIES_MAX {
             let turn = self.engine.queue(&user).await;
-            let found = self.session().await?;
-            if !self.may_go_on(&found).await? {
-                drop(turn);
-                return self.ended_by_now(&found).await?.map(Spent::Over).ok_or(FlowError::Busy);
+            if round > 0 || turn.has_waited {
+                alive.found = self.session().await?;
+                match self.may_go_on(&alive.found).await? {
+                    Some(user) => alive.user = user,
+                    None => {
+                        drop(turn);
+                        return self.end_with(alive.found.clone(), "login_expired").await.map(Spent::Over);
+                    }
+                }
             }
+            let found = &alive.found;
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
             if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
                 return Err(FlowError::UnknownFlow);
@@ -157,7 +170,7 @@ impl Turn<'_> {
                 Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
                 Err(Refusal::Disabled) => {
                     drop(turn);
-                    return self.end_with(found, "too_many_retry").await.map(Spent::Over);
+                    return self.end_with(found.clone(), "too_many_retry").await.map(Spent::Over);
                 }
             }
             let counted = attempts::spend(counted, &guess.target, self.now.wall);
@@ -172,20 +185,24 @@ impl Turn<'_> {
         Err(FlowError::Busy)
     }
 
-    /// Asks the module and commits what follows. Each round reads everything the decision rests on.
-    async fn decide(&self, guess: Guess) -> Result<Outcome, FlowError> {
+    /// Asks the module and commits what follows. The first round takes the user as it was read when the flow was found
+    /// alive; each further one reads everything the decision rests on. The commit expects all of it unchanged.
+    async fn decide(&self, guess: Guess, user: Found<User>) -> Result<Outcome, FlowError> {
         let seed = token::new_seed();
+        let mut known = Some(user);
         for _ in 0..TRIES_MAX {
             let found = self.session().await?;
-            if let Some(over) = self.ended_by_now(&found).await? {
-                return Ok(over);
-            }
+            let Alive { found, user } = match known.take() {
+                Some(user) => Alive { found, user },
+                None => match self.look(found).await? {
+                    Look::Alive(alive) => alive,
+                    Look::Over(outcome) => return Ok(outcome),
+                },
+            };
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
             if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
                 return Err(FlowError::UnknownFlow);
             }
-            let user = self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?;
-            let Some(user) = user else { return self.end_with(found, "login_expired").await };
             let enrolment = self.engine.enrolment(&session.open.user, &guess.module.id).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
             let is_active = factors
@@ -291,8 +308,8 @@ impl Turn<'_> {
         challenge: Option<Value>,
     ) -> Result<Option<Outcome>, FlowError> {
         let (user, method) = (&basis.session.open.user, &guess.module.id);
-        let flow = self.flow_hash();
-        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow = token::short(&flow));
+        let flow = token::short(self.flow_hash());
+        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
         let attempts_max = attempts_max(&guess.module);
         if guess.ordinal.is_some_and(|ordinal| attempts_max > 0 && ordinal >= attempts_max) {
             return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
