@@ -1,6 +1,7 @@
 //! mfa-host: loads second factors as shared libraries and guards every login with them.
 //! wire → flow → module host → module, and flow → store; nobody imports upward.
 
+mod allocator;
 pub mod clock;
 pub mod flow;
 pub mod keys;

@@ -4,10 +4,6 @@ use std::process::ExitCode;
 
 use mfa_host::module_host::worker;
 
-/// A login is thousands of small allocations on several threads, which the system's allocator pays dearly for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Before anything else: a worker must not have a runtime, other threads or open files.
     if std::env::args_os().take(2).any(|argument| argument == worker::ARGUMENT) {

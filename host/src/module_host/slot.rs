@@ -7,10 +7,10 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{RecvFlags, SendFlags},
 };
@@ -19,15 +19,22 @@ use tokio::{io::Interest, sync::Semaphore};
 const PREFIX_BYTES: usize = 4;
 const FIRST_READ_BYTES: usize = 4096;
 /// A module that only computes answers sooner than a thread could turn to another task and back, so its answer is
-/// waited for in place this long. The thread sleeps meanwhile and leaves its processor to the worker.
-const WAIT_IN_PLACE: Timespec = Timespec { tv_sec: 0, tv_nsec: 150_000 };
+/// waited for in place this long, rounded up to the kernel's tick: a finer timer costs more than the answer. The thread
+/// sleeps meanwhile and leaves its processor to the worker.
+const WAIT_IN_PLACE: Duration = Duration::from_millis(1);
 /// After an answer that took longer, this many calls of the worker are not waited for in place.
 const CALLS_AFTER_A_SLOW_ONE: u32 = 64;
 
-/// The host's end of one slot, not blocking. The runtime hears of its socket only while a slow answer is waited for.
+/// The host's end of one slot. The runtime hears of its socket only while a slow answer is waited for.
 pub(super) struct Slot {
     pub number: u8,
     socket: UnixStream,
+}
+
+/// The host's end of a socket pair, as a slot needs it: no read on it waits longer than it may in place.
+pub(super) fn host_end(socket: UnixStream) -> io::Result<UnixStream> {
+    socket.set_read_timeout(Some(WAIT_IN_PLACE))?;
+    Ok(socket)
 }
 
 /// Why an exchange has no reply.
@@ -57,9 +64,9 @@ impl Slot {
     ) -> Result<Vec<u8>, ExchangeError> {
         self.expect_silence().map_err(|error| ExchangeError::Broken { sent: false, error })?;
         self.send(frame).await?;
-        self.wait_in_place(pace);
         // Most replies arrive whole with the first read.
         let mut reply = Vec::with_capacity(FIRST_READ_BYTES);
+        self.read_in_place(&mut reply, pace)?;
         self.read_until(&mut reply, PREFIX_BYTES).await?;
         let prefix = [reply[0], reply[1], reply[2], reply[3]];
         let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
@@ -89,6 +96,22 @@ impl Slot {
         Ok(())
     }
 
+    /// What of the reply comes within the wait in place; nothing if the module is slow.
+    fn read_in_place(&self, reply: &mut Vec<u8>, pace: &Pace) -> io::Result<()> {
+        if !pace.is_quick() {
+            return Ok(());
+        }
+        match rustix::net::recv(&self.socket, rustix::buffer::spare_capacity(reply), RecvFlags::empty()) {
+            Ok((_, 0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(Errno::AGAIN) => {
+                pace.was_slow();
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn read_until(&self, reply: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while reply.len() < length {
             let into = rustix::buffer::spare_capacity(reply);
@@ -102,20 +125,12 @@ impl Slot {
         Ok(())
     }
 
-    fn wait_in_place(&self, pace: &Pace) {
-        if !pace.is_quick() {
-            return;
-        }
-        // Whatever comes of it, the read that follows meets it.
-        if poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&WAIT_IN_PLACE)) == Ok(0) {
-            pace.was_slow();
-        }
-    }
-
     /// Lets the thread go on with other tasks until the socket is ready.
     async fn ready_for(&self, interest: Interest) -> io::Result<()> {
-        let socket = tokio::net::UnixStream::from_std(self.socket.try_clone()?)?;
-        socket.ready(interest).await.map(drop)
+        let socket = self.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        tokio::net::UnixStream::from_std(socket)?.ready(interest).await?;
+        self.socket.set_nonblocking(false)
     }
 
     /// Bytes beyond a reply would answer the next call, so they break the slot, as does an end of the worker.
@@ -197,9 +212,8 @@ mod tests {
 
     fn slot() -> (Slot, Worker) {
         let (host, worker) = UnixStream::pair().unwrap();
-        host.set_nonblocking(true).unwrap();
         worker.set_nonblocking(true).unwrap();
-        (Slot { number: 0, socket: host }, Worker::from_std(worker).unwrap())
+        (Slot { number: 0, socket: host_end(host).unwrap() }, Worker::from_std(worker).unwrap())
     }
 
     async fn asked(slot: &mut Slot, reply_bytes_max: usize) -> Result<Vec<u8>, ExchangeError> {

@@ -21,6 +21,7 @@ use super::{
     description,
     noise::Noise,
     reply::plain,
+    slot::host_end,
     spawner::Spawner,
 };
 use crate::settings::Limits;
@@ -108,8 +109,7 @@ async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Ch
     let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(image.memory.as_fd()).chain(ends).collect();
     send_order(&control, &order, &descriptors)?;
     drop(descriptors);
-    let slots: Vec<BlockingStream> = pairs.into_iter().map(|(host_end, _)| host_end).collect();
-    slots.iter().try_for_each(|slot| slot.set_nonblocking(true))?;
+    let slots = pairs.into_iter().map(|(near, _)| host_end(near)).collect::<io::Result<Vec<_>>>()?;
     let child = spawner.spawn(worker_control.into()).await?;
     control.set_nonblocking(true)?;
     Ok((child, UnixStream::from_std(control)?, slots))

@@ -22,10 +22,6 @@ use mfa_host::module_host::worker;
 
 use table::Table;
 
-/// The host's own: its parts are measured here as users get them, and the bare ones beside them get the same.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Why a measurement failed, for a person.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

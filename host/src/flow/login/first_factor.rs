@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     Outcome, Turn,
     begin::{find_provider, first_factor_form},
-    session::Start,
+    opening::Start,
 };
 use crate::{
     clock::Timestamp,

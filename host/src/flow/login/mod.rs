@@ -3,6 +3,7 @@
 mod begin;
 mod finish;
 mod first_factor;
+mod opening;
 mod plain;
 mod second_factor;
 mod session;

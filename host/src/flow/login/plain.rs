@@ -8,8 +8,9 @@ use super::{
     Outcome, Turn,
     begin::{check_client, kind_word},
     first_factor::Claim,
+    opening::Start,
     second_factor::attempts_max,
-    session::{Look, Start},
+    session::Look,
 };
 use crate::{
     flow::{

@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{admin, directory, failure::Failure, live::Live, logging, table::print};
 use crate::{
+    allocator,
     flow::{Core, Flows},
     keys::MasterKey,
     module_host::ModuleHost,
@@ -30,6 +31,7 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the host until SIGTERM or SIGINT.
 pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCode, Failure> {
+    allocator::give_large_blocks_back();
     logging::start("info");
     directory::refuse_foreign(config_directory)?;
     let read = settings::load(config_directory)?;
