@@ -100,3 +100,29 @@ pub async fn no_route() -> Failure {
 pub async fn no_method() -> Failure {
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not take this method.")
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing::get};
+
+    use super::*;
+
+    async fn panics() -> &'static str {
+        panic!("in a handler")
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_and_says_nothing_of_itself() {
+        let router = Router::new().route("/", get(panics)).route("/fine", get(|| async { "fine" }));
+        let to = |path: &str| {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = path.parse().unwrap();
+            unless_it_panics(router.clone(), request)
+        };
+        let response = to("/").await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let failure = response.extensions().get::<Failure>().unwrap();
+        assert!(!format!("{failure:?}").contains("in a handler"));
+        assert_eq!(to("/fine").await.status(), StatusCode::OK);
+    }
+}
