@@ -27,6 +27,7 @@ pub(super) struct Alive {
 }
 
 /// What a look at a session came to.
+#[expect(clippy::large_enum_variant, reason = "one is made for each request and moved once")]
 pub(super) enum Look {
     Alive(Alive),
     Over(Outcome),
