@@ -1,6 +1,7 @@
 //! mfa-host: loads second factors as shared libraries and guards every login with them.
 //! wire → flow → module host → module, and flow → store; nobody imports upward.
 
+mod allocator;
 pub mod clock;
 pub mod flow;
 pub mod keys;
@@ -9,4 +10,5 @@ pub mod provider;
 pub mod settings;
 pub mod store;
 pub mod system_clock;
+mod unbroken;
 pub mod wire;

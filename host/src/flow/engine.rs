@@ -72,6 +72,13 @@ impl Queues {
     }
 }
 
+/// A flow's turn in its user's queue; the next flow has its turn when this is gone.
+pub struct QueueTurn<'a> {
+    _held: tokio::sync::MutexGuard<'a, ()>,
+    /// Another flow had its turn meanwhile, so what was read before may be old.
+    pub has_waited: bool,
+}
+
 /// What became of a commit.
 pub enum Committed {
     Done,
@@ -118,8 +125,12 @@ impl Engine {
 
     /// Waits until no other flow of this user is between reading and committing. Held for one read and one commit,
     /// never while a module is asked.
-    pub async fn queue(&self, user: &str) -> tokio::sync::MutexGuard<'_, ()> {
-        self.queues.of(user).lock().await
+    pub async fn queue(&self, user: &str) -> QueueTurn<'_> {
+        let queue = self.queues.of(user);
+        match queue.try_lock() {
+            Ok(held) => QueueTurn { _held: held, has_waited: false },
+            Err(_) => QueueTurn { _held: queue.lock().await, has_waited: true },
+        }
     }
 
     /// Asks a module about a user.
@@ -137,7 +148,7 @@ impl Engine {
             host_name: self.settings.name.clone(),
             restored_at_ms: self.uses_unknown_until(),
         };
-        self.modules.call(module, &Request { context, operation }).await
+        self.modules.call(module, Request { context, operation }).await
     }
 
     /// Whether the module under this id is still of the type that made the enrolment: one type's data is not for another.

@@ -78,7 +78,7 @@ impl Flows {
             proof_for: Some(access.session_id.clone()),
         };
         let flow_id = token.seal(&self.engine.tokens);
-        let turn = Turn { engine: &self.engine, flow_id: &flow_id, asker, now };
+        let turn = Turn::at(now, &self.engine, &flow_id, asker);
         let proof_of = Some(access.session_id.clone());
         turn.step(Outcome::FirstFactor { provider, error: None, proof_of }).await
     }

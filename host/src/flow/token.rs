@@ -19,11 +19,16 @@ const REFRESH_PREFIX: &str = "mhr_";
 pub struct TokenKeys {
     flow: Zeroizing<[u8; 32]>,
     access: Zeroizing<[u8; 32]>,
+    seeds: Zeroizing<[u8; 32]>,
 }
 
 impl TokenKeys {
     pub fn new(master: &MasterKey) -> Self {
-        Self { flow: master.derive("flow tokens"), access: master.derive("access tokens") }
+        Self {
+            flow: master.derive("flow tokens"),
+            access: master.derive("access tokens"),
+            seeds: master.derive("first seeds"),
+        }
     }
 }
 
@@ -47,6 +52,11 @@ pub fn new_record_id() -> String {
 /// A seed for one module call: 256 random bits in hexadecimal.
 pub fn new_seed() -> String {
     data_encoding::HEXLOWER.encode(&random::<32>())
+}
+
+/// The seed of the first module call in a flow: the same however often the flow is begun, and nobody can foretell it.
+pub fn first_seed(flow_hash: &str, keys: &TokenKeys) -> String {
+    data_encoding::HEXLOWER.encode(&tag(&keys.seeds, &[flow_hash.as_bytes()]))
 }
 
 /// SHA-256 in hexadecimal: what is stored of an id.
@@ -194,7 +204,8 @@ mod tests {
     use super::*;
 
     fn keys(first: u8) -> TokenKeys {
-        TokenKeys { flow: Zeroizing::new([first; 32]), access: Zeroizing::new([first; 32]) }
+        let key = || Zeroizing::new([first; 32]);
+        TokenKeys { flow: key(), access: key(), seeds: key() }
     }
 
     fn flow_token() -> FlowToken {
@@ -234,6 +245,14 @@ mod tests {
         assert_eq!(opened, Some(("00112233445566778899aabbccddeeff".to_owned(), Timestamp(77))));
         assert_eq!(open_access_token(&token.replace(".77.", ".78."), &keys(1)), None);
         assert_eq!(open_access_token(&token, &keys(2)), None);
+    }
+
+    #[test]
+    fn a_flow_begun_again_has_the_same_first_seed_and_another_flow_or_host_another_one() {
+        let seed = first_seed("flow", &keys(1));
+        assert_eq!((seed.len(), first_seed("flow", &keys(1))), (64, seed.clone()));
+        assert_ne!(first_seed("other", &keys(1)), seed);
+        assert_ne!(first_seed("flow", &keys(2)), seed);
     }
 
     #[test]

@@ -9,10 +9,12 @@ use super::{
     check::{self, Refusal},
     start::{Plan, config_json},
     supervisor::Supervised,
-    unbroken::Unbroken,
     workers::Workers,
 };
-use crate::settings::{FILE_NAME, Limits, ModuleSettings, Settings};
+use crate::{
+    settings::{FILE_NAME, Limits, ModuleSettings, Settings},
+    unbroken::Unbroken,
+};
 
 /// The modules of one state of the settings. Cheap to clone; a module's worker goes when the last clone that has it is
 /// gone, so whoever began a request with it can end it with it.
@@ -146,9 +148,8 @@ impl ModuleHost {
     }
 
     /// Asks a module. The reply is of a kind the operation allows and within bounds, else it is an error.
-    pub async fn call(&self, id: &str, request: &Request) -> Result<Reply, CallError> {
+    pub async fn call(&self, id: &str, request: Request) -> Result<Reply, CallError> {
         let asked = self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?.clone();
-        let request = request.clone();
         // A caller who goes away must not leave a slot in the middle of an exchange.
         Unbroken::new(async move { asked.supervised.call(&request, &asked.recipe.plan).await }).await
     }

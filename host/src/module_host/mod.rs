@@ -20,7 +20,6 @@ mod slot;
 mod spawner;
 mod start;
 mod supervisor;
-mod unbroken;
 pub mod worker;
 mod workers;
 

@@ -61,6 +61,8 @@ fn spawn(control: OwnedFd) -> io::Result<Child> {
         .arg(worker::ARGUMENT)
         .env_clear()
         .env("RUST_BACKTRACE", "0")
+        // Address space the host's allocator takes in advance must not count as the module's memory.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .current_dir("/")
         .stdin(Stdio::from(control))
         .stdout(Stdio::null())

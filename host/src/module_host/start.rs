@@ -21,6 +21,7 @@ use super::{
     description,
     noise::Noise,
     reply::plain,
+    slot::host_end,
     spawner::Spawner,
 };
 use crate::settings::Limits;
@@ -43,7 +44,7 @@ pub(super) struct Plan {
 pub(super) struct Worker {
     pub child: Child,
     pub control: UnixStream,
-    pub slots: Vec<UnixStream>,
+    pub slots: Vec<BlockingStream>,
     pub noise: Noise,
     pub description: Arc<Description>,
 }
@@ -95,7 +96,7 @@ pub(super) async fn start(spawner: &Spawner, image: &Image, plan: &Plan) -> Resu
     Err(StartError::Refused(refusal))
 }
 
-async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Child, UnixStream, Vec<UnixStream>)> {
+async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Child, UnixStream, Vec<BlockingStream>)> {
     let (control, worker_control) = BlockingStream::pair()?;
     let slots = plan.limits.module_slots.clamp(1, SLOTS_MAX);
     let pairs = (0..slots).map(|_| BlockingStream::pair()).collect::<io::Result<Vec<_>>>()?;
@@ -110,14 +111,10 @@ async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Ch
     let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(image.memory.as_fd()).chain(ends).collect();
     send_order(&control, &order, &descriptors)?;
     drop(descriptors);
-    let slots = pairs.into_iter().map(|(host_end, _)| stream(host_end)).collect::<io::Result<Vec<_>>>()?;
+    let slots = pairs.into_iter().map(|(near, _)| host_end(near)).collect::<io::Result<Vec<_>>>()?;
     let child = spawner.spawn(worker_control.into()).await?;
-    Ok((child, stream(control)?, slots))
-}
-
-fn stream(socket: BlockingStream) -> io::Result<UnixStream> {
-    socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket)
+    control.set_nonblocking(true)?;
+    Ok((child, UnixStream::from_std(control)?, slots))
 }
 
 async fn read_answer(control: &mut UnixStream) -> io::Result<Answer> {

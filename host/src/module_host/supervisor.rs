@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::net::UnixStream as BlockingStream,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -88,7 +89,7 @@ impl Ending {
 
 impl Serving {
     fn new(
-        slots: Vec<UnixStream>,
+        slots: Vec<BlockingStream>,
         complaints: mpsc::UnboundedSender<Complaint>,
         ending: watch::Receiver<Option<Ending>>,
     ) -> Self {
@@ -158,6 +159,9 @@ impl Supervised {
 
     /// The worker that serves, as soon as there is one; or why there will be none.
     async fn serving(&self) -> Result<Arc<Serving>, CallError> {
+        if let Stage::Serving(serving) = &*self.stage.borrow() {
+            return Ok(serving.clone());
+        }
         let mut stage = self.stage.subscribe();
         let settled = stage.wait_for(|stage| matches!(stage, Stage::Serving(_) | Stage::Ended(_))).await;
         match settled.as_deref() {
@@ -185,7 +189,7 @@ impl Supervised {
             };
             let number = slot.number;
             serving.asks(number, kind);
-            let exchange = slot.exchange(&request_frame, plan.limits.module_reply_bytes_max);
+            let exchange = slot.exchange(&request_frame, plan.limits.module_reply_bytes_max, &serving.slots.pace);
             // In full time, however long the call had to wait: a module is only late by its own doing.
             match timeout(limit, exchange).await {
                 Err(_) => {

@@ -3,7 +3,7 @@
 use mfa_sdk::protocol::{Answer, Context, Enrolment, Operation, User, VerdictReply};
 use tokio::io::AsyncWriteExt;
 
-use super::*;
+use super::{super::slot::host_end, *};
 use crate::settings::Limits;
 
 const YES: &[u8] = br#"{"reply":"verdict","verdict":"accepted"}"#;
@@ -36,10 +36,12 @@ struct FakeWorker {
 }
 
 fn serve(supervised: &Supervised) -> FakeWorker {
-    let (near_end, far_end) = UnixStream::pair().unwrap();
+    let (near_end, far_end) = BlockingStream::pair().unwrap();
+    far_end.set_nonblocking(true).unwrap();
+    let far_end = UnixStream::from_std(far_end).unwrap();
     let (sender, complaints) = mpsc::unbounded_channel();
     let (ended, ending) = watch::channel(None);
-    let serving = Arc::new(Serving::new(vec![near_end], sender, ending));
+    let serving = Arc::new(Serving::new(vec![host_end(near_end).unwrap()], sender, ending));
     supervised.stage.send_replace(Stage::Serving(serving.clone()));
     FakeWorker { far_end, complaints, ended, serving }
 }

@@ -19,6 +19,9 @@ use super::{
 /// The argument (or program name) that makes the host's binary a worker.
 pub const ARGUMENT: &str = "module-worker";
 
+const PREFIX_BYTES: usize = 4;
+const FIRST_READ_BYTES: usize = 4096;
+
 /// The module, once it is there; slots ask it and nothing else.
 type Shared = Arc<OnceLock<Module>>;
 
@@ -95,15 +98,8 @@ fn start_slots(order: &Order, sockets: impl Iterator<Item = OwnedFd>, shared: &S
 
 fn answer_calls(mut socket: File, shared: &Shared, reply_bytes_max: usize) -> io::Result<()> {
     loop {
-        let mut prefix = [0; 4];
-        socket.read_exact(&mut prefix)?;
-        let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
-        if length > REQUEST_BYTES_MAX {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut request = vec![0; length];
-        socket.read_exact(&mut request)?;
-        let request = std::str::from_utf8(&request).map_err(io::Error::other)?;
+        let request = next_request(&mut socket)?;
+        let request = std::str::from_utf8(&request[PREFIX_BYTES..]).map_err(io::Error::other)?;
         let module = shared.get().ok_or(io::ErrorKind::NotConnected)?;
         let reply = module.call(request);
         if reply.len() > reply_bytes_max {
@@ -114,6 +110,28 @@ fn answer_calls(mut socket: File, shared: &Shared, reply_bytes_max: usize) -> io
             socket.write_all(&frame(&reply))?;
         }
     }
+}
+
+/// The next request behind its prefix. Most arrive whole with the first read; the host sends none before the reply.
+fn next_request(socket: &mut File) -> io::Result<Vec<u8>> {
+    let mut request = vec![0; FIRST_READ_BYTES];
+    let mut come = 0;
+    let mut end = PREFIX_BYTES;
+    while come < end {
+        match socket.read(&mut request[come..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => come += read,
+        }
+        if let Some(prefix) = request[..come].first_chunk() {
+            let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
+            if length > REQUEST_BYTES_MAX || come > PREFIX_BYTES + length {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            end = PREFIX_BYTES + length;
+            request.resize(end.max(come), 0);
+        }
+    }
+    Ok(request)
 }
 
 /// What a module's `new` said against its configuration, in the words of the SDK's error.

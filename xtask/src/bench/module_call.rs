@@ -34,7 +34,7 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
 async fn calls(directory: Directory) -> Result<Rounds, Failure> {
     let request = request();
     let modules = ModuleHost::start(&directory.path, &settings::load(&directory.path)?).await;
-    let reply = modules.call(MODULE, &request).await?;
+    let reply = modules.call(MODULE, request.clone()).await?;
     if !matches!(reply, Reply::Verdict(_)) {
         return Err(format!("not a verdict: {reply:?}").into());
     }
@@ -45,7 +45,7 @@ async fn calls(directory: Directory) -> Result<Rounds, Failure> {
     for round in 0..=ROUNDS {
         let began = Instant::now();
         for _ in 0..CALLS {
-            modules.call(MODULE, &request).await?;
+            modules.call(MODULE, request.clone()).await?;
         }
         let called = began.elapsed();
         let began = Instant::now();

@@ -70,7 +70,7 @@ impl Flows {
             proof_for: None,
         };
         let flow_id = token.seal(&self.engine.tokens);
-        let turn = Turn { engine: &self.engine, flow_id: &flow_id, asker, now };
+        let turn = Turn::at(now, &self.engine, &flow_id, asker);
         turn.step(Outcome::FirstFactor { provider, error: None, proof_of: None }).await
     }
 }

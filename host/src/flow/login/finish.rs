@@ -40,7 +40,7 @@ pub struct Finish<'a> {
 
 impl<'a> Finish<'a> {
     pub(super) fn new(turn: &Turn<'_>, session: &'a Session, module: Option<&'a str>) -> Self {
-        Self { session, module, now: turn.now.wall, flow_hash: turn.flow_hash() }
+        Self { session, module, now: turn.now.wall, flow_hash: turn.flow_hash().to_owned() }
     }
 
     /// The access session, new or (for a proof) made fresh.
@@ -62,7 +62,7 @@ impl<'a> Finish<'a> {
     ) -> Result<Proved, FlowError> {
         let limits = &engine.settings.limits;
         let id = token::new_record_id();
-        let found: Found<AccessSession> = engine.read(key::access(&id)).await?;
+        let found: Found<AccessSession> = Found::nothing_at(key::access(&id)).ok_or(FlowError::UnknownFlow)?;
         let mut open = self.stamped(&engine.settings);
         let mut secret =
             AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None };

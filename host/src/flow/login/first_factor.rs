@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{
     Outcome, Turn,
     begin::{find_provider, first_factor_form},
-    session::Start,
+    opening::Start,
 };
 use crate::{
     clock::Timestamp,
@@ -15,7 +15,7 @@ use crate::{
         Asker, FlowError,
         engine::Engine,
         lifetime::FUTURE_MAX_MS,
-        record::{AccessSession, Found, Grant, ProviderId, User, UserName, key},
+        record::{AccessSession, Found, Grant, ProviderId, Session, User, UserName, key},
         token::{self, FlowToken},
     },
     provider,
@@ -53,7 +53,7 @@ impl Turn<'_> {
         let is_of_the_future = token.created_at().since_ms(self.now.wall) > FUTURE_MAX_MS;
         if is_forgotten
             || is_of_the_future
-            || self.engine.is_token_ended(&self.flow_hash())
+            || self.engine.is_token_ended(self.flow_hash())
             || self.engine.is_token_too_old(token.created_at())
         {
             return Err(FlowError::UnknownFlow);
@@ -66,9 +66,10 @@ impl Turn<'_> {
         created_at.plus_s(2 * self.engine.settings.limits.first_factor_lifetime_s)
     }
 
-    /// Answers the first step.
+    /// Answers the first step. `place` is where the session will stand, and there is none yet.
     pub(super) async fn first_factor(
         &self,
+        place: Found<Session>,
         client_id: &str,
         fields: Map<String, Value>,
         service: Option<ServiceLogin>,
@@ -85,7 +86,7 @@ impl Turn<'_> {
         let fields = form.normalise(&fields).map_err(FlowError::InvalidInput)?;
         let claim = self.claim(client_id, &token, provider, &fields, service).await?;
         match self.engine.check_first_factor(provider, &token.provider, claim, self).await? {
-            Some(vouched) => self.start(self.start_of(client_id, token, vouched)).await,
+            Some(vouched) => self.start(place, self.start_of(client_id, token, vouched)).await,
             None => Ok(Outcome::FirstFactor {
                 provider: token.provider,
                 error: Some("invalid_auth"),
@@ -100,7 +101,7 @@ impl Turn<'_> {
         if self.now.wall <= token.created_at().plus_s(lifetime_s) {
             return Ok(None);
         }
-        if !self.engine.end_token(&self.flow_hash(), self.forgotten_at(token.created_at())) {
+        if !self.engine.end_token(self.flow_hash(), self.forgotten_at(token.created_at())) {
             return Err(FlowError::UnknownFlow);
         }
         Ok(Some(Outcome::Aborted { provider: token.provider.clone(), reason: "login_expired".to_owned() }))

@@ -1,9 +1,12 @@
 //! The login flow: first factor, choice of module, second factor, result.
 
 mod begin;
+mod choice;
 mod finish;
 mod first_factor;
+mod opening;
 mod plain;
+mod poll;
 mod second_factor;
 mod session;
 
@@ -27,6 +30,8 @@ pub(super) struct Turn<'a> {
     pub flow_id: &'a str,
     pub asker: &'a Asker,
     pub now: Now,
+    /// Names the flow in the store.
+    flow_hash: String,
 }
 
 /// What a turn came to. Rendered as a step, or as an answer of the plainer login.
@@ -51,7 +56,7 @@ impl Flows {
         service: Option<ServiceLogin>,
         asker: &Asker,
     ) -> Result<Step, FlowError> {
-        let turn = Turn { engine: &self.engine, flow_id, asker, now: self.engine.clock.now() };
+        let turn = Turn::new(&self.engine, flow_id, asker);
         let found = turn.session().await?;
         let outcome = match &found.record {
             Some(session) => {
@@ -61,7 +66,7 @@ impl Flows {
                 }
                 turn.answer(found, fields).await?
             }
-            None => turn.first_factor(client_id, fields, service).await?,
+            None => turn.first_factor(found, client_id, fields, service).await?,
         };
         turn.step(outcome).await
     }
@@ -69,27 +74,36 @@ impl Flows {
     /// Ends a login flow at the user's wish.
     pub async fn abort_login(&self, flow_id: &str) -> Result<(), FlowError> {
         let asker = Asker { address: std::net::Ipv4Addr::UNSPECIFIED.into(), language: String::new() };
-        let turn = Turn { engine: &self.engine, flow_id, asker: &asker, now: self.engine.clock.now() };
+        let turn = Turn::new(&self.engine, flow_id, &asker);
         let found = turn.session().await?;
         match &found.record {
             Some(session) if matches!(session.open.stage, SessionStage::Ended { .. }) => Err(FlowError::UnknownFlow),
             Some(_) => turn.end(found, "aborted").await.map(drop),
             None => {
                 let token = turn.open_token()?;
-                self.engine.end_token(&turn.flow_hash(), turn.forgotten_at(token.created_at()));
+                self.engine.end_token(turn.flow_hash(), turn.forgotten_at(token.created_at()));
                 Ok(())
             }
         }
     }
 }
 
-impl Turn<'_> {
-    pub(super) fn flow_hash(&self) -> String {
-        token::hash(self.flow_id)
+impl<'a> Turn<'a> {
+    /// A request about this flow that came now.
+    pub(super) fn new(engine: &'a Engine, flow_id: &'a str, asker: &'a Asker) -> Self {
+        Self::at(engine.clock.now(), engine, flow_id, asker)
+    }
+
+    pub(super) fn at(now: Now, engine: &'a Engine, flow_id: &'a str, asker: &'a Asker) -> Self {
+        Self { engine, flow_id, asker, now, flow_hash: token::hash(flow_id) }
+    }
+
+    pub(super) fn flow_hash(&self) -> &str {
+        &self.flow_hash
     }
 
     async fn session(&self) -> Result<Found<Session>, FlowError> {
-        self.engine.read(key::session(&self.flow_hash())).await
+        self.engine.read(key::session(&self.flow_hash)).await
     }
 
     /// The outcome as a step in the reader's language.

@@ -8,8 +8,9 @@ use super::{
     Outcome, Turn,
     begin::{check_client, kind_word},
     first_factor::Claim,
+    opening::Start,
     second_factor::attempts_max,
-    session::Start,
+    session::Look,
 };
 use crate::{
     flow::{
@@ -49,7 +50,7 @@ impl Flows {
             .ok_or(FlowError::UnknownHandler)?;
         let provider_id = ProviderId { kind: kind_word(provider.kind).to_owned(), id: provider.id.clone() };
         let flow_id = token::new_flow_id();
-        let turn = Turn { engine, flow_id: &flow_id, asker, now: engine.clock.now() };
+        let turn = Turn::new(engine, &flow_id, asker);
         let password = SecretString::from(password.expose_secret());
         let claim = Claim { client_id, name: username.to_owned(), password, service: None };
         let vouched = engine.check_first_factor(provider, &provider_id, claim, &turn).await?;
@@ -60,13 +61,13 @@ impl Flows {
             retain_until: turn.now.wall,
             at_once: true,
         };
-        let outcome = turn.start(start).await?;
+        let outcome = turn.start(turn.session().await?, start).await?;
         turn.plain(outcome).await
     }
 
     /// `POST /api/login/verify`.
     pub async fn api_verify(&self, token: &str, code: &str, asker: &Asker) -> Result<Tokens, FlowError> {
-        let turn = Turn { engine: &self.engine, flow_id: token, asker, now: self.engine.clock.now() };
+        let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
         let raw = answer_of(&found, code)?;
         match turn.answer(found, raw).await? {
@@ -83,7 +84,7 @@ impl Flows {
 
     /// `POST /api/login/change`: another method for the same login; the former token is dead.
     pub async fn api_change(&self, token: &str, method: &str, asker: &Asker) -> Result<ApiLogin, FlowError> {
-        let turn = Turn { engine: &self.engine, flow_id: token, asker, now: self.engine.clock.now() };
+        let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
         let session = found.record.as_ref().ok_or(FlowError::UnknownFlow)?;
         let current = module_of(&session.open.stage);
@@ -105,7 +106,7 @@ impl Flows {
 
     /// `POST /api/login/resend`: a new code for the same login; the former token is dead.
     pub async fn api_resend(&self, token: &str, asker: &Asker) -> Result<ApiLogin, FlowError> {
-        let turn = Turn { engine: &self.engine, flow_id: token, asker, now: self.engine.clock.now() };
+        let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
         let stage = found.record.as_ref().map(|session| session.open.stage.clone());
         let module = stage.as_ref().and_then(module_of).ok_or(FlowError::UnknownFlow)?;
@@ -127,9 +128,10 @@ impl Turn<'_> {
         if !is_plain {
             return Err(FlowError::UnknownFlow);
         }
-        match self.ended_by_now(&found).await? {
-            Some(Outcome::Aborted { reason, .. }) => Err(FlowError::Ended { reason }),
-            _ => Ok(found),
+        match self.look(found).await? {
+            Look::Alive(alive) => Ok(alive.found),
+            Look::Over(Outcome::Aborted { reason, .. }) => Err(FlowError::Ended { reason }),
+            Look::Over(_) => Err(FlowError::UnknownFlow),
         }
     }
 
@@ -152,7 +154,7 @@ impl Turn<'_> {
     /// The same login under a new id, with a new challenge; attempts and end of life stay. The former id is dead.
     async fn go_on_as(&self, mut found: Found<Session>, module: &str, cause: Cause) -> Result<ApiLogin, FlowError> {
         let flow_id = token::new_flow_id();
-        let successor = Turn { flow_id: &flow_id, now: self.now.clone(), ..*self };
+        let successor = Turn::at(self.now.clone(), self.engine, &flow_id, self.asker);
         for _ in 0..TRIES_MAX {
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
             if let SessionStage::Ended { .. } = session.open.stage {
@@ -162,7 +164,7 @@ impl Turn<'_> {
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = account.open();
             counted.sessions.retain(|open| open.flow != self.flow_hash());
-            counted.sessions.push(OpenFlow { flow: successor.flow_hash(), until: session.open.expires_at });
+            counted.sessions.push(OpenFlow { flow: successor.flow_hash().to_owned(), until: session.open.expires_at });
             let place = successor.session().await?;
             let mut next = session.clone();
             next.open.stage = SessionStage::Initialising { module: module.to_owned(), cause };

@@ -1,35 +1,32 @@
-//! The second factor: choose a module, spend an attempt durably, ask, and commit the "yes" or tell the "no".
+//! The second factor: spend an attempt durably, ask, and commit the "yes" or tell the "no".
 
 use mfa_sdk::{
-    form::{FieldKind, Fields, Form},
-    protocol::{Answer, Cause, Operation, Reply, VerdictReply},
-    text::Text,
+    form::Fields,
+    protocol::{Answer, Operation, Reply, VerdictReply},
 };
 use serde_json::{Map, Value};
 
-use super::{Outcome, Turn, begin::field, finish::Finish, session::ended};
+use super::{
+    Outcome, Turn,
+    finish::Finish,
+    session::{Alive, Look, NO_FORM, ended},
+};
 use crate::{
-    clock::Timestamp,
     flow::{
         FlowError,
         attempts::{self, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
         record::{Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Session, SessionStage, User, key},
-        selection::{self, Selection},
         token,
     },
     module_host::ModuleInstance,
 };
 
-/// How soon a waiting step is asked about again at the earliest, and at the latest, whatever the module wishes.
-const POLL_EVERY_MS_MIN: u64 = 500;
-const POLL_EVERY_MS_MAX: u64 = 60_000;
-
 /// A guess whose attempt is spent.
-struct Guess {
+pub(super) struct Guess {
     module: ModuleInstance,
     fields: Fields,
-    target: Target,
+    pub(super) target: Target,
     /// Which attempt of this flow it is, from 1; a poll is none.
     ordinal: Option<u32>,
 }
@@ -37,126 +34,58 @@ struct Guess {
 impl Turn<'_> {
     /// Answers the step a session stands at.
     pub(super) async fn answer(&self, found: Found<Session>, raw: Map<String, Value>) -> Result<Outcome, FlowError> {
-        if let Some(over) = self.ended_by_now(&found).await? {
-            return Ok(over);
-        }
-        let stage = found.record.as_ref().map(|session| session.open.stage.clone());
-        match stage {
-            Some(SessionStage::Selecting) => self.choose(found, raw).await,
-            Some(SessionStage::Waiting { module }) => self.guess(found, &module, raw).await,
-            _ => self.show_again(found).await,
-        }
-    }
-
-    async fn choose(&self, mut found: Found<Session>, raw: Map<String, Value>) -> Result<Outcome, FlowError> {
-        for _ in 0..TRIES_MAX {
-            let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
-            if session.open.stage != SessionStage::Selecting {
-                return self.show_again(found).await;
-            }
-            let mut form = self.selection_form(&session).await?;
-            let options = select_options(&mut form);
-            let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
-            let chosen = fields.get(MODULE_FIELD).and_then(Value::as_str).unwrap_or_default();
-            if !options.iter().any(|option| option == chosen) {
-                let error = Some("invalid_auth_module".to_owned());
-                return Ok(Outcome::Shown { session: Box::new(session), error });
-            }
-            let mut next = session;
-            next.open.stage = SessionStage::Initialising { module: chosen.to_owned(), cause: Cause::First };
-            let done = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await?;
-            found = self.session().await?;
-            if let Committed::Done = done {
-                return self.initialise(found).await;
-            }
-        }
-        Err(FlowError::Busy)
-    }
-
-    /// The choice among the user's modules, the primary preselected.
-    pub(super) async fn selection_form(&self, session: &Session) -> Result<Form, FlowError> {
-        let (options, preselected) = self.options(session).await?;
-        let options = options.into_iter().map(|module| (module.id, Text::new(module.name))).collect();
-        let mut choice = field(MODULE_FIELD, FieldKind::Select { options });
-        choice.default = Some(preselected.into());
-        Ok(Form { fields: vec![choice], ..Form::default() })
-    }
-
-    /// The modules this session may use, in the order of the settings, and the preselected one.
-    pub(super) async fn options(&self, session: &Session) -> Result<(Vec<ModuleInstance>, String), FlowError> {
-        let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
-        let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-        let listed = factors.open();
-        let counted = account.open();
-        let modules = self.engine.modules.modules();
-        let (ids, preselected) = match selection::select(&listed, &counted, &modules, self.now.wall) {
-            Selection::One(module) => (vec![module.clone()], module),
-            Selection::Several { options, preselected } => (options, preselected),
-            Selection::NotRequired | Selection::Unavailable { .. } => (Vec::new(), String::new()),
+        let alive = match self.look(found).await? {
+            Look::Alive(alive) => alive,
+            Look::Over(outcome) => return Ok(outcome),
         };
-        Ok((modules.into_iter().filter(|module| ids.contains(&module.id)).collect(), preselected))
+        let stage = alive.found.record.as_ref().map(|session| session.open.stage.clone());
+        match stage {
+            Some(SessionStage::Selecting) => self.choose(alive.found, raw).await,
+            Some(SessionStage::Waiting { module }) => self.guess(alive, &module, raw).await,
+            _ => self.show_again(alive.found).await,
+        }
     }
 
     pub(super) async fn guess(
         &self,
-        found: Found<Session>,
+        mut alive: Alive,
         module: &str,
         raw: Map<String, Value>,
     ) -> Result<Outcome, FlowError> {
         let Some(instance) = self.engine.modules.module(module) else {
-            return self.end_with(found, "unknown_error").await;
+            return self.end_with(alive.found, "unknown_error").await;
         };
-        let form = found.record.as_ref().and_then(|session| session.secret.form.clone()).unwrap_or_default();
+        let form = alive.found.record.as_ref().and_then(|session| session.secret.form.as_ref()).unwrap_or(&NO_FORM);
         let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
         let recovery = instance.description.as_ref().is_some_and(|description| description.recovery);
         let target = Target::login(module, recovery);
         let mut guess = Guess { module: instance, fields, target, ordinal: None };
         if guess.fields.is_empty() {
-            return self.poll(found, guess).await;
+            return self.poll(alive, guess).await;
         }
-        match self.spend(found, &guess).await? {
+        match self.spend(&mut alive, &guess).await? {
             Spent::Ordinal(ordinal) => guess.ordinal = Some(ordinal),
             Spent::Over(outcome) => return Ok(outcome),
         }
-        self.decide(guess).await
-    }
-
-    /// A step without input asks whether it may go on: no attempt, but not faster than the module said, and no way
-    /// round a lock. The question is claimed by a commit before the module hears it, so that many at once are one, and
-    /// so that a "no" makes the next one wait as a "not yet" does.
-    async fn poll(&self, found: Found<Session>, guess: Guess) -> Result<Outcome, FlowError> {
-        let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
-        let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-        match attempts::permitted(&account.open(), &guess.target, self.now.wall) {
-            Ok(()) => {}
-            Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
-            Err(Refusal::Disabled) => return self.end_with(found, "too_many_retry").await,
-        }
-        if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
-            return Ok(Outcome::Shown { session: Box::new(session), error: None });
-        }
-        let mut claimed = session;
-        claimed.secret.poll_not_before = Some(self.in_ms(POLL_EVERY_MS_MIN));
-        match self.engine.commit(vec![found.put(&claimed)], vec![found.unchanged()]).await? {
-            Committed::Done => self.decide(guess).await,
-            Committed::Conflict => self.show_again(self.session().await?).await,
-        }
-    }
-
-    fn in_ms(&self, wait_ms: u64) -> Timestamp {
-        Timestamp(self.now.wall.0.saturating_add_unsigned(wait_ms))
+        self.decide(guess, alive.user).await
     }
 
     /// Spends one attempt durably, before the module is asked. However often the commit conflicts, it is one attempt.
-    async fn spend(&self, found: Found<Session>, guess: &Guess) -> Result<Spent, FlowError> {
-        let user = found.record.as_ref().map(|session| session.open.user.clone()).unwrap_or_default();
-        for _ in 0..TRIES_MAX {
+    async fn spend(&self, alive: &mut Alive, guess: &Guess) -> Result<Spent, FlowError> {
+        let user = alive.found.record.as_ref().map(|session| session.open.user.clone()).unwrap_or_default();
+        for round in 0..TRIES_MAX {
             let turn = self.engine.queue(&user).await;
-            let found = self.session().await?;
-            if !self.may_go_on(&found).await? {
-                drop(turn);
-                return self.ended_by_now(&found).await?.map(Spent::Over).ok_or(FlowError::Busy);
+            if round > 0 || turn.has_waited {
+                alive.found = self.session().await?;
+                match self.may_go_on(&alive.found).await? {
+                    Some(user) => alive.user = user,
+                    None => {
+                        drop(turn);
+                        return self.end_with(alive.found.clone(), "login_expired").await.map(Spent::Over);
+                    }
+                }
             }
+            let found = &alive.found;
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
             if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
                 return Err(FlowError::UnknownFlow);
@@ -172,7 +101,7 @@ impl Turn<'_> {
                 Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
                 Err(Refusal::Disabled) => {
                     drop(turn);
-                    return self.end_with(found, "too_many_retry").await.map(Spent::Over);
+                    return self.end_with(found.clone(), "too_many_retry").await.map(Spent::Over);
                 }
             }
             let counted = attempts::spend(counted, &guess.target, self.now.wall);
@@ -187,20 +116,24 @@ impl Turn<'_> {
         Err(FlowError::Busy)
     }
 
-    /// Asks the module and commits what follows. Each round reads everything the decision rests on.
-    async fn decide(&self, guess: Guess) -> Result<Outcome, FlowError> {
+    /// Asks the module and commits what follows. The first round takes the user as it was read when the flow was found
+    /// alive; each further one reads everything the decision rests on. The commit expects all of it unchanged.
+    pub(super) async fn decide(&self, guess: Guess, user: Found<User>) -> Result<Outcome, FlowError> {
         let seed = token::new_seed();
+        let mut known = Some(user);
         for _ in 0..TRIES_MAX {
             let found = self.session().await?;
-            if let Some(over) = self.ended_by_now(&found).await? {
-                return Ok(over);
-            }
+            let Alive { found, user } = match known.take() {
+                Some(user) => Alive { found, user },
+                None => match self.look(found).await? {
+                    Look::Alive(alive) => alive,
+                    Look::Over(outcome) => return Ok(outcome),
+                },
+            };
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
             if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
                 return Err(FlowError::UnknownFlow);
             }
-            let user = self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?;
-            let Some(user) = user else { return self.end_with(found, "login_expired").await };
             let enrolment = self.engine.enrolment(&session.open.user, &guess.module.id).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
             let is_active = factors
@@ -306,8 +239,8 @@ impl Turn<'_> {
         challenge: Option<Value>,
     ) -> Result<Option<Outcome>, FlowError> {
         let (user, method) = (&basis.session.open.user, &guess.module.id);
-        let flow = self.flow_hash();
-        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow = token::short(&flow));
+        let flow = token::short(self.flow_hash());
+        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
         let attempts_max = attempts_max(&guess.module);
         if guess.ordinal.is_some_and(|ordinal| attempts_max > 0 && ordinal >= attempts_max) {
             return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
@@ -321,22 +254,6 @@ impl Turn<'_> {
             }
         }
         Ok(Some(Outcome::Shown { session: Box::new(next), error: Some(error) }))
-    }
-
-    async fn wait(
-        &self,
-        basis: &Basis<'_>,
-        challenge: Option<Value>,
-        retry_after_ms: u64,
-    ) -> Result<Option<Outcome>, FlowError> {
-        let mut next = basis.session.clone();
-        next.secret.challenge = challenge.or(next.secret.challenge);
-        let wait_ms = retry_after_ms.clamp(POLL_EVERY_MS_MIN, POLL_EVERY_MS_MAX);
-        next.secret.poll_not_before = Some(self.in_ms(wait_ms));
-        match self.engine.commit(vec![basis.found.put(&next)], vec![basis.found.unchanged()]).await? {
-            Committed::Conflict => Ok(None),
-            Committed::Done => Ok(Some(Outcome::Shown { session: Box::new(next), error: None })),
-        }
     }
 
     /// No verdict: the flow ends, and the same commit gives the attempt back to the account.
@@ -359,23 +276,12 @@ enum Spent {
 }
 
 /// Everything a verdict rests on, as it was read.
-struct Basis<'a> {
-    found: &'a Found<Session>,
-    session: &'a Session,
+pub(super) struct Basis<'a> {
+    pub(super) found: &'a Found<Session>,
+    pub(super) session: &'a Session,
     user: &'a Found<User>,
     enrolment: &'a Found<Enrolment>,
     factors: &'a Found<Factors>,
-}
-
-const MODULE_FIELD: &str = "multi_factor_auth_module";
-
-/// Takes the options out of the form, so that a choice outside of them is answered by the step and not as bad input.
-fn select_options(form: &mut Form) -> Vec<String> {
-    let Some(choice) = form.fields.first_mut() else { return Vec::new() };
-    match std::mem::replace(&mut choice.kind, FieldKind::Text { length_max: 64 }) {
-        FieldKind::Select { options } => options.into_iter().map(|(value, _)| value).collect(),
-        _ => Vec::new(),
-    }
 }
 
 /// Wrong answers one flow takes; 0 = no limit in the flow.

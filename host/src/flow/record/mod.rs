@@ -60,6 +60,11 @@ pub struct Found<T> {
 }
 
 impl<T: Stored> Found<T> {
+    /// The place of a record whose id was made just now, so that nothing can stand there; a commit expects that.
+    pub fn nothing_at(key: Option<Key>) -> Option<Self> {
+        key.map(|key| Self { key, revision: None, record: None })
+    }
+
     /// The expectation that nothing changed since.
     pub fn unchanged(&self) -> Expectation {
         match self.revision {

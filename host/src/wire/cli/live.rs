@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use axum::Router;
 use tokio::sync::watch;
 
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
     settings::{self, AtStart, Settings, SettingsError, SettingsWatch},
     wire::{
         current::{Current, SettingsNews},
-        http,
+        http::Site,
     },
 };
 
@@ -23,15 +22,15 @@ pub struct Live {
     config_directory: PathBuf,
     at_start: AtStart,
     current: watch::Sender<Current>,
-    routes: watch::Sender<Router>,
+    site: watch::Sender<Arc<Site>>,
 }
 
 impl Live {
     /// `at_start` is what the host started with, and `flows` stand on it.
     pub fn new(config_directory: &Path, at_start: AtStart, flows: Flows) -> Self {
         let current = Current { flows, settings: SettingsNews::default() };
-        let routes = watch::Sender::new(http::router(&current));
-        Self { config_directory: config_directory.to_owned(), at_start, current: watch::Sender::new(current), routes }
+        let site = watch::Sender::new(Arc::new(Site::new(&current)));
+        Self { config_directory: config_directory.to_owned(), at_start, current: watch::Sender::new(current), site }
     }
 
     /// What is in force at any time.
@@ -40,8 +39,8 @@ impl Live {
     }
 
     /// How HTTP is answered at any time.
-    pub fn routes(&self) -> watch::Receiver<Router> {
-        self.routes.subscribe()
+    pub fn site(&self) -> watch::Receiver<Arc<Site>> {
+        self.site.subscribe()
     }
 
     /// Takes over every change from now on.
@@ -111,7 +110,7 @@ impl Live {
 
     fn put(&self, current: Current) {
         // Whoever is told of it by a command must find HTTP answering by it.
-        drop(self.routes.send_replace(http::router(&current)));
+        drop(self.site.send_replace(Arc::new(Site::new(&current))));
         drop(self.current.send_replace(current));
     }
 }

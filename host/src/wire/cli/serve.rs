@@ -11,6 +11,7 @@ use tokio::{
 
 use super::{admin, directory, failure::Failure, live::Live, logging, table::print};
 use crate::{
+    allocator,
     flow::{Core, Flows},
     keys::MasterKey,
     module_host::ModuleHost,
@@ -30,6 +31,7 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the host until SIGTERM or SIGINT.
 pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCode, Failure> {
+    allocator::give_large_blocks_back();
     logging::start("info");
     directory::refuse_foreign(config_directory)?;
     let read = settings::load(config_directory)?;
@@ -86,7 +88,7 @@ async fn answer(
     report: OpenReport,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let (current, routes) = (live.current(), live.routes());
+    let (current, site) = (live.current(), live.site());
     let flows = current.borrow().flows.clone();
     admin::take_up(&flows, &report).await?;
     drop(flows);
@@ -103,7 +105,7 @@ async fn answer(
         )
     })?;
     let (stop, stopping) = watch::channel(false);
-    let mut http = tokio::spawn(http::serve(routes, listener, until_true(stopping.clone())));
+    let mut http = tokio::spawn(http::serve(site, listener, until_true(stopping.clone())));
     let sweeper = tokio::spawn(sweep(current, stopping));
     let follower = tokio::spawn(live.follow());
     print(&format!("listening on {listening_on}\n"));

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use axum::{body::Body, http::Request};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -12,6 +12,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
+
+use super::routes::Site;
 
 /// Open connections; more wait in the system's backlog.
 const CONNECTIONS_MAX: usize = 1024;
@@ -27,12 +29,12 @@ const DRAIN_S: u64 = 10;
 const ACCEPT_PAUSE_MS: u64 = 50;
 
 /// Answers HTTP on `listener` until `shutdown` resolves, then lets requests under way finish. Each request is answered
-/// to its end by the routes of the moment it came.
+/// to its end by the site of the moment it came.
 ///
 /// # Errors
 /// None today; the result leaves room for a listener that dies.
 pub async fn serve(
-    routes: watch::Receiver<Router>,
+    site: watch::Receiver<Arc<Site>>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -50,7 +52,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let answering = answer(stream, peer, routes.clone(), ended.clone());
+                let answering = answer(stream, peer, site.clone(), ended.clone());
                 tokio::spawn(async move {
                     answering.await;
                     drop(place);
@@ -75,20 +77,14 @@ pub async fn serve(
 async fn answer(
     stream: TcpStream,
     peer: SocketAddr,
-    routes: watch::Receiver<Router>,
+    site: watch::Receiver<Arc<Site>>,
     mut ended: watch::Receiver<bool>,
 ) {
     // Answers are small and whole; waiting to fill a packet only delays them.
     stream.set_nodelay(true).ok();
     let service = tower::service_fn(move |request: Request<Incoming>| {
-        let router = routes.borrow().clone();
-        async move {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            Ok::<_, Infallible>(
-                tower::ServiceExt::oneshot(router, request).await.unwrap_or_else(|never| match never {}),
-            )
-        }
+        let site = site.borrow().clone();
+        async move { Ok::<_, Infallible>(site.answer(peer, request.map(Body::new)).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

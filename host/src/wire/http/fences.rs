@@ -1,17 +1,25 @@
 //! What stands around every handler: time, panics, the wording of refusals, headers, and a log line without secrets.
 
-use std::{any::Any, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use crate::flow::Flows;
+use crate::unbroken::Unbroken;
 
-use super::error::{Dialect, Failure};
+use super::{
+    error::{Dialect, Failure},
+    routes::Site,
+};
 
 const HEADERS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -20,10 +28,13 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
 
-/// Outermost: gives refusals their words and every answer its headers.
-pub async fn word(request: Request, next: Next) -> Response {
+/// One request, within all fences.
+pub async fn answer(site: &Site, request: Request) -> Response {
+    let started = tokio::time::Instant::now();
     let dialect = Dialect::of(request.uri().path());
-    let mut response = next.run(request).await;
+    let method = request.method().clone();
+    let mut response = in_time(site, request).await;
+    log(&method, &response, started);
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         response = failure.worded(dialect, response);
     }
@@ -35,40 +46,49 @@ pub async fn word(request: Request, next: Next) -> Response {
 
 /// One request may take `request_timeout_s`. The work itself goes on to its own end: a client that hangs up in the
 /// middle cannot cut a decision in half, nor free a place in a queue whose work is still being done.
-pub async fn limit_time(State(flows): State<Flows>, request: Request, next: Next) -> Response {
-    let limit = Duration::from_secs(flows.settings().limits.request_timeout_s);
-    let answering = tokio::spawn(next.run(request));
-    match tokio::time::timeout(limit, answering).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => panicked(Box::new(error)),
+async fn in_time(site: &Site, request: Request) -> Response {
+    let limit = Duration::from_secs(site.flows.settings().limits.request_timeout_s);
+    let answering = Unbroken::new(unless_it_panics(site.router.clone(), request));
+    tokio::time::timeout(limit, answering).await.unwrap_or_else(|_| {
+        let detail = "There was no answer in time.";
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
+    })
+}
+
+/// A panic costs one answer and says nothing of itself.
+async fn unless_it_panics(router: Router, request: Request) -> Response {
+    let mut answering = std::pin::pin!(tower::ServiceExt::oneshot(router, request));
+    std::future::poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+        Ok(polled) => polled.map(|answered| answered.unwrap_or_else(|never| match never {})),
         Err(_) => {
-            let detail = "There was no answer in time.";
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
+            tracing::error!("a request handler panicked");
+            let detail = "The host failed on this request.";
+            let failure = Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
+            Poll::Ready(failure.into_response())
         }
-    }
+    })
+    .await
 }
 
 /// Method, route, status and time; the route is the pattern, so no flow id gets into a log.
-pub async fn log(request: Request, next: Next) -> Response {
-    let started = tokio::time::Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+fn log(method: &Method, response: &Response, started: tokio::time::Instant) {
     tracing::debug!(
         %method,
-        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        route = response.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str),
         status = response.status().as_u16(),
         ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "answered"
     );
-    response
 }
 
-/// A panic costs one answer and says nothing of itself.
-pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!("a request handler panicked");
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The host failed on this request.")
-        .into_response()
+/// The answer carries its route, for the log.
+pub async fn name_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 /// No such path.
@@ -79,4 +99,30 @@ pub async fn no_route() -> Failure {
 /// The path exists, but not with this method.
 pub async fn no_method() -> Failure {
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not take this method.")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing::get};
+
+    use super::*;
+
+    async fn panics() -> &'static str {
+        panic!("in a handler")
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_and_says_nothing_of_itself() {
+        let router = Router::new().route("/", get(panics)).route("/fine", get(|| async { "fine" }));
+        let to = |path: &str| {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = path.parse().unwrap();
+            unless_it_panics(router.clone(), request)
+        };
+        let response = to("/").await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let failure = response.extensions().get::<Failure>().unwrap();
+        assert!(!format!("{failure:?}").contains("in a handler"));
+        assert_eq!(to("/fine").await.status(), StatusCode::OK);
+    }
 }

@@ -18,4 +18,4 @@ mod token;
 
 pub use connections::serve;
 pub use openapi::document;
-pub use routes::router;
+pub use routes::Site;

@@ -1,12 +1,19 @@
 //! The one table of routes. The OpenAPI document has to hold exactly these; a test compares them.
 
+use std::{net::SocketAddr, sync::Arc};
+
 use axum::{
-    Extension, Router, middleware,
+    Router,
+    extract::{ConnectInfo, Request},
+    middleware,
+    response::Response,
     routing::{MethodRouter, delete, get, post},
 };
-use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{flow::Flows, wire::current::Current};
+use crate::{
+    flow::Flows,
+    wire::current::{Current, SettingsNews},
+};
 
 use super::{fences, login_api, login_flow, mfa, openapi, status, token};
 
@@ -43,19 +50,35 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The whole of HTTP, fences included. No CORS header is ever sent and no cookie is ever set: a token is shown by
-/// the client's own hand, so a foreign page has nothing to borrow and nothing to read.
-pub fn router(current: &Current) -> Router {
-    let flows = current.flows.clone();
-    routes()
-        .into_iter()
-        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
-        .fallback(fences::no_route)
-        .method_not_allowed_fallback(fences::no_method)
-        .layer(Extension(current.settings.clone()))
-        .layer(CatchPanicLayer::custom(fences::panicked))
-        .layer(middleware::from_fn_with_state(flows.clone(), fences::limit_time))
-        .layer(middleware::from_fn(fences::log))
-        .layer(middleware::from_fn(fences::word))
-        .with_state(flows)
+/// What HTTP is answered with under one state of settings and modules. No CORS header is ever sent and no cookie is
+/// ever set: a token is shown by the client's own hand, so a foreign page has nothing to borrow and nothing to read.
+pub struct Site {
+    pub(super) flows: Flows,
+    pub(super) router: Router,
+    news: Arc<SettingsNews>,
+}
+
+impl Site {
+    pub fn new(current: &Current) -> Self {
+        let router = routes()
+            .into_iter()
+            .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
+            .fallback(fences::no_route)
+            .method_not_allowed_fallback(fences::no_method);
+        // A layer costs every request; only who reads of routes pays for this one.
+        let router = if tracing::enabled!(tracing::Level::DEBUG) {
+            router.layer(middleware::from_fn(fences::name_route))
+        } else {
+            router
+        };
+        let flows = current.flows.clone();
+        Self { router: router.with_state(flows.clone()), flows, news: Arc::new(current.settings.clone()) }
+    }
+
+    /// Answers one request of this peer.
+    pub async fn answer(&self, peer: SocketAddr, mut request: Request) -> Response {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(self.news.clone());
+        fences::answer(self, request).await
+    }
 }

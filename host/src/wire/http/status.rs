@@ -1,5 +1,7 @@
 //! Whether the host lives, and what it would tell its owner.
 
+use std::sync::Arc;
+
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,7 +71,7 @@ pub async fn healthz(State(flows): State<Flows>) -> (StatusCode, &'static str) {
 )]
 pub async fn status(
     State(flows): State<Flows>,
-    Extension(news): Extension<SettingsNews>,
+    Extension(news): Extension<Arc<SettingsNews>>,
     bearer: Result<MaybeBearer, Failure>,
 ) -> Result<Json<Status>, Failure> {
     let status = flows.health().await.map_or_else(|error| word(&error), |()| "ok");
@@ -80,7 +82,8 @@ pub async fn status(
         Err(failure) => return Err(failure),
     };
     let is_owner = access.as_ref().is_some_and(|access| access.is_owner);
-    let (settings, system_clock) = if is_owner { (Some(news), Some(SystemClock::look())) } else { (None, None) };
+    let (settings, system_clock) =
+        if is_owner { (Some(SettingsNews::clone(&news)), Some(SystemClock::look())) } else { (None, None) };
     let modules = access.map(|access| modules(flows.modules().modules(), access.is_owner));
     Ok(Json(Status { status, version: env!("CARGO_PKG_VERSION"), system_clock, modules, settings }))
 }

@@ -1,0 +1,217 @@
+//! From a right first factor to a validation session with its first step, or to the result if no second factor is due.
+
+use mfa_sdk::protocol::Cause;
+
+use super::{
+    Outcome, Turn,
+    finish::{Finish, Granted},
+    first_factor::Vouched,
+    session::ended,
+};
+use crate::{
+    clock::Timestamp,
+    flow::{
+        FlowError,
+        engine::{Committed, TRIES_MAX},
+        record::{
+            Account, AccountOpen, Document, Factors, Found, Grant, OpenFlow, ProviderId, Session, SessionOpen,
+            SessionSecret, SessionStage, User, key,
+        },
+        selection::{self, Selection},
+        token,
+    },
+    module_host::ModuleInstance,
+    store::{Change, Expectation},
+};
+
+/// An ended session stays this long, so that it answers "expired" once and never starts anew.
+const TOMBSTONE_S: u64 = 600;
+
+/// A session about to be made.
+pub struct Start {
+    pub vouched: Vouched,
+    pub client_id: String,
+    pub grant: Grant,
+    pub retain_until: Timestamp,
+    /// Whether the preselected module is asked at once, without a choice before it.
+    pub at_once: bool,
+}
+
+impl Turn<'_> {
+    /// After the first factor: the result if no second one is due, else a session and its first step. `place` is where
+    /// the session will stand.
+    pub(super) async fn start(&self, mut place: Found<Session>, start: Start) -> Result<Outcome, FlowError> {
+        let user_id = user_id(&start.vouched);
+        for _ in 0..TRIES_MAX {
+            if place.record.is_some() {
+                return self.show_again(place).await;
+            }
+            let factors: Found<Factors> = self.engine.read(key::factors(&user_id)).await?;
+            let account: Found<Account> = self.engine.read(key::account(&user_id)).await?;
+            let modules = self.engine.modules.modules();
+            let stage = match selection::select(&factors.open(), &account.open(), &modules, self.now.wall) {
+                Selection::NotRequired => match self.grant_without_second_factor(&start, &place, &factors).await? {
+                    Some(granted) => return Ok(Outcome::Granted { provider: start.vouched.provider, granted }),
+                    None => {
+                        place = self.session().await?;
+                        continue;
+                    }
+                },
+                Selection::Unavailable { module, reason } => {
+                    tracing::error!(target: "audit", event = "login_refused", user = user_id, module, reason);
+                    return Ok(self.over(start.vouched.provider, "module_unavailable"));
+                }
+                Selection::Several { .. } if !start.at_once => SessionStage::Selecting,
+                Selection::One(module) | Selection::Several { preselected: module, .. } => {
+                    SessionStage::Initialising { module, cause: Cause::First }
+                }
+            };
+            let mut record = self.new_session(&start, stage);
+            if let Some(user) = start.vouched.user.record.as_ref().filter(|_| is_quiet(&record.open.stage, &modules)) {
+                // What a module that sends nothing answers to nobody never happened, so it is asked before anything is
+                // stored: one commit instead of two. Whoever begins again asks with the same seed.
+                match self.next_step(record, user).await? {
+                    Ok(waiting) => record = waiting,
+                    Err(reason) => {
+                        self.tell_end(&user_id, reason);
+                        return Ok(self.over(start.vouched.provider, reason));
+                    }
+                }
+            }
+            match self.open(&start, &place, &factors, &record).await? {
+                Committed::Done => return self.show(record).await,
+                Committed::Conflict => self.still_same_user(&start.vouched).await?,
+            }
+            place = self.session().await?;
+        }
+        Err(FlowError::Busy)
+    }
+
+    /// Stores a new session, and with it what it rests on: nobody else's session there, the user and its factors
+    /// unchanged, and the user's list of sessions.
+    async fn open(
+        &self,
+        start: &Start,
+        place: &Found<Session>,
+        factors: &Found<Factors>,
+        record: &Session,
+    ) -> Result<Committed, FlowError> {
+        let _turn = self.engine.queue(&record.open.user).await;
+        let account: Found<Account> = self.engine.read(key::account(&record.open.user)).await?;
+        let (mut changes, mut expectations) = self.enlist(account.open(), &account, &record.open).await?;
+        changes.push(place.put(record));
+        expectations.extend([place.unchanged(), start.vouched.user.unchanged(), factors.unchanged()]);
+        Ok(self.engine.commit(changes, expectations).await?)
+    }
+
+    /// A flow id whose first factor was right but whose second cannot be asked is over.
+    fn over(&self, provider: ProviderId, reason: &str) -> Outcome {
+        self.engine.end_token(self.flow_hash(), self.forgotten_at(self.now.wall));
+        Outcome::Aborted { provider, reason: reason.to_owned() }
+    }
+
+    /// A user that changed since the password was checked has to be checked anew.
+    async fn still_same_user(&self, vouched: &Vouched) -> Result<(), FlowError> {
+        let user: Found<User> = self.engine.read(Some(vouched.user.key.clone())).await?;
+        if user.revision == vouched.user.revision { Ok(()) } else { Err(FlowError::Busy) }
+    }
+
+    fn new_session(&self, start: &Start, stage: SessionStage) -> Session {
+        let user = start.vouched.user.record.as_ref();
+        let lifetime_s = self.engine.settings.limits.session_lifetime_s;
+        let expires_at = self.now.wall.plus_s(lifetime_s);
+        Document {
+            open: SessionOpen {
+                user: user_id(&start.vouched),
+                user_epoch: user.map_or(0, |user| user.open.epoch),
+                provider: start.vouched.provider.clone(),
+                client_id: start.client_id.clone(),
+                created_at: self.now.wall,
+                expires_at,
+                created_boot_ms: self.now.boot_ms,
+                boot_id: self.now.boot_id.to_string(),
+                retain_until: start.retain_until.max(expires_at.plus_s(TOMBSTONE_S)),
+                attempts_used: 0,
+                password_at: start.vouched.by_password.then_some(self.now.wall),
+                stage,
+            },
+            secret: SessionSecret {
+                grant: start.grant.clone(),
+                seed: token::first_seed(self.flow_hash(), &self.engine.tokens),
+                challenge: None,
+                form: None,
+                poll_not_before: None,
+            },
+        }
+    }
+
+    /// The account with this session in its list; when the list is full, the oldest sessions end.
+    async fn enlist(
+        &self,
+        mut counted: AccountOpen,
+        account: &Found<Account>,
+        session: &SessionOpen,
+    ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
+        let mut changes = Vec::new();
+        let mut expectations = vec![account.unchanged()];
+        let own = OpenFlow { flow: self.flow_hash().to_owned(), until: session.expires_at };
+        let sessions_max = self.engine.settings.limits.sessions_per_user_max;
+        for oldest in own.join(&mut counted.sessions, sessions_max, self.now.wall) {
+            let found: Found<Session> = self.engine.read(key::session(&oldest.flow)).await?;
+            if let Some(record) = &found.record {
+                changes.push(found.put(&ended(record, "superseded")));
+                expectations.push(found.unchanged());
+            }
+        }
+        changes.push(account.put(&Document { open: counted, secret: () }));
+        Ok((changes, expectations))
+    }
+
+    /// The first step of a session that was stored just now.
+    async fn show(&self, record: Session) -> Result<Outcome, FlowError> {
+        if !matches!(record.open.stage, SessionStage::Initialising { .. }) {
+            return Ok(Outcome::Shown { session: Box::new(record), error: None });
+        }
+        let found = self.session().await?;
+        match found.record {
+            Some(_) => self.show_again(found).await,
+            None => Ok(Outcome::Aborted { provider: record.open.provider, reason: "login_expired".to_owned() }),
+        }
+    }
+
+    async fn grant_without_second_factor(
+        &self,
+        start: &Start,
+        session: &Found<Session>,
+        factors: &Found<Factors>,
+    ) -> Result<Option<Granted>, FlowError> {
+        let record = self.new_session(start, SessionStage::Ended { reason: "passed".to_owned() });
+        let finish = Finish::new(self, &record, None);
+        let proved = finish.access(self.engine).await?;
+        let mut changes = proved.changes;
+        let mut expectations = proved.expectations;
+        changes.push(session.put(&ended(&record, "passed")));
+        expectations.extend([session.unchanged(), start.vouched.user.unchanged(), factors.unchanged()]);
+        match self.engine.commit(changes, expectations).await? {
+            Committed::Done => {
+                finish.tell();
+                Ok(Some(proved.granted))
+            }
+            Committed::Conflict => {
+                self.still_same_user(&start.vouched).await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether a module is about to be asked that sends nothing.
+fn is_quiet(stage: &SessionStage, modules: &[ModuleInstance]) -> bool {
+    let SessionStage::Initialising { module: id, .. } = stage else { return false };
+    let description = modules.iter().find(|module| module.id == *id).and_then(|module| module.description.as_ref());
+    description.is_some_and(|description| !description.sends)
+}
+
+fn user_id(vouched: &Vouched) -> String {
+    vouched.user.key.as_str().trim_start_matches("user/").to_owned()
+}
