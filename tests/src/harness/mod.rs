@@ -1,5 +1,6 @@
 //! What every test stands on: real binaries, a configuration directory and a clock of its own, independent tools.
 
+mod at_once;
 mod authenticator;
 mod binaries;
 mod clock;
@@ -13,6 +14,7 @@ mod qr;
 mod stage;
 mod wire;
 
+pub use at_once::{SetAtEnd, at_once, spread};
 pub use authenticator::{hotp, totp, totp_with};
 pub use binaries::{built_module, host_binary, outside_module};
 pub use clock::ManualClock;
