@@ -56,9 +56,12 @@ fn the_right_code_among_fifty_wrong_ones_is_worth_one_attempt_and_at_most_one_su
         });
         let (judged, results) = (judged(&answers), results(&answers));
         assert!(judged.len() <= 3, "{} were judged by a module that takes three", judged.len());
-        assert!(results.len() <= 1 && answers.iter().enumerate().all(|(number, answer)| {
-            number == right || answer.status != 200 || answer.json()["type"] != "create_entry"
-        }));
+        assert!(
+            results.len() <= 1
+                && answers.iter().enumerate().all(|(number, answer)| {
+                    number == right || answer.status != 200 || answer.json()["type"] != "create_entry"
+                })
+        );
         for result in &results {
             stage.exchange(result).expect(200);
         }

@@ -3,8 +3,8 @@
 
 mod accepted;
 mod list;
-mod trial;
 mod tree;
+mod trial;
 mod weave;
 
 use std::{

@@ -175,11 +175,12 @@ impl Tree {
     }
 }
 
-/// Of the text of all files with mutations.
+/// Of the text of all files with mutations, up to their unit tests, which are never mutated.
 fn hash_of(mutants: &[Mutant], directory: &Path) -> Result<u64, Failure> {
     let mut hasher = DefaultHasher::new();
     for file in by_file(mutants).keys() {
-        fs::read(directory.join(file))?.hash(&mut hasher);
+        let text = fs::read_to_string(directory.join(file))?;
+        text.split("#[cfg(test)]").next().hash(&mut hasher);
     }
     Ok(hasher.finish())
 }
@@ -194,8 +195,8 @@ pub fn executable(command: &mut Command) -> Result<PathBuf, Failure> {
     let output = command.args(["--no-run", "--message-format", "json"]).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let built = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let built = built.filter_map(|line| line["executable"].as_str().map(PathBuf::from)).last();
-    built.filter(|_| output.status.success()).ok_or_else(|| "the tests could not be built".into())
+    let mut built = built.filter_map(|line| line["executable"].as_str().map(PathBuf::from));
+    built.next_back().filter(|_| output.status.success()).ok_or_else(|| "the tests could not be built".into())
 }
 
 /// All mutations of a file with their numbers.
