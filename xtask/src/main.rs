@@ -69,6 +69,9 @@ enum Command {
         /// Only one part of several, for example 2/4
         #[arg(long, default_value = "1/1", value_parser = shard)]
         shard: (usize, usize),
+        /// At most so many outside tests for each, the closest first: quick, and what survives may not survive them all
+        #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+        closest: usize,
         /// Only say what would be tried
         #[arg(long)]
         list: bool,
@@ -88,7 +91,9 @@ fn main() -> ExitCode {
         Command::Demo { once: false, fresh, listen } => demo::run(fresh, &listen),
         Command::Test { only } => test::run(only.as_deref()),
         Command::Bench { check, only } => measure::run(check, only.as_deref()),
-        Command::Mutants { file, shard, list } => mutants::run(&mutants::Wanted { files: file, shard, list }),
+        Command::Mutants { file, shard, closest, list } => {
+            mutants::run(&mutants::Wanted { files: file, shard, closest, list })
+        }
         Command::Tidy => tidy::run(),
         Command::Fixture { name } => fixture::run(&name),
         Command::SettingsDoc => settings_doc(),

@@ -26,6 +26,8 @@ pub struct Wanted {
     pub files: Vec<String>,
     /// The how manieth of how many parts, from 1.
     pub shard: (usize, usize),
+    /// At most so many outside tests for each, the closest first.
+    pub closest: usize,
     /// Say what there is and try nothing.
     pub list: bool,
 }
@@ -53,6 +55,7 @@ pub fn run(wanted: &Wanted) -> Result<(), Failure> {
             ("MFA_TEST_OUTSIDE_DIR", test::outside_target().join("debug").into()),
         ],
         reach: BTreeMap::new(),
+        closest: wanted.closest,
     };
     trials.explore(&tree.notes(&mutants)?)?;
     let chosen: Vec<usize> = chosen.into_iter().filter(|number| compiled.contains(number)).collect();

@@ -31,6 +31,8 @@ pub struct Trials {
     pub outside_tests: PathBuf,
     pub environment: Vec<(&'static str, OsString)>,
     pub reach: BTreeMap<String, Reach>,
+    /// At most so many outside tests for each mutation.
+    pub closest: usize,
 }
 
 /// What one test comes by when nothing is mutated.
@@ -84,6 +86,7 @@ impl Trials {
             self.reach.iter().filter(|(_, reach)| reach.numbers.contains(&number)).collect();
         // A test that comes by little looks at that little closely; the quick ones come first.
         tests.sort_by_key(|(_, reach)| reach.took.as_millis() * (100 + reach.numbers.len() as u128));
+        tests.truncate(self.closest);
         for chunk in tests.chunks(TESTS_AT_ONCE) {
             let names: Vec<&str> = chunk.iter().map(|(name, _)| name.as_str()).collect();
             let usual: Duration = chunk.iter().map(|(_, reach)| reach.took).sum();

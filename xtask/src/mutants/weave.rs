@@ -278,3 +278,47 @@ fn byte_of(text: &str, lines: &[usize], line: usize, column: usize) -> usize {
     let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(text.len());
     text[start..].char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(place, _)| start + place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CODE: &str =
+        "fn f(a: u8, b: bool) -> bool {\n    match a {\n        1 if b => true,\n        _ => a < 2 && !b,\n    }\n}\n";
+
+    fn mutant(genre: Genre, replacement: &str, (line, column): (usize, usize)) -> Mutant {
+        let (file, replacement) = ("f.rs".to_owned(), replacement.to_owned());
+        Mutant { file, what: String::new(), genre, replacement, line, column }
+    }
+
+    #[test]
+    fn each_kind_sleeps_until_its_number_is_called() {
+        let mutants = [
+            mutant(Genre::Function, "true", (2, 5)),
+            mutant(Genre::Guard, "true", (3, 14)),
+            mutant(Genre::Guard, "false", (3, 14)),
+            mutant(Genre::Binary, "==", (4, 16)),
+            mutant(Genre::Binary, "||", (4, 20)),
+            mutant(Genre::Unary, "", (4, 23)),
+        ];
+        let numbered: Vec<(usize, &Mutant)> = mutants.iter().enumerate().collect();
+        let woven = weave(CODE, &numbered).unwrap();
+        syn::parse_file(&woven.text).unwrap();
+        assert!(woven.text.contains("{ if crate::mutant(0) { return true; } "), "{}", woven.text);
+        assert!(woven.text.contains("(crate::mutant(1) || (!crate::mutant(2) && b))"), "{}", woven.text);
+        assert!(woven.text.contains("if crate::mutant(3) { (a) == (2) } else { a < 2 }"), "{}", woven.text);
+        assert!(woven.text.contains("if crate::mutant(4) { (a < 2) || (!b) } else { "), "{}", woven.text);
+        assert!(woven.text.contains("if crate::mutant(5) { (b) } else { !b }"), "{}", woven.text);
+        assert_eq!(weave(CODE, &[]).unwrap().text, CODE);
+        let complaint = woven.text.find("(a) == (2)").unwrap();
+        assert_eq!(woven.at(complaint), [3], "the smallest place around it");
+    }
+
+    #[test]
+    fn a_mutation_is_named_by_its_code() {
+        let mutants = [mutant(Genre::Binary, "==", (4, 16)), mutant(Genre::Function, "true", (2, 5))];
+        let numbered: Vec<(usize, &Mutant)> = mutants.iter().enumerate().collect();
+        let subjects = subjects(CODE, &numbered).unwrap();
+        assert_eq!(subjects, [(0, "a < 2".to_owned()), (1, String::new())]);
+    }
+}
