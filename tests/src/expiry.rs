@@ -153,3 +153,36 @@ fn a_command_between_does_not_hide_an_earlier_clock() {
     let answer = stage.submit(&flow_id, json!({"code": ada.totp.code(stage.now_ms())}));
     assert!(answer.status == 404 || answer.expect(200)["type"] == "abort", "{}", answer.status);
 }
+
+#[test]
+fn an_access_token_ends_on_its_last_millisecond_and_no_sooner() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.clock.advance_ms(1_800_000);
+    assert_eq!(stage.me(&tokens).status, 200, "exactly at the limit still passes");
+    stage.clock.advance_ms(1);
+    assert_eq!(stage.me(&tokens).status, 401);
+}
+
+#[test]
+fn a_refresh_token_lives_ninety_days_since_it_was_last_used() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let mut stage = Stage::new();
+    let (used, unused) = (stage.login(ADA), stage.login(ADA));
+    let refresh = |stage: &Stage, tokens: &crate::harness::Tokens| {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", &*tokens.refresh)];
+        stage.wire().post_form("/auth/token", &fields)
+    };
+    stage.clock.advance_ms(60 * DAY_MS);
+    refresh(&stage, &used).expect(200);
+    stage.clock.advance_ms(30 * DAY_MS);
+    assert_eq!(refresh(&stage, &unused).status, 200, "exactly at the limit still passes, and begins anew");
+    stage.clock.advance_ms(60 * DAY_MS);
+    assert_eq!(refresh(&stage, &used).status, 200, "its ninety days count from its last use");
+    stage.restart();
+    stage.clock.advance_ms(30 * DAY_MS + 1);
+    assert_eq!(refresh(&stage, &unused).status, 400, "a millisecond after its ninety days");
+    let again = refresh(&stage, &used).expect(200);
+    let access = again["access_token"].as_str().expect("an access token");
+    assert_eq!(stage.wire().get_as(access, "/api/me").status, 200);
+}

@@ -90,3 +90,32 @@ fn answers_without_a_verdict_cost_no_attempt() {
     let flow_id = stage.begin_to_mfa(ADA);
     result_of(&stage.submit(&flow_id, json!({"word": "fine"})).expect(200));
 }
+
+#[test]
+fn a_module_without_a_limit_of_its_own_lifts_none_of_the_accounts() {
+    let mut stage = Stage::with(|directory| {
+        directory.install(&outside_module("misbehaving"), "misbehaving");
+        directory.append_settings("[[module]]\ntype = \"misbehaving\"\n");
+    });
+    let tokens = stage.login(ADA);
+    let step = stage.begin_setup(&tokens, "misbehaving").expect(200);
+    let flow_id = step["flow_id"].as_str().expect("a flow id").to_owned();
+    stage.submit_setup(&tokens, &flow_id, &json!({"word": "anything"})).expect(200);
+    let flow_id = stage.begin_to_mfa(ADA);
+    let guess = |stage: &Stage, word: &str| stage.submit(&flow_id, json!({"word": word}));
+    for _ in 0..5 {
+        let step = guess(&stage, "wrong").expect(200);
+        assert_eq!((&step["type"], &step["errors"]["base"]), (&json!("form"), &json!("invalid_code")), "{step}");
+    }
+    let locked = guess(&stage, "fine");
+    assert_eq!(locked.status, 429, "the right word too");
+    assert_eq!(locked.header("retry-after"), Some("60"));
+    // The lock goes with the account, not with the flow.
+    let other = stage.begin_to_mfa(ADA);
+    assert_eq!(stage.submit(&other, json!({"word": "fine"})).status, 429);
+    stage.clock.advance_ms(60_001);
+    assert_eq!(guess(&stage, "wrong").expect(200)["type"], "form", "one guess after the lock, and the flow goes on");
+    assert_eq!(guess(&stage, "fine").status, 429, "one guess only");
+    stage.clock.advance_ms(120_001);
+    result_of(&guess(&stage, "fine").expect(200));
+}

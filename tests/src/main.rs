@@ -1,12 +1,14 @@
 //! Everything about mfa-host that is proved from outside: over HTTP, at the command line, through module files and
 //! the store's files. One binary; `cargo xtask test` builds what it needs and says where it lies.
 
+mod admin_races;
 mod cli;
 mod crash;
 mod doctor;
 mod expiry;
 mod factors;
 mod fixtures;
+mod full_disk;
 mod harness;
 mod hostile;
 mod hostile_files;
@@ -21,6 +23,7 @@ mod modules;
 mod openapi;
 mod plain_login;
 mod providers;
+mod races;
 mod replay;
 mod rollback;
 mod secrets;
@@ -31,5 +34,6 @@ mod tamper;
 mod terminal;
 mod throttle;
 mod tokens;
+mod under_load;
 mod waiting;
 mod wrong_clock;

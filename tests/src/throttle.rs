@@ -236,3 +236,22 @@ fn neither_spelling_nor_a_made_up_address_gets_round_the_delay() {
     });
     assert_eq!(judged(&behind_a_proxy), 9, "each is a source of its own");
 }
+
+#[test]
+fn all_addresses_of_an_ipv6_64_are_one_source() {
+    let stage = Stage::with(|directory| {
+        directory.replace_setting("name = ", "trusted_proxies = [\"127.0.0.0/8\"]\nname = ");
+    });
+    let guess = |address: &str, password: &str| {
+        let body = json!({"client_id": CLIENT_ID, "username": ADA, "password": password}).to_string();
+        let headers = [("content-type", "application/json"), ("x-forwarded-for", address)];
+        stage.wire().send("POST", "/api/login", &headers, Some(body.into_bytes())).expect("an answer").status
+    };
+    for host in 1..=3 {
+        assert_eq!(guess(&format!("2001:db8:0:1:{host}::{host}"), "wrong-password"), 401, "the first three are free");
+    }
+    assert_eq!(guess("2001:db8:0:1:ffff:ffff:ffff:ffff", PASSWORD), 429, "a new address of the same /64");
+    assert_eq!(guess("[2001:db8:0:1::7]:4711", PASSWORD), 429, "with a port");
+    assert_eq!(guess("2001:db8:0:2::1", PASSWORD), 200, "the next /64 waits for nobody");
+    assert_eq!(guess("2001:db8:0:0:1::1", PASSWORD), 200, "nor does the one before");
+}

@@ -173,3 +173,17 @@ fn a_result_code_is_bound_to_its_redirect_uri_where_one_is_sent() {
     }
     exchange(REDIRECT_URI).expect(200);
 }
+
+#[test]
+fn who_knows_a_sessions_id_cannot_end_or_refresh_it() {
+    let stage = Stage::new();
+    let tokens = stage.login(ADA);
+    let session = tokens.refresh.trim_start_matches("mhr_").split('.').next().expect("an id");
+    let forged = format!("mhr_{session}.{}", "A".repeat(43));
+    assert_eq!(refresh(&stage, CLIENT_ID, &forged).status, 400);
+    for token in [&forged, &format!("{session}.{}", "A".repeat(43)), &format!("mha_{session}.1.{}", "A".repeat(43))] {
+        assert_eq!(stage.wire().post_form("/auth/revoke", &[("token", token)]).status, 200, "never told apart");
+    }
+    assert_eq!(stage.me(&tokens).status, 200);
+    refresh(&stage, CLIENT_ID, &tokens.refresh).expect(200);
+}

@@ -5,6 +5,7 @@ mod demo;
 mod fixture;
 mod host;
 mod measure;
+mod mutants;
 mod once;
 mod packages;
 mod results;
@@ -61,6 +62,21 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Make host/src/flow wrong in every way cargo-mutants knows and want a test to notice each; takes hours
+    Mutants {
+        /// Only files whose path contains this; may be given several times
+        #[arg(long)]
+        file: Vec<String>,
+        /// Only one part of several, for example 2/4
+        #[arg(long, default_value = "1/1", value_parser = shard)]
+        shard: (usize, usize),
+        /// At most so many outside tests for each, the closest first: quick, and what survives may not survive them all
+        #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+        closest: usize,
+        /// Only say what would be tried
+        #[arg(long)]
+        list: bool,
+    },
     /// Keep a configuration directory with a login in progress for later versions to open
     Fixture {
         /// Name of the directory under tests/fixtures/
@@ -76,6 +92,9 @@ fn main() -> ExitCode {
         Command::Demo { once: false, fresh, listen } => demo::run(fresh, &listen),
         Command::Test { only } => test::run(only.as_deref()),
         Command::Bench { check, only } => measure::run(check, only.as_deref()),
+        Command::Mutants { file, shard, closest, list } => {
+            mutants::run(&mutants::Wanted { files: file, shard, closest, list })
+        }
         Command::Tidy => tidy::run(),
         Command::Fixture { name } => fixture::run(&name),
         Command::SettingsDoc => settings_doc(),
@@ -87,6 +106,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `2/4`: the second of four parts.
+fn shard(text: &str) -> Result<(usize, usize), String> {
+    let numbers = text.split_once('/').and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
+    let is_part = |(part, parts): &(usize, usize)| (1..=*parts).contains(part);
+    numbers.filter(is_part).ok_or_else(|| "write it as 1/4, 2/4, 3/4 or 4/4".to_owned())
 }
 
 /// The test that compares the document with the code writes it when it is asked to.

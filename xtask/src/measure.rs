@@ -9,7 +9,7 @@ use crate::{
 /// Runs the benchmark, or with `only` the rows whose name contains it.
 pub fn run(checks: bool, only: Option<&str>) -> Result<(), Failure> {
     println!("building (the first time takes some minutes)");
-    let packages = ["-p", "mfa-host", "-p", "mfa-module-insecure_example"];
+    let packages = ["-p", "mfa-host", "-p", "mfa-module-insecure_example", "-p", "mfa-module-totp"];
     check(cargo(&["build", "--release", "--quiet"]).args(packages))?;
     let mut bench = cargo(&["bench", "--quiet", "--package", "xtask", "--bench", "bench", "--"]);
     if checks {

@@ -48,7 +48,8 @@ fn lints() -> Result<(), Failure> {
     Ok(())
 }
 
-fn build_outside() -> Result<(), Failure> {
+/// Builds the modules that stand outside the workspace, against the SDK alone.
+pub fn build_outside() -> Result<(), Failure> {
     for manifest in outside_manifests()? {
         check(with_manifest(&mut cargo(&["build"]), manifest))?;
     }
@@ -107,7 +108,8 @@ fn outside_manifests() -> Result<Vec<PathBuf>, Failure> {
     if manifests.is_empty() { Err("tests/outside has no crate".into()) } else { Ok(manifests) }
 }
 
-fn outside_target() -> PathBuf {
+/// Where they are put.
+pub fn outside_target() -> PathBuf {
     target_directory().join("outside")
 }
 

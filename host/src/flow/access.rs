@@ -227,3 +227,20 @@ async fn end_session(engine: &Engine, mut found: Found<AccessSession>) -> Result
     }
     Err(FlowError::Busy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_shown_for_a_person_name_their_session_and_nothing_that_opens_it() {
+        let tokens = Tokens {
+            access_token: "mha_secret".to_owned(),
+            refresh_token: Some("mhr_secret".to_owned()),
+            expires_in_s: 1,
+            session_id: "0123".to_owned(),
+        };
+        let shown = format!("{tokens:?}");
+        assert!(shown.contains("0123") && !shown.contains("secret"), "{shown}");
+    }
+}

@@ -62,6 +62,14 @@ mod tests {
     }
 
     #[test]
+    fn five_seconds_of_future_are_a_clock_that_was_corrected_and_more_are_not() {
+        let anywhere = |wall| is_alive(LIFE, &now(wall, 50_000, "another start"));
+        assert!(anywhere(995_000) && !anywhere(994_999));
+        let fresh = |wall| is_fresh(Some(Timestamp(1_000_000)), 300, Timestamp(wall));
+        assert!(fresh(1_000_000) && fresh(995_000) && !fresh(994_999));
+    }
+
+    #[test]
     fn freshness_has_an_exact_end_and_no_future() {
         let at = |wall| is_fresh(Some(Timestamp(1_000_000)), 300, Timestamp(wall));
         assert!(at(1_300_000) && !at(1_300_001) && !at(990_000) && !is_fresh(None, 300, Timestamp(0)));

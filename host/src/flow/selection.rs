@@ -125,6 +125,38 @@ mod tests {
     }
 
     #[test]
+    fn the_reason_names_the_module_that_is_missed_and_why() {
+        let unavailable = |factors: &FactorsOpen, account: &AccountOpen, modules: &[ModuleInstance]| match select(
+            factors, account, modules, NOW,
+        ) {
+            Selection::Unavailable { module, reason } => (module, reason),
+            other => panic!("{other:?}"),
+        };
+        let (none, a) = (AccountOpen::default(), factors(&["a"]));
+        let told = |modules: &[ModuleInstance]| unavailable(&a, &none, modules).1;
+        assert!(told(&[module("b", ModuleState::Ready)]).contains("not configured"));
+        assert!(told(&[module("b", ModuleState::Ready), module("a", ModuleState::Disabled)]).contains("switched off"));
+        let late = ModuleState::Failed { reason: "late".into(), remedy: "wait".into() };
+        assert!(told(&[module("a", late)]).contains("cannot be loaded"));
+        let target = Target::login("a", false);
+        let locked = (0..100).fold(AccountOpen::default(), |account, _| attempts::spend(account, &target, NOW));
+        assert!(unavailable(&a, &locked, &[module("a", ModuleState::Ready)]).1.contains("locked"));
+        // The first that is missed, which is neither a way back in nor one that is switched off for this user.
+        let codes = FactorsOpen::default().with_confirmed("codes", "codes", true, NOW);
+        let mut three = codes.with_confirmed("off", "off", false, NOW).with_confirmed("a", "a", false, NOW);
+        three.factors.iter_mut().filter(|factor| factor.module == "off").for_each(|factor| factor.active = false);
+        assert_eq!(unavailable(&three, &none, &[]).0, "a");
+    }
+
+    #[test]
+    fn a_factor_that_is_not_active_is_no_choice() {
+        let modules = [module("a", ModuleState::Ready), module("b", ModuleState::Ready)];
+        let mut both = factors(&["a", "b"]);
+        both.factors[0].active = false;
+        assert_eq!(chosen(&both, &modules), Selection::One("b".into()));
+    }
+
+    #[test]
     fn recovery_neither_counts_nor_stands_in_a_selection() {
         let modules = [module("codes", ModuleState::Ready), module("a", ModuleState::Ready)];
         let only_codes = FactorsOpen::default().with_confirmed("codes", "codes", true, NOW);

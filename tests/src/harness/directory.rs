@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
@@ -114,19 +115,40 @@ impl Directory {
 }
 
 fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<TempDir> = OnceLock::new();
-    // The path outlives the tests: a static is never dropped, so the directory is left to the system's cleaning.
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let temporary =
-            TEMPLATE.get_or_init(|| tempfile::Builder::new().prefix("mfa-template-").tempdir().expect("temporary"));
-        let path = temporary.path().join("config");
-        run_host_with_input(&path, &["init", "--user", ADA], &format!("{PASSWORD}\n")).success();
+    static TEMPLATE: OnceLock<Template> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let template = Template::new();
+        let path = &template.path;
+        run_host_with_input(path, &["init", "--user", ADA], &format!("{PASSWORD}\n")).success();
         fs::write(path.join("host.toml"), SETTINGS).expect("host.toml is written");
-        let _ = ManualClock::new(&path);
-        run_host_with_input(&path, &["user", "add", BOB], &format!("{PASSWORD}\n")).success();
-        path
-    })
+        let _ = ManualClock::new(path);
+        run_host_with_input(path, &["user", "add", BOB], &format!("{PASSWORD}\n")).success();
+        template
+    });
+    &template.path
+}
+
+/// A directory that outlives every test and goes with their process. No value of this process could see to that: what
+/// is static is never dropped.
+struct Template {
+    path: PathBuf,
+    /// Reads from a pipe that ends when this process does, however it does, and then removes the directory.
+    _remover: Child,
+}
+
+impl Template {
+    fn new() -> Self {
+        let temporary = tempfile::Builder::new().prefix("mfa-template-").tempdir().expect("temporary").keep();
+        let remover = Command::new("sh")
+            .args(["-c", "read -r _; rm -rf -- \"$1\"", "sh"])
+            .arg(&temporary)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh runs");
+        Self { path: temporary.join("config"), _remover: remover }
+    }
 }
 
 /// Copies a tree with its modes; sockets are left out.

@@ -75,6 +75,13 @@ impl Stage {
         self.tokens_of(&step)
     }
 
+    /// A whole login with password and PIN, the user's only factor.
+    #[track_caller]
+    pub fn login_with_pin(&self, name: &str, pin: &str) -> Tokens {
+        let flow_id = self.begin_to_mfa(name);
+        self.tokens_of(&self.submit(&flow_id, json!({"pin": pin})).expect(200))
+    }
+
     pub fn begin_setup(&self, tokens: &Tokens, module_id: &str) -> Answer {
         self.wire().post_as(&tokens.access, &format!("/api/mfa/{module_id}/setup"), &json!({}))
     }

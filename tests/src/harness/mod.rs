@@ -1,5 +1,6 @@
 //! What every test stands on: real binaries, a configuration directory and a clock of its own, independent tools.
 
+mod at_once;
 mod authenticator;
 mod binaries;
 mod clock;
@@ -14,6 +15,7 @@ mod stage;
 mod status;
 mod wire;
 
+pub use at_once::{SetAtEnd, at_once, spread};
 pub use authenticator::{hotp, totp, totp_from, totp_with};
 pub use binaries::{built_module, host_binary, outside_module};
 pub use clock::ManualClock;

@@ -12,7 +12,7 @@ use argon2::{
 
 use super::{
     Failure, Place,
-    client::FirstFactor,
+    client::{Factors, FirstFactor},
     directory::{Directory, PASSWORD, SALT},
     login::Crowd,
     rounds::Rounds,
@@ -36,7 +36,8 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
     let host = Server::host(place, &directory)?;
     let hash =
         Argon2::default().hash_password_with_salt(PASSWORD.as_bytes(), SALT).map_err(|error| error.to_string())?;
-    let crowd = Crowd { clients: CLIENTS, users: USERS, first_factor: FirstFactor::Local };
+    let factors = Factors { first: FirstFactor::Local, ..Factors::VOUCHED_AND_PIN };
+    let crowd = Crowd { clients: CLIENTS, users: 0..USERS, factors };
     let mut rounds = Rounds::default();
     for round in 0..=ROUNDS {
         let bare = checks(&hash);

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use mfa_host::clock::Clock;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -10,7 +11,9 @@ use tokio::{
 
 use super::{
     Failure,
-    directory::{CLIENT_ID, CREDENTIAL_ID, CREDENTIAL_SECRET, PASSWORD, PIN, user_id, user_name},
+    directory::{
+        CLIENT_ID, CREDENTIAL_ID, CREDENTIAL_SECRET, PASSWORD, PIN, SecondFactor, totp_secret, user_id, user_name,
+    },
 };
 
 /// Who says who the user is.
@@ -22,20 +25,33 @@ pub enum FirstFactor {
     Local,
 }
 
+/// What a login is made with.
+#[derive(Clone, Copy)]
+pub struct Factors {
+    pub first: FirstFactor,
+    pub second: SecondFactor,
+}
+
+impl Factors {
+    /// The quickest, which leave the most of a login to the host itself.
+    pub const VOUCHED_AND_PIN: Self = Self { first: FirstFactor::Service, second: SecondFactor::Pin };
+}
+
 pub struct Client {
     stream: TcpStream,
     request: Vec<u8>,
     answer: Vec<u8>,
-    first_factor: FirstFactor,
+    factors: Factors,
+    clock: Clock,
     authorization: String,
     begin: String,
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr, first_factor: FirstFactor) -> io::Result<Self> {
+    pub async fn connect(address: SocketAddr, factors: Factors) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (handler, authorization) = match first_factor {
+        let (handler, authorization) = match factors.first {
             FirstFactor::Service => {
                 let pair = STANDARD.encode(format!("{CREDENTIAL_ID}:{CREDENTIAL_SECRET}"));
                 ("service", format!("authorization: Basic {pair}\r\n"))
@@ -46,14 +62,14 @@ impl Client {
             r#"{{"client_id":"{CLIENT_ID}","handler":["{handler}",null],"redirect_uri":"{CLIENT_ID}callback"}}"#
         );
         let (request, answer) = (Vec::with_capacity(1024), Vec::with_capacity(4096));
-        Ok(Self { stream, request, answer, first_factor, authorization, begin })
+        Ok(Self { stream, request, answer, factors, clock: Clock::system(), authorization, begin })
     }
 
     /// One login; the bodies of its three answers.
     pub async fn login(&mut self, user: usize) -> Result<[String; 3], Failure> {
         let begun = self.begin().await?;
         let path = format!("/auth/login_flow/{}", between(&begun, "\"flow_id\":\"").ok_or_else(|| begun.clone())?);
-        let first = match self.first_factor {
+        let first = match self.factors.first {
             FirstFactor::Service => format!(r#"{{"client_id":"{CLIENT_ID}","user_id":"{}"}}"#, user_id(user)),
             FirstFactor::Local => {
                 let name = user_name(user);
@@ -61,7 +77,12 @@ impl Client {
             }
         };
         let asked = self.post(&path, &first, true).await?;
-        let second = format!(r#"{{"client_id":"{CLIENT_ID}","pin":"{PIN}"}}"#);
+        let second = match self.factors.second {
+            SecondFactor::Pin => format!(r#"{{"client_id":"{CLIENT_ID}","pin":"{PIN}"}}"#),
+            SecondFactor::Totp => {
+                format!(r#"{{"client_id":"{CLIENT_ID}","code":"{}"}}"#, totp_code(user, &self.clock)?)
+            }
+        };
         let passed = self.post(&path, &second, false).await?;
         if between(&passed, "\"type\":\"") != Some("create_entry") {
             return Err(format!("a login did not pass: {asked} {passed}").into());
@@ -110,6 +131,13 @@ impl Client {
             return if head.starts_with("HTTP/1.1 200") { Ok(body.to_owned()) } else { Err(text.into()) };
         }
     }
+}
+
+/// What the user's app shows at this moment.
+fn totp_code(user: usize, clock: &Clock) -> Result<String, Failure> {
+    let now_s = u64::try_from(clock.now().wall.0)? / 1000;
+    let app = totp_rs::Builder::new().with_secret(totp_secret(user)).build_noncompliant();
+    Ok(app.generate(now_s).to_string())
 }
 
 fn between<'a>(text: &'a str, before: &str) -> Option<&'a str> {

@@ -2,14 +2,15 @@
 
 use std::{
     net::SocketAddr,
+    ops::Range,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use super::{
     Failure, Place,
-    client::{Client, FirstFactor},
-    directory::Directory,
+    client::{Client, Factors},
+    directory::{Directory, SecondFactor},
     rounds::Rounds,
     server::Server,
     table::Table,
@@ -17,6 +18,10 @@ use super::{
 
 const USERS: [(usize, &str); 2] = [(100, "100"), (100_000, "100,000")];
 const CLIENTS: [usize; 3] = [1, 16, 64];
+const TOTP_ROW: &str = "login with TOTP, 300,000 users, 64 at once";
+/// And one more, whose login gives the bare server its answers.
+const TOTP_USERS: usize = 300_000;
+const TOTP_CLIENTS: usize = 64;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1000);
 const BARE_ROUND: Duration = Duration::from_millis(400);
@@ -30,9 +35,9 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
         }
         let directory = Directory::make(place, &format!("login-{users}"), users)?;
         let host = Server::host(place, &directory)?;
-        let bare = Server::bare(&answers(place, host.address)?)?;
+        let bare = Server::bare(&answers(place, host.address, Factors::VOUCHED_AND_PIN, 0)?)?;
         for clients in wanted {
-            let crowd = Crowd { clients, users, first_factor: FirstFactor::Service };
+            let crowd = Crowd { clients, users: 0..users, factors: Factors::VOUCHED_AND_PIN };
             let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
             for round in 0..=ROUNDS {
                 let (echoed, passed) = (crowd.logins(&bare, BARE_ROUND)?, crowd.logins(&host, ROUND)?);
@@ -49,10 +54,34 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A code lets its user in once, so each user logs in once: each round has users of its own.
+pub fn measure_totp(place: &Place, table: &mut Table) -> Result<(), Failure> {
+    if !table.wants(TOTP_ROW) {
+        return Ok(());
+    }
+    let directory = Directory::make_with(place, "login-totp", TOTP_USERS + 1, SecondFactor::Totp)?;
+    let host = Server::host(place, &directory)?;
+    let factors = Factors { second: SecondFactor::Totp, ..Factors::VOUCHED_AND_PIN };
+    let bare = Server::bare(&answers(place, host.address, factors, TOTP_USERS)?)?;
+    let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
+    let each = TOTP_USERS / (ROUNDS + 1);
+    for round in 0..=ROUNDS {
+        let crowd = Crowd { clients: TOTP_CLIENTS, users: round * each..(round + 1) * each, factors };
+        let (echoed, passed) = (crowd.logins(&bare, BARE_ROUND)?, crowd.logins(&host, ROUND)?);
+        if round > 0 {
+            speed.add_beside(passed.per_second, echoed.per_second);
+            cost.add_beside(passed.processor_us_each, echoed.processor_us_each);
+        }
+    }
+    table.add(TOTP_ROW, "/s", &speed);
+    table.add("  its processor time, TOTP", "µs", &cost);
+    Ok(())
+}
+
 /// What the host answers to one login, for the bare server to answer with.
-fn answers(place: &Place, host: SocketAddr) -> Result<PathBuf, Failure> {
+fn answers(place: &Place, host: SocketAddr, factors: Factors, user: usize) -> Result<PathBuf, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answers = runtime.block_on(async { Client::connect(host, FirstFactor::Service).await?.login(0).await })?;
+    let answers = runtime.block_on(async { Client::connect(host, factors).await?.login(user).await })?;
     let path = place.scratch.path().join("answers.json");
     std::fs::write(&path, format!("[{}]", answers.join(",")))?;
     Ok(path)
@@ -61,8 +90,8 @@ fn answers(place: &Place, host: SocketAddr) -> Result<PathBuf, Failure> {
 /// So many clients at once, each with users of its own.
 pub struct Crowd {
     pub clients: usize,
-    pub users: usize,
-    pub first_factor: FirstFactor,
+    pub users: Range<usize>,
+    pub factors: Factors,
 }
 
 /// What a crowd achieved.
@@ -91,8 +120,9 @@ impl Crowd {
     async fn until(&self, address: SocketAddr, end: Instant) -> Result<u64, Failure> {
         let mut tasks = tokio::task::JoinSet::new();
         for place in 0..self.clients {
-            let mut client = Client::connect(address, self.first_factor).await?;
-            let (first, behind) = (place * self.users / self.clients, (place + 1) * self.users / self.clients);
+            let mut client = Client::connect(address, self.factors).await?;
+            let user_at = |place: usize| self.users.start + place * self.users.len() / self.clients;
+            let (first, behind) = (user_at(place), user_at(place + 1));
             tasks.spawn(async move {
                 let mut logins = 0;
                 for user in (first..behind).cycle() {

@@ -68,6 +68,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode, Failure> {
     compaction::measure(&place, &mut table)?;
     argon2id::measure(&place, &mut table)?;
     login::measure(&place, &mut table)?;
+    login::measure_totp(&place, &mut table)?;
     if table.is_empty() {
         return Err(format!("no row has {:?} in its name", arguments.only).into());
     }

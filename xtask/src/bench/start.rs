@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Failure, Place,
-    client::{Client, FirstFactor},
+    client::{Client, Factors},
     directory::{self, Directory},
     rounds::Rounds,
     server::Server,
@@ -25,7 +25,7 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
     for round in 0..=ROUNDS {
         let began = Instant::now();
         let host = Server::host(place, &directory)?;
-        runtime.block_on(async { Client::connect(host.address, FirstFactor::Service).await?.begin().await })?;
+        runtime.block_on(async { Client::connect(host.address, Factors::VOUCHED_AND_PIN).await?.begin().await })?;
         // The first brings the files into memory.
         if round > 0 {
             rounds.add(began.elapsed().as_secs_f64() * 1000.0);

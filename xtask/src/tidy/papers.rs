@@ -75,7 +75,7 @@ pub fn mistakes(root: &Path, sources: &[Source]) -> Result<Vec<String>, Failure>
     Ok(mistakes)
 }
 
-const COMMANDS: [&str; 6] = ["demo", "test", "bench", "tidy", "fixture", "settings-doc"];
+const COMMANDS: [&str; 7] = ["demo", "test", "bench", "tidy", "fixture", "mutants", "settings-doc"];
 
 fn xtask_command(text: &str) -> Option<&str> {
     text.strip_prefix("cargo xtask ")?.split_whitespace().next()

@@ -178,6 +178,9 @@ async fn bind(mut settings: Settings) -> Result<(TcpListener, Settings), Failure
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Sent where a limit keeps a file from growing; unhandled it would end the host. The write fails all the same, and
+    /// the store stops and says so.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -186,7 +189,11 @@ impl Signals {
             signal(kind)
                 .map_err(|error| Failure::failed(format!("signals cannot be handled: {error}"), "start it again"))
         };
-        Ok(Self { terminate: handle(SignalKind::terminate())?, interrupt: handle(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: handle(SignalKind::terminate())?,
+            interrupt: handle(SignalKind::interrupt())?,
+            _file_size: handle(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {

@@ -31,6 +31,7 @@ async fn begin(State(answers): State<Answers>, Json(_): Json<Map<String, Value>>
 }
 
 async fn submit(State(answers): State<Answers>, Json(fields): Json<Map<String, Value>>) -> impl IntoResponse {
-    let step = if fields.contains_key("pin") { 2 } else { 1 };
+    let is_second_factor = ["pin", "code"].iter().any(|field| fields.contains_key(*field));
+    let step = if is_second_factor { 2 } else { 1 };
     Json(&answers[step]).into_response()
 }

@@ -1,0 +1,134 @@
+//! `cargo xtask mutants`: makes `host/src/flow` wrong in every way cargo-mutants knows, one at a time, and wants each
+//! to be noticed by a test. All mutations sleep in one build of the host; a number wakes one of them.
+
+mod accepted;
+mod list;
+mod tree;
+mod trial;
+mod weave;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use list::Mutant;
+use tree::Tree;
+use trial::{Ending, Trials};
+
+use crate::{Failure, root, stage, test};
+
+const FILES: &str = "host/src/flow/**/*.rs";
+
+/// What is asked for.
+pub struct Wanted {
+    /// Only files whose path contains one of these; none means all.
+    pub files: Vec<String>,
+    /// The how manieth of how many parts, from 1.
+    pub shard: (usize, usize),
+    /// At most so many outside tests for each, the closest first.
+    pub closest: usize,
+    /// Say what there is and try nothing.
+    pub list: bool,
+}
+
+/// Tries what is wanted; a survivor that is not accepted is a failure.
+pub fn run(wanted: &Wanted) -> Result<(), Failure> {
+    let mutants = list::of(FILES)?;
+    let names = names(&mutants)?;
+    let chosen: Vec<usize> = chosen(&mutants, wanted);
+    if wanted.list {
+        chosen.iter().for_each(|number| println!("{}", names[number]));
+        return Ok(());
+    }
+    let accepted = accepted::read()?;
+    println!("   {} mutations, {} to be tried; building them into one host", mutants.len(), chosen.len());
+    let tree = Tree::copy(&mutants)?;
+    let compiled = tree.build(&mutants)?;
+    test::build_outside()?;
+    let outside_tests = tree::executable(&mut stage::cargo(&["test", "--quiet", "--package", "mfa-tests"]))?;
+    let mut trials = Trials {
+        unit_tests: tree.unit_tests()?,
+        outside_tests: tree.keep(&outside_tests)?,
+        environment: vec![
+            ("MFA_TEST_BIN_DIR", tree.binaries().into()),
+            ("MFA_TEST_OUTSIDE_DIR", test::outside_target().join("debug").into()),
+        ],
+        reach: BTreeMap::new(),
+        closest: wanted.closest,
+    };
+    trials.explore(&tree.notes(&mutants)?)?;
+    let chosen: Vec<usize> = chosen.into_iter().filter(|number| compiled.contains(number)).collect();
+    let survivors = try_all(&trials, &chosen, &names, &accepted)?;
+    close(&chosen, &names, &accepted, &survivors)
+}
+
+fn chosen(mutants: &[Mutant], wanted: &Wanted) -> Vec<usize> {
+    let (part, parts) = wanted.shard;
+    let is_wanted = |mutant: &Mutant| {
+        wanted.files.is_empty() || wanted.files.iter().any(|part| mutant.file.contains(part.as_str()))
+    };
+    let in_files = mutants.iter().enumerate().filter(|(_, mutant)| is_wanted(mutant)).map(|(number, _)| number);
+    in_files.enumerate().filter(|(place, _)| place % parts == part - 1).map(|(_, number)| number).collect()
+}
+
+/// Names that outlive line numbers: file, what is done, and to which code.
+fn names(mutants: &[Mutant]) -> Result<BTreeMap<usize, String>, Failure> {
+    let mut names = BTreeMap::new();
+    for (file, own) in tree::by_file(mutants) {
+        let text = std::fs::read_to_string(root().join(file))?;
+        let subjects: BTreeMap<usize, String> = weave::subjects(&text, &own)?.into_iter().collect();
+        for (number, mutant) in own {
+            let subject = subjects.get(&number).filter(|subject| !subject.is_empty());
+            let subject = subject.map(|subject| format!(" ({subject})")).unwrap_or_default();
+            names.insert(number, format!("{file}: {}{subject}", mutant.what));
+        }
+    }
+    Ok(names)
+}
+
+fn try_all(
+    trials: &Trials,
+    chosen: &[usize],
+    names: &BTreeMap<usize, String>,
+    accepted: &BTreeMap<String, String>,
+) -> Result<BTreeSet<usize>, Failure> {
+    let mut survivors = BTreeSet::new();
+    for (place, number) in chosen.iter().enumerate() {
+        let began = Instant::now();
+        let ending = trials.of(*number)?;
+        let took_s = began.elapsed().as_secs_f64();
+        let (of, name) = (chosen.len(), &names[number]);
+        let said = match ending {
+            Ending::Caught { by } => format!("caught by {by}"),
+            Ending::Survived { tests } => {
+                survivors.insert(*number);
+                let word = if accepted.contains_key(name) { "survived, as accepted" } else { "SURVIVED" };
+                format!("{word} ({tests} outside tests came by)")
+            }
+        };
+        println!("{}/{of} ({took_s:.1} s) {name}: {said}", place + 1);
+    }
+    Ok(survivors)
+}
+
+fn close(
+    chosen: &[usize],
+    names: &BTreeMap<usize, String>,
+    accepted: &BTreeMap<String, String>,
+    survivors: &BTreeSet<usize>,
+) -> Result<(), Failure> {
+    let caught: Vec<&String> =
+        chosen.iter().filter(|number| !survivors.contains(number)).map(|number| &names[number]).collect();
+    for name in caught.iter().filter(|name| accepted.contains_key(**name)) {
+        println!("accepted, and caught all the same: {name}");
+    }
+    let open: Vec<&String> =
+        survivors.iter().map(|number| &names[number]).filter(|name| !accepted.contains_key(*name)).collect();
+    println!("\n{} tried, {} caught, {} accepted", chosen.len(), caught.len(), survivors.len() - open.len());
+    if open.is_empty() {
+        return Ok(());
+    }
+    open.iter().for_each(|name| println!("survived: {name}"));
+    Err(format!("{} survivors; write a test, or accept one with its reason in {}", open.len(), accepted::FILE).into())
+}
