@@ -59,7 +59,8 @@ fn store_and_tokens(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
     let (store, _) = Store::open(scratch.path(), &keys, Clock::system()).expect("an open store");
     let key = Key::new(&["enrolment", "ada", "pin"]).expect("a key");
-    let content = Content { open: json!({"module": "pin"}), secret: Some(json!({"version": 1, "data": {"pin": "1"}})) };
+    let content =
+        Content::new(&json!({"module": "pin"}), &json!({"version": 1, "data": {"pin": "1"}})).expect("it is JSON");
     runtime.block_on(store.commit(vec![Change::Put(key.clone(), content)], Vec::new())).expect("a commit");
     criterion.bench_function("a record read and unsealed", |bencher| {
         bencher.iter(|| runtime.block_on(store.read(black_box(&key))).is_ok());

@@ -25,6 +25,9 @@ use super::{
     shared::Shared,
 };
 
+/// Where as many commits came together as last time, as many are likely to come again: the next batch waits for them, at
+/// most so long. A sync costs the same for one commit as for many.
+const GATHERING_MAX: Duration = Duration::from_micros(300);
 /// Room for lines that is kept for the next batch.
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -47,6 +50,10 @@ struct Inside {
     on_the_way: HashMap<Key, OnTheWay>,
     /// Room of a batch that was written, for the next.
     spare: Vec<u8>,
+    /// Commits for which the writer sleeps; none while it works.
+    sleeps_for: Option<usize>,
+    /// Commits of the last batch.
+    crowd: usize,
     /// The writer ends when nothing waits any more.
     ends: bool,
     /// The writer has ended.
@@ -84,6 +91,8 @@ impl Staging {
             last_revision,
             on_the_way: HashMap::new(),
             spare: Vec::new(),
+            sleeps_for: None,
+            crowd: 0,
             ends: false,
             has_ended: false,
             closing: Vec::new(),
@@ -109,8 +118,14 @@ impl Staging {
         };
         let (to, answered) = oneshot::channel();
         inside.last().answers.push(Answer { to, result });
+        let wakes = inside.sleeps_for.is_some_and(|commits| inside.commits() >= commits);
+        if wakes {
+            inside.sleeps_for = None;
+        }
         drop(inside);
-        self.arrived.notify_one();
+        if wakes {
+            self.arrived.notify_one();
+        }
         Ok(answered)
     }
 
@@ -135,10 +150,10 @@ impl Staging {
 
     /// Waits for something to do, and no longer than this.
     pub(super) fn next(&self, longest: Duration) -> Next {
-        let inside = self.inside();
-        let woken = self.arrived.wait_timeout_while(inside, longest, |inside| inside.is_idle());
-        let mut inside =
-            woken.map_or_else(|poisoned| self.after_a_panic(poisoned.into_inner().0), |(inside, _)| inside);
+        let mut inside = self.sleep(self.inside(), 1, longest);
+        let crowd = inside.crowd;
+        inside = self.sleep(inside, crowd, GATHERING_MAX);
+        inside.crowd = inside.commits();
         if let Some(order) = inside.orders.pop_front() {
             return Next::Obey(order);
         }
@@ -147,6 +162,21 @@ impl Staging {
             None if inside.ends => Next::End,
             None => Next::Nothing,
         }
+    }
+
+    /// Waits for so many commits, or anything else to do.
+    fn sleep<'a>(
+        &'a self,
+        mut inside: MutexGuard<'a, Inside>,
+        commits: usize,
+        longest: Duration,
+    ) -> MutexGuard<'a, Inside> {
+        inside.sleeps_for = Some(commits);
+        let woken = self.arrived.wait_timeout_while(inside, longest, |inside| inside.is_short_of(commits));
+        let mut inside =
+            woken.map_or_else(|poisoned| self.after_a_panic(poisoned.into_inner().0), |(inside, _)| inside);
+        inside.sleeps_for = None;
+        inside
     }
 
     /// What was given a revision up to this is durable, and to be seen in memory. `room` has served.
@@ -196,8 +226,14 @@ impl Staging {
 }
 
 impl Inside {
-    fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.orders.is_empty() && !self.ends
+    /// Whether so many commits are still to come, and there is nothing else to do.
+    fn is_short_of(&self, commits: usize) -> bool {
+        self.commits() < commits && self.orders.is_empty() && !self.ends
+    }
+
+    /// Commits that wait.
+    fn commits(&self) -> usize {
+        self.waiting.iter().map(|batch| batch.answers.len()).sum()
     }
 
     /// The batch that takes further commits.
