@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// Seconds a message is worth sending unless it says otherwise: a code lives as long.
+const LIFETIME_S: u32 = 600;
+
 /// One message to one address of this user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
@@ -13,15 +16,32 @@ pub struct Message {
     pub to: String,
     /// Template of the message; the host keeps the words.
     pub template: String,
-    /// Values for the template.
+    /// Values for the template. The name `link` is the host's own.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
+    /// Whether the template gets a `link` that confirms this step. The host makes it, and the module never sees it.
+    #[serde(default)]
+    pub link: bool,
+    /// Seconds until it is no longer worth sending, 1 to 86,400. The host tries until then.
+    #[serde(default = "lifetime_s")]
+    pub lifetime_s: u32,
+}
+
+fn lifetime_s() -> u32 {
+    LIFETIME_S
 }
 
 impl Message {
-    /// A message without values.
+    /// A message without values and link, worth sending for ten minutes.
     pub fn new(channel: impl Into<String>, to: impl Into<String>, template: impl Into<String>) -> Self {
-        Self { channel: channel.into(), to: to.into(), template: template.into(), values: BTreeMap::new() }
+        Self {
+            channel: channel.into(),
+            to: to.into(),
+            template: template.into(),
+            values: BTreeMap::new(),
+            link: false,
+            lifetime_s: LIFETIME_S,
+        }
     }
 
     /// Adds a value for the template.
@@ -29,5 +49,70 @@ impl Message {
     pub fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.values.insert(name.into(), value.to_string());
         self
+    }
+
+    /// Lets the host put a link into it that confirms this step: what comes back is [`Answer::Link`](crate::Answer).
+    #[must_use]
+    pub fn with_link(mut self) -> Self {
+        self.link = true;
+        self
+    }
+
+    /// How long it is worth sending, in seconds.
+    #[must_use]
+    pub fn lives_s(mut self, lifetime_s: u32) -> Self {
+        self.lifetime_s = lifetime_s;
+        self
+    }
+}
+
+/// A way messages can go, as the admin set it up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// What [`Message::channel`] takes: 1–64 of `a-z`, `0-9`, `_`.
+    pub name: String,
+    /// As users know it. Empty: its name.
+    #[serde(default)]
+    pub label: String,
+    /// What [`Message::to`] has to be.
+    pub target: TargetKind,
+    /// For [`TargetKind::Listed`]: all there are.
+    #[serde(default)]
+    pub targets: Vec<String>,
+}
+
+/// What a channel sends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// An e-mail address.
+    Email,
+    /// A telephone number (E.164).
+    Phone,
+    /// One line of text: a name, a topic, a room.
+    Text,
+    /// One of [`Channel::targets`] and nothing else.
+    Listed,
+}
+
+impl Channel {
+    /// A channel whose targets users type.
+    pub fn new(name: impl Into<String>, label: impl Into<String>, target: TargetKind) -> Self {
+        Self { name: name.into(), label: label.into(), target, targets: Vec::new() }
+    }
+
+    /// A channel that sends to these targets and no other.
+    pub fn listed<T: Into<String>>(
+        name: impl Into<String>,
+        label: impl Into<String>,
+        targets: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let targets = targets.into_iter().map(Into::into).collect();
+        Self { name: name.into(), label: label.into(), target: TargetKind::Listed, targets }
+    }
+
+    /// The label, or the name where there is none.
+    pub fn shown(&self) -> &str {
+        if self.label.is_empty() { &self.name } else { &self.label }
     }
 }

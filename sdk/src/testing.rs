@@ -28,7 +28,10 @@
 //! assert_eq!(bench.answer(json!({ "word": "swordfish" })).unwrap(), Outcome::Accepted);
 //! ```
 
+pub mod contract;
+mod management;
 mod outcome;
+mod surroundings;
 
 use serde_json::Value;
 
@@ -38,6 +41,7 @@ use crate::{
     abi::Export,
     adapter::{Adapter, Package},
     form::{Block, FieldErrors, FieldKind, Fields, Form},
+    message::Message,
     module::ConfigError,
     protocol::{
         Answer, Cause, Context, Description, Enrolment, LoginReply, Operation, Reply, Request, SetupReply, User,
@@ -56,6 +60,12 @@ pub struct Bench<M: Package> {
     enrolment: Option<Enrolment>,
     setup: Option<(Form, Value)>,
     login: Option<(Form, Option<Value>)>,
+    /// What was sent last.
+    messages: Vec<Message>,
+    /// What the last accepted answer advised.
+    advice: Option<Text>,
+    /// Requests and replies, while somebody wants to know.
+    exchanges: Option<Vec<(String, String)>>,
 }
 
 impl<M: Package> Bench<M> {
@@ -74,11 +84,25 @@ impl<M: Package> Bench<M> {
             now_ms: 1_767_225_600_000,
             seed: String::new(),
             user: User { id: "1".to_owned(), name: "ann".to_owned(), ..User::default() },
+            channels: Vec::new(),
+            mac_key: "0123456789abcdef".repeat(4),
             language: "en".to_owned(),
             public_url: "https://host.example".to_owned(),
             host_name: "Example host".to_owned(),
         };
-        Ok(Self { adapter, description, context, seed: 0, calls: 0, enrolment: None, setup: None, login: None })
+        Ok(Self {
+            adapter,
+            description,
+            context,
+            seed: 0,
+            calls: 0,
+            enrolment: None,
+            setup: None,
+            login: None,
+            messages: Vec::new(),
+            advice: None,
+            exchanges: None,
+        })
     }
 
     /// Sets the clock to milliseconds since 1970-01-01T00:00:00Z.
@@ -241,7 +265,8 @@ impl<M: Package> Bench<M> {
         };
         match reply {
             SetupReply::Form { form, state, messages, error } => {
-                self.check_texts(&form)?;
+                self.check_texts(texts(&form))?;
+                self.remember(&messages);
                 self.setup = Some((form.clone(), state));
                 Ok(SetupOutcome::Form { form, messages, error })
             }
@@ -262,7 +287,8 @@ impl<M: Package> Bench<M> {
         let Reply::Login(reply) = self.ask(Operation::InitializeLoginMfaStep { enrolment, cause })? else {
             return Err(Failure::WrongReply);
         };
-        self.check_texts(&reply.form)?;
+        self.check_texts(texts(&reply.form))?;
+        self.remember(&reply.messages);
         self.login = Some((reply.form.clone(), reply.challenge.clone()));
         Ok(reply)
     }
@@ -274,7 +300,9 @@ impl<M: Package> Bench<M> {
             return Err(Failure::WrongReply);
         };
         Ok(match verdict {
-            VerdictReply::Accepted { enrolment } => {
+            VerdictReply::Accepted { enrolment, advice } => {
+                self.check_texts(advice.iter())?;
+                self.advice = advice;
                 self.login = None;
                 if let Some(data) = enrolment {
                     self.keep_enrolment(self.description.enrolment_version, data);
@@ -303,16 +331,21 @@ impl<M: Package> Bench<M> {
         self.calls += 1;
         let request = Request { context: self.context.clone(), operation };
         let request = serde_json::to_string(&request).map_err(|_| Failure::WrongReply)?;
-        match serde_json::from_str(&self.adapter.call(&request)).map_err(|_| Failure::WrongReply)? {
+        let reply = self.adapter.call(&request);
+        let read = serde_json::from_str(&reply).map_err(|_| Failure::WrongReply);
+        if let Some(exchanges) = &mut self.exchanges {
+            exchanges.push((request, reply));
+        }
+        match read? {
             Reply::Failed { message } => Err(Failure::Failed(message)),
             Reply::Unsupported {} => Err(Failure::Unsupported),
             reply => Ok(reply),
         }
     }
 
-    fn check_texts(&self, form: &Form) -> Result<(), Failure> {
+    fn check_texts<'a>(&self, texts: impl IntoIterator<Item = &'a Text>) -> Result<(), Failure> {
         let Some(english) = self.description.texts.get("en") else { return Ok(()) };
-        let missing = texts(form).into_iter().find(|text| !english.contains_key(&text.key));
+        let missing = texts.into_iter().find(|text| !english.contains_key(&text.key));
         missing.map_or(Ok(()), |text| Err(Failure::MissingText(text.key.clone())))
     }
 }
