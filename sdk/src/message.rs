@@ -1,14 +1,14 @@
 //! Messages a module wants sent. The host renders, checks the address and sends; a module never opens a connection.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 /// Seconds a message is worth sending unless it says otherwise: a code lives as long.
 const LIFETIME_S: u32 = 600;
 
-/// One message to one address of this user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One message to one address of this user. Its values hold the code, so `Debug` shows neither them nor the address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Channel as the admin named it in `host.toml`, for example `email`.
     pub channel: String,
@@ -63,6 +63,18 @@ impl Message {
     pub fn lives_s(mut self, lifetime_s: u32) -> Self {
         self.lifetime_s = lifetime_s;
         self
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { channel, template, link, .. } = self;
+        formatter
+            .debug_struct("Message")
+            .field("channel", channel)
+            .field("template", template)
+            .field("link", link)
+            .finish_non_exhaustive()
     }
 }
 

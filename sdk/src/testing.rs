@@ -31,16 +31,18 @@
 pub mod contract;
 mod management;
 mod outcome;
+mod shown;
 mod surroundings;
 
 use serde_json::Value;
 
 pub use outcome::{Failure, Outcome, SetupOutcome};
+use shown::texts;
 
 use crate::{
     abi::Export,
     adapter::{Adapter, Package},
-    form::{Block, FieldErrors, FieldKind, Fields, Form},
+    form::{FieldErrors, Fields, Form},
     message::Message,
     module::ConfigError,
     protocol::{
@@ -355,23 +357,4 @@ fn normalised(form: &Form, input: Value) -> Result<Fields, FieldErrors> {
         Value::Object(raw) => form.normalise(&raw),
         _ => form.normalise(&serde_json::Map::new()),
     }
-}
-
-/// Every text a form shows.
-fn texts(form: &Form) -> Vec<&Text> {
-    let mut texts: Vec<&Text> = form.title.iter().collect();
-    for block in &form.blocks {
-        match block {
-            Block::Text { text } | Block::Image { alt: text, .. } => texts.push(text),
-            Block::Secret { label, .. } => texts.extend(label),
-            Block::Qr { .. } | Block::Uri { .. } | Block::Codes { .. } => {}
-        }
-    }
-    for field in &form.fields {
-        texts.extend(field.label.iter().chain(&field.help));
-        if let FieldKind::Select { options } = &field.kind {
-            texts.extend(options.iter().map(|(_, text)| text));
-        }
-    }
-    texts
 }

@@ -112,11 +112,13 @@ fn its_life_ends_and_cannot_be_lengthened() {
 }
 
 #[test]
-fn the_record_does_not_hold_the_code_and_the_context_shows_no_key() {
+fn the_record_does_not_hold_the_code_and_debug_shows_neither_code_nor_key() {
     let context = context();
     let (sent, code) = SentCode::new(&ask(&context, 1), &["a"], 600).unwrap();
     assert!(!serde_json::to_string(&sent).unwrap().contains(&code));
     assert!(!format!("{context:?}").contains("0b0b"));
+    let message = crate::Message::new("email", "a@b", "code").with("code", &code);
+    assert!(!format!("{message:?}").contains(&code));
 }
 
 #[test]
