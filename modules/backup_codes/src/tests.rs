@@ -42,7 +42,7 @@ fn set_up(bench: &mut Bench<BackupCodes>) -> Vec<String> {
 
 #[test]
 fn the_contract_holds() {
-    Contract::<BackupCodes>::new(two())
+    Contract::<BackupCodes>::new(json!({ "count": 1, "low_count": 1 }))
         .setup(set_up)
         .right(|_, codes| json!({ "code": codes.pop().unwrap() }))
         .wrong(|_, _| json!({ "code": "zzzzzzzzzz" }))

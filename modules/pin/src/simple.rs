@@ -22,7 +22,11 @@ const KEYPAD: [&str; 16] = [
 
 /// Whether somebody who knows nothing of its owner would try it early.
 pub(crate) fn is_too_simple(pin: &str) -> bool {
-    let digits: Vec<u8> = pin.bytes().map(|byte| byte.wrapping_sub(b'0')).collect();
+    // The form takes digits only; whatever else came by another way is no PIN to keep.
+    if !pin.bytes().all(|byte| byte.is_ascii_digit()) {
+        return true;
+    }
+    let digits: Vec<u8> = pin.bytes().map(|byte| byte - b'0').collect();
     steps(&digits)
         || repeats(&digits)
         || mirrors(&digits)

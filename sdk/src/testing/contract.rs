@@ -44,8 +44,11 @@ mod guesses;
 mod records;
 mod walk;
 
+use std::cell::OnceCell;
+
 use serde_json::Value;
 
+use self::walk::Walk;
 use super::Bench;
 use crate::adapter::Package;
 
@@ -75,12 +78,14 @@ pub struct Contract<M: Package, S = ()> {
     setup: Option<SetUp<M, S>>,
     right: Option<Answering<M, S, Given>>,
     wrong: Option<Answering<M, S, Value>>,
+    /// Walked once: a call may cost a slow hash, and most rules look at the same walk.
+    walk: OnceCell<Result<Walk, String>>,
 }
 
 impl<M: Package> Contract<M> {
     /// The module with this configuration.
     pub fn new(config: Value) -> Self {
-        Self { config, prepare: Box::new(|_| ()), setup: None, right: None, wrong: None }
+        Self { config, prepare: Box::new(|_| ()), setup: None, right: None, wrong: None, walk: OnceCell::new() }
     }
 
     /// What each bench is given first: channels, a user with addresses.
@@ -93,7 +98,14 @@ impl<M: Package> Contract<M> {
     /// Sets the module up, and returns what its user has in hand from then on.
     #[must_use]
     pub fn setup<S>(self, setup: impl Fn(&mut Bench<M>) -> S + 'static) -> Contract<M, S> {
-        Contract { config: self.config, prepare: self.prepare, setup: Some(Box::new(setup)), right: None, wrong: None }
+        Contract {
+            config: self.config,
+            prepare: self.prepare,
+            setup: Some(Box::new(setup)),
+            right: None,
+            wrong: None,
+            walk: OnceCell::new(),
+        }
     }
 }
 

@@ -28,14 +28,14 @@ pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
 }
 
 fn repeated<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { bench, exchanges, .. } = contract.walk()?;
+    let (Walk { exchanges, .. }, bench) = contract.walked()?;
     let other = exchanges.iter().find(|exchange| bench.raw(&exchange.request_text) != exchange.reply_text);
     other.map_or(Ok(()), |exchange| Err(format!("{} answers otherwise the second time", exchange.operation())))
 }
 
 fn newer_host<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { bench, exchanges, .. } = contract.walk()?;
-    for exchange in &exchanges {
+    let (Walk { exchanges, .. }, bench) = contract.walked()?;
+    for exchange in exchanges {
         let mut request = exchange.request.clone();
         request["a_new_field"] = json!({ "a": 1 });
         request["context"]["a_new_field"] = json!([1]);
@@ -51,8 +51,8 @@ fn newer_host<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 fn older_host<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { bench, exchanges, .. } = contract.walk()?;
-    for exchange in &exchanges {
+    let (Walk { exchanges, .. }, bench) = contract.walked()?;
+    for exchange in exchanges {
         let mut request = exchange.request.clone();
         if let Some(context) = request["context"].as_object_mut() {
             context.retain(|name, _| OLDEST_CONTEXT.contains(&name.as_str()));
@@ -72,7 +72,7 @@ fn older_host<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 fn worded<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { bench, exchanges, .. } = contract.walk()?;
+    let (Walk { exchanges, .. }, bench) = contract.walked()?;
     let texts = &bench.description().texts;
     let Some(english) = texts.get("en") else { return Ok(()) };
     for exchange in exchanges {
@@ -89,10 +89,10 @@ fn worded<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 fn sendable<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { bench, given, exchanges, .. } = contract.walk()?;
+    let (Walk { given, exchanges, .. }, bench) = contract.walked()?;
     let sends = bench.description().sends;
     let mut links = false;
-    for exchange in &exchanges {
+    for exchange in exchanges {
         let messages = sent(&exchange.reply)?;
         if exchange.operation() == "initialize_login_mfa_step" && messages.is_empty() == sends {
             return Err(format!("the description says sends = {sends}, and a login sends {}", messages.len()));
@@ -111,7 +111,7 @@ fn sendable<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
             }
         }
     }
-    if given == Given::Link && !links { Err("no message has a link to follow".to_owned()) } else { Ok(()) }
+    if *given == Given::Link && !links { Err("no message has a link to follow".to_owned()) } else { Ok(()) }
 }
 
 fn sent(reply: &Value) -> Result<Vec<Message>, String> {
@@ -120,17 +120,17 @@ fn sent(reply: &Value) -> Result<Vec<Message>, String> {
 }
 
 fn silent<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { exchanges, given, .. } = contract.walk()?;
-    let typed: Vec<String> = match &given {
+    let (Walk { exchanges, given, .. }, _) = contract.walked()?;
+    let typed: Vec<String> = match given {
         Given::Fields(Value::Object(fields)) => fields.values().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
     };
     let mut codes = Vec::new();
-    for exchange in &exchanges {
+    for exchange in exchanges {
         let values = sent(&exchange.reply)?.into_iter().flat_map(|message| message.values);
         codes.extend(values.filter(|(name, value)| name == "code" || typed.contains(value)).map(|(_, value)| value));
     }
-    for exchange in &exchanges {
+    for exchange in exchanges {
         let operation = exchange.operation();
         let mut rest = exchange.reply.clone();
         if let Some(reply) = rest.as_object_mut() {

@@ -31,7 +31,7 @@ pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
 }
 
 fn right<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    contract.walk().map(drop)
+    contract.walked().map(drop)
 }
 
 fn wrong<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
@@ -114,13 +114,13 @@ fn unexpected<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 fn once<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { mut bench, given, .. } = contract.walk()?;
+    let (Walk { given, .. }, mut bench) = contract.walked()?;
     // What one knows stays right, and a link is another one in another login.
-    if bench.description().kind == Kind::Knowledge || given == Given::Link {
+    if bench.description().kind == Kind::Knowledge || *given == Given::Link {
         return Ok(());
     }
     bench.login().map_err(|failure| failure.to_string())?;
-    no("the same answer in the next login", bench.give(&given))
+    no("the same answer in the next login", bench.give(given))
 }
 
 fn resent<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
@@ -151,11 +151,11 @@ fn expired<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 fn bound<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { bench, given, exchanges, accepted } = contract.walk()?;
-    if !bench.description().sends || given == Given::Link {
+    let (Walk { given, exchanges, accepted, .. }, bench) = contract.walked()?;
+    if !bench.description().sends || *given == Given::Link {
         return Ok(());
     }
-    let request = exchanges.get(accepted).map(|exchange| &exchange.request).ok_or("nothing was accepted")?;
+    let request = exchanges.get(*accepted).map(|exchange| &exchange.request).ok_or("nothing was accepted")?;
     let [mut without, mut foreign] = [request.clone(), request.clone()];
     without["challenge"] = Value::Null;
     foreign["context"]["mac_key"] = Value::from("f".repeat(64));

@@ -26,7 +26,7 @@ pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
 }
 
 fn comes_back<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { mut bench, .. } = contract.walk()?;
+    let (_, mut bench) = contract.walked()?;
     let enrolment = bench.enrolment().cloned().ok_or("nothing is set up")?;
     if !enrolment.data.is_object() {
         return Err("it is no object, so it can never grow a field".to_owned());
@@ -39,8 +39,8 @@ fn comes_back<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 fn damaged<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { bench, exchanges, accepted, .. } = contract.walk()?;
-    let request = exchanges.get(accepted).map(|exchange| &exchange.request).ok_or("nothing was accepted")?;
+    let (Walk { exchanges, accepted, .. }, bench) = contract.walked()?;
+    let request = exchanges.get(*accepted).map(|exchange| &exchange.request).ok_or("nothing was accepted")?;
     let mut places = Vec::new();
     for record in ["/enrolment/data", "/challenge"] {
         if let Some(value) = request.pointer(record) {
@@ -117,7 +117,7 @@ fn issues<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 fn looks<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let Walk { mut bench, .. } = contract.walk()?;
+    let (_, mut bench) = contract.walked()?;
     let overview = bench.overview().map_err(|failure| failure.to_string())?;
     let different: BTreeSet<&String> = overview.devices.iter().map(|device| &device.id).collect();
     let line = |name: &str| (1..=64).contains(&name.chars().count()) && !name.chars().any(char::is_control);

@@ -5,13 +5,15 @@ use serde_json::Value;
 use super::{Contract, Given};
 use crate::{
     adapter::Package,
-    protocol::Answer,
+    protocol::{Answer, Context, Enrolment},
     testing::{Bench, Failure, Outcome},
 };
 
-/// What was said on the way.
-pub(super) struct Walk<M: Package> {
-    pub(super) bench: Bench<M>,
+/// What was said on the way, and how the bench was left.
+pub(super) struct Walk {
+    context: Context,
+    calls: u64,
+    enrolment: Option<Enrolment>,
     pub(super) given: Given,
     pub(super) exchanges: Vec<Exchange>,
     /// Which exchange let the user in.
@@ -48,7 +50,17 @@ impl<M: Package> Bench<M> {
 }
 
 impl<M: Package, S> Contract<M, S> {
-    pub(super) fn walk(&self) -> Result<Walk<M>, String> {
+    /// The walk, and a bench as it was left.
+    pub(super) fn walked(&self) -> Result<(&Walk, Bench<M>), String> {
+        let walk = self.walk.get_or_init(|| self.walk()).as_ref().map_err(Clone::clone)?;
+        let mut bench = self.bench()?;
+        bench.context = walk.context.clone();
+        bench.calls = walk.calls;
+        bench.enrolment.clone_from(&walk.enrolment);
+        Ok((walk, bench))
+    }
+
+    fn walk(&self) -> Result<Walk, String> {
         let (mut bench, mut hand) = self.shown()?;
         let told = |what: &str, failure: Failure| format!("{what}: {failure}");
         let wrong = self.wrong_answer(&mut bench, &mut hand);
@@ -71,7 +83,8 @@ impl<M: Package, S> Contract<M, S> {
             Ok(Exchange { request: read(&request_text)?, reply: read(&reply_text)?, request_text, reply_text })
         });
         let exchanges = exchanges.collect::<Result<_, String>>()?;
-        Ok(Walk { bench, given, exchanges, accepted })
+        let Bench { context, calls, enrolment, .. } = bench;
+        Ok(Walk { context, calls, enrolment, given, exchanges, accepted })
     }
 }
 
