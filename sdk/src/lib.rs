@@ -71,7 +71,7 @@
 //!     /// A fresh code on its way to the address. What is kept is `SentCode`, never the code.
 //!     fn send<Q>(&self, ask: &Call<'_, Q>, address: &str) -> Result<(SentCode, Message), ModuleError> {
 //!         let (sent, code) = SentCode::new(ask, &[address], 600)?;
-//!         Ok((sent, Message::new(&self.channel, address, "code").with("code", code)))
+//!         Ok((sent, Message::code(&self.channel, address, code, 600)))
 //!     }
 //! }
 //!

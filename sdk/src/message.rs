@@ -14,7 +14,8 @@ pub struct Message {
     pub channel: String,
     /// Where to: an address of this user, one typed in this set-up, or one the admin listed. Others are refused.
     pub to: String,
-    /// Template of the message; the host keeps the words.
+    /// Template of the message; the host keeps the words. Every host has `code` (values `code` and `minutes`), `link`
+    /// (`minutes`, and the link itself) and `plain` (`text`).
     pub template: String,
     /// Values for the template. The name `link` is the host's own.
     #[serde(default)]
@@ -32,6 +33,21 @@ fn lifetime_s() -> u32 {
 }
 
 impl Message {
+    /// "Here is your code": the host's words in the reader's language. The code is good for `lifetime_s` seconds.
+    pub fn code(channel: impl Into<String>, to: impl Into<String>, code: impl ToString, lifetime_s: u32) -> Self {
+        Self::new(channel, to, "code").with("code", code).with("minutes", lifetime_s / 60).lives_s(lifetime_s)
+    }
+
+    /// "Follow this link to confirm": the host's words, and a link that is good for `lifetime_s` seconds.
+    pub fn link(channel: impl Into<String>, to: impl Into<String>, lifetime_s: u32) -> Self {
+        Self::new(channel, to, "link").with("minutes", lifetime_s / 60).with_link().lives_s(lifetime_s)
+    }
+
+    /// Words of the module's own, as they stand.
+    pub fn plain(channel: impl Into<String>, to: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::new(channel, to, "plain").with("text", text.into())
+    }
+
     /// A message without values and link, worth sending for ten minutes.
     pub fn new(channel: impl Into<String>, to: impl Into<String>, template: impl Into<String>) -> Self {
         Self {

@@ -17,7 +17,7 @@ pub const CODE_LIFETIME_S_MAX: u32 = 600;
 /// # use mfa_sdk::prelude::*;
 /// fn sent<Q>(ask: &Call<'_, Q>, address: &str) -> Result<(SentCode, Message), ModuleError> {
 ///     let (sent, code) = SentCode::new(ask, &["login", address], 600)?;
-///     Ok((sent, Message::new("email", address, "code").with("code", code)))
+///     Ok((sent, Message::code("email", address, code, 600)))
 /// }
 ///
 /// fn verdict<Q>(ask: &Call<'_, Q>, sent: &SentCode, address: &str, code: &str) -> Result<bool, ModuleError> {

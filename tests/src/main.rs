@@ -20,6 +20,7 @@ mod providers;
 mod replay;
 mod secrets;
 mod setup_flow;
+mod shipped_modules;
 mod storage;
 mod store;
 mod tamper;

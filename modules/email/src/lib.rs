@@ -102,7 +102,7 @@ impl MfaModule for Email {
         match self.config.mode {
             Mode::Code => {
                 let (sent, code) = SentCode::new(&ask, &["login", address], lifetime_s)?;
-                let message = self.message(address, "code").with("code", code);
+                let message = Message::code(&self.config.channel, address, code, lifetime_s);
                 let login = Login::form(self.sent_form("sent", address)).with_challenge(Challenge::Code(sent));
                 Ok(login.with_message(message))
             }
@@ -110,7 +110,7 @@ impl MfaModule for Email {
                 let form = Form::new().sentence(Text::new("link_sent").with("target", mask(address)));
                 let expires_at_ms = ask.now().saturating_add(i64::from(lifetime_s) * 1000);
                 let login = Login::form(form).with_challenge(Challenge::Link { expires_at_ms });
-                Ok(login.with_message(self.message(address, "link").with_link()))
+                Ok(login.with_message(Message::link(&self.config.channel, address, lifetime_s)))
             }
         }
     }
@@ -148,14 +148,11 @@ impl Email {
         address: String,
         sentence: &str,
     ) -> Result<SetupStep<Self>, ModuleError> {
-        let (sent, code) = SentCode::new(ask, &["setup", &address], self.config.lifetime_s)?;
-        let message = self.message(&address, "code").with("code", code);
+        let Config { channel, lifetime_s, .. } = &self.config;
+        let (sent, code) = SentCode::new(ask, &["setup", &address], *lifetime_s)?;
+        let message = Message::code(channel, &address, code, *lifetime_s);
         let form = self.sent_form(sentence, &address);
         Ok(SetupStep::form(form, Setup::Code { address, sent }).with_message(message))
-    }
-
-    fn message(&self, address: &str, template: &str) -> Message {
-        Message::new(&self.config.channel, address, template).lives_s(self.config.lifetime_s)
     }
 
     fn address_form(&self, ask: &SetupCall<'_, Self>) -> Form {

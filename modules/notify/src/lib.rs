@@ -85,7 +85,7 @@ impl Notify {
     fn send<Q>(&self, ask: &Call<'_, Q>, purpose: &str, to: &Enrolment) -> Result<(SentCode, Message), ModuleError> {
         let (sent, code) = SentCode::new(ask, &[purpose, &to.channel, &to.target], self.config.lifetime_s)?;
         let text = self.config.message_with(&code);
-        let message = Message::new(&to.channel, &to.target, "text").with("text", text).with("code", code);
+        let message = Message::plain(&to.channel, &to.target, text).with("code", code);
         Ok((sent, message.lives_s(self.config.lifetime_s)))
     }
 

@@ -139,7 +139,7 @@ fn the_admins_words_hold_the_code() {
     set_up(&mut bench);
     let message = bench.login().unwrap().messages.remove(0);
     assert_eq!((message.channel.as_str(), message.to.as_str()), ("ntfy", "my-secret-topic"));
-    assert_eq!((message.template.as_str(), message.lifetime_s), ("text", 120));
+    assert_eq!((message.template.as_str(), message.lifetime_s), ("plain", 120));
     let code = &message.values["code"];
     assert_eq!(message.values["text"], format!("Home: {code} ({code})"));
 }

@@ -121,7 +121,7 @@ impl Sms {
     fn send<Q>(&self, ask: &Call<'_, Q>, purpose: &str, phone: &str) -> Result<(SentCode, Message), ModuleError> {
         let Config { channel, lifetime_s } = &self.config;
         let (sent, code) = SentCode::new(ask, &[purpose, phone], *lifetime_s)?;
-        Ok((sent, Message::new(channel, phone, "code").with("code", code).lives_s(*lifetime_s)))
+        Ok((sent, Message::code(channel, phone, code, *lifetime_s)))
     }
 
     fn phone_form(&self, ask: &SetupCall<'_, Self>) -> Form {
