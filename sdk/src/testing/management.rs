@@ -41,3 +41,6 @@ impl<M: Package> Bench<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
