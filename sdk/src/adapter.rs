@@ -11,14 +11,15 @@ use serde_json::Value;
 
 use crate::{
     abi::Export,
-    call::{Call, Depose, Issue, LoginStep, Setup, Validate},
+    call::{Call, Change, Depose, Issue, LoginStep, Look, Setup, Validate},
+    devices::DeviceChange,
     form::Fields,
     module::{ConfigError, MfaModule, ModuleError},
     protocol::{
         Answer, Cause, Context, Enrolment, LoginReply, OPERATIONS, Operation, Reply, Request, SetupReply, VerdictReply,
     },
     random,
-    step::{Kept, SetupStep, Verdict},
+    step::{DevicesLeft, Kept, SetupStep, Verdict},
     text::Texts,
 };
 
@@ -170,6 +171,10 @@ fn answer<M: MfaModule>(module: &M, request: &str) -> Result<Reply, String> {
         Operation::Issue {} => issue(module, context),
         Operation::Depose { enrolment } => depose(module, context, enrolment),
         Operation::Migrate { enrolment } => migrate::<M>(enrolment),
+        Operation::Overview { enrolment } => overview(module, context, enrolment),
+        Operation::ChangeDevice { enrolment, device, change } => {
+            change_device(module, context, enrolment, device, change)
+        }
     };
     match answered {
         Ok(reply) => Ok(reply),
@@ -243,10 +248,13 @@ fn validate<M: MfaModule>(
     let challenge = challenge.map(|challenge| decoded(challenge, "the challenge")).transpose()?;
     let question = Validate { enrolment: &enrolled.enrolment, challenge: challenge.as_ref(), answer };
     Ok(Reply::Verdict(match module.validate(asked(context, question)?)? {
-        Verdict::Accepted { enrolment: Some(changed) } => {
-            VerdictReply::Accepted { enrolment: Some(encoded(&changed, "the enrolment")?) }
+        Verdict::Accepted { enrolment: changed, advice } => {
+            let enrolment = match changed {
+                Some(changed) => Some(encoded(&changed, "the enrolment")?),
+                None => enrolled.migrated_data()?,
+            };
+            VerdictReply::Accepted { enrolment, advice }
         }
-        Verdict::Accepted { enrolment: None } => VerdictReply::Accepted { enrolment: enrolled.migrated_data()? },
         Verdict::Rejected { error, challenge } => {
             VerdictReply::Rejected { error, challenge: kept(challenge, "the challenge")? }
         }
@@ -271,6 +279,28 @@ fn depose<M: MfaModule>(module: &M, context: &Context, enrolment: &Enrolment) ->
 fn migrate<M: MfaModule>(enrolment: &Enrolment) -> Result<Reply, ModuleError> {
     let data = encoded(&Enrolled::<M>::of(enrolment)?.enrolment, "the enrolment")?;
     Ok(Reply::Migrated { enrolment: Enrolment { version: M::ENROLMENT_VERSION, data } })
+}
+
+fn overview<M: MfaModule>(module: &M, context: &Context, enrolment: &Enrolment) -> Result<Reply, ModuleError> {
+    let enrolled = Enrolled::<M>::of(enrolment)?;
+    let question = Look { enrolment: &enrolled.enrolment };
+    module.overview(asked(context, question)?).map(Reply::Overview)
+}
+
+fn change_device<M: MfaModule>(
+    module: &M,
+    context: &Context,
+    enrolment: &Enrolment,
+    device: &str,
+    change: &DeviceChange,
+) -> Result<Reply, ModuleError> {
+    let enrolled = Enrolled::<M>::of(enrolment)?;
+    let question = Change { enrolment: &enrolled.enrolment, device, change };
+    let left = match module.change_device(asked(context, question)?)? {
+        DevicesLeft::These(changed) => Some(encoded(&changed, "the enrolment")?),
+        DevicesLeft::NoneLeft => None,
+    };
+    Ok(Reply::Changed { enrolment: left })
 }
 
 /// An enrolment as this build knows it.

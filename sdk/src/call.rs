@@ -5,14 +5,18 @@ use std::cell::RefCell;
 use rand_chacha::ChaCha20Rng;
 
 use crate::{
+    devices::DeviceChange,
     form::Fields,
     input::{FormInput, InputError},
+    mac,
+    message::Channel,
     module::{MfaModule, ModuleError},
     protocol::{Answer, Cause, Context, User},
     random::Random,
 };
 
-/// One call. `Q` is what is asked: [`Setup`], [`LoginStep`], [`Validate`], [`Issue`] or [`Depose`].
+/// One call. `Q` is what is asked: [`Setup`], [`LoginStep`], [`Validate`], [`Issue`], [`Depose`], [`Look`] or
+/// [`Change`].
 pub struct Call<'a, Q> {
     context: &'a Context,
     random: RefCell<ChaCha20Rng>,
@@ -29,6 +33,10 @@ pub type ValidateCall<'a, M> = Call<'a, Validate<'a, M>>;
 pub type IssueCall<'a> = Call<'a, Issue>;
 /// The call of [`MfaModule::depose`].
 pub type DeposeCall<'a, M> = Call<'a, Depose<'a, M>>;
+/// The call of [`MfaModule::overview`].
+pub type OverviewCall<'a, M> = Call<'a, Look<'a, M>>;
+/// The call of [`MfaModule::change_device`].
+pub type ChangeDeviceCall<'a, M> = Call<'a, Change<'a, M>>;
 
 /// A step of a set-up.
 pub struct Setup<'a, M: MfaModule> {
@@ -58,6 +66,18 @@ pub struct Depose<'a, M: MfaModule> {
     pub(crate) enrolment: Option<&'a M::Enrolment>,
 }
 
+/// The user looks at what is set up.
+pub struct Look<'a, M: MfaModule> {
+    pub(crate) enrolment: &'a M::Enrolment,
+}
+
+/// One device of several is changed.
+pub struct Change<'a, M: MfaModule> {
+    pub(crate) enrolment: &'a M::Enrolment,
+    pub(crate) device: &'a str,
+    pub(crate) change: &'a DeviceChange,
+}
+
 impl<'a, Q> Call<'a, Q> {
     pub(crate) fn new(context: &'a Context, random: RefCell<ChaCha20Rng>, question: Q) -> Self {
         Self { context, random, question }
@@ -84,6 +104,22 @@ impl<'a, Q> Call<'a, Q> {
     /// Whom the call is about: id, name, proved addresses by channel.
     pub fn user(&self) -> &'a User {
         &self.context.user
+    }
+
+    /// Where messages can go, in the admin's order.
+    pub fn channels(&self) -> &'a [Channel] {
+        &self.context.channels
+    }
+
+    /// The code of these parts under a key that only the host can make, another one for each module and user
+    /// (HMAC-SHA-256, RFC 2104; base64url). What a module keeps in place of a code that waits; see
+    /// [`SentCode`](crate::SentCode), which does it all. Parts are framed by their lengths: `["a", "bc"]` is not
+    /// `["ab", "c"]`.
+    ///
+    /// # Errors
+    /// [`ModuleError::Failed`] if the host gave no key.
+    pub fn mac(&self, parts: &[&[u8]]) -> Result<String, ModuleError> {
+        mac::of(&self.context.mac_key, parts).ok_or_else(|| ModuleError::failed("the host gave no key for codes"))
     }
 
     /// Language tag of the reader (`en`, `de`), `en` if unknown. Texts of forms are translated by the host.
@@ -172,5 +208,29 @@ impl<'a, M: MfaModule> DeposeCall<'a, M> {
     /// What goes away; none if it cannot be read, which must not keep it from going.
     pub fn enrolment(&self) -> Option<&'a M::Enrolment> {
         self.question.enrolment
+    }
+}
+
+impl<'a, M: MfaModule> OverviewCall<'a, M> {
+    /// What the user set up.
+    pub fn enrolment(&self) -> &'a M::Enrolment {
+        self.question.enrolment
+    }
+}
+
+impl<'a, M: MfaModule> ChangeDeviceCall<'a, M> {
+    /// What the user set up.
+    pub fn enrolment(&self) -> &'a M::Enrolment {
+        self.question.enrolment
+    }
+
+    /// [`Device::id`](crate::Device::id) of an overview. It may be gone by now: then answer [`ModuleError`].
+    pub fn device(&self) -> &'a str {
+        self.question.device
+    }
+
+    /// What becomes of it.
+    pub fn change(&self) -> &'a DeviceChange {
+        self.question.change
     }
 }

@@ -44,18 +44,11 @@
 //!     address: String,
 //! }
 //!
-//! /// What one login remembers between "shown" and "answered". It is gone when that login ends.
-//! #[derive(Serialize, Deserialize)]
-//! struct Sent {
-//!     code: String,
-//!     expires_ms: i64,
-//! }
-//!
 //! /// What a set-up remembers between its steps.
 //! #[derive(Serialize, Deserialize)]
 //! enum Setup {
 //!     AskedForAddress,
-//!     SentCode { address: String, sent: Sent },
+//!     AskedForCode { address: String, sent: SentCode },
 //! }
 //!
 //! #[derive(Form)]
@@ -75,23 +68,26 @@
 //! }
 //!
 //! impl Mailed {
-//!     fn send<Q>(&self, ask: &Call<'_, Q>, address: &str) -> (Sent, Message) {
-//!         let code = ask.random().digits(6);
-//!         let message = Message::new(&self.channel, address, "code").with("code", &code);
-//!         (Sent { code, expires_ms: ask.now() + 600_000 }, message)
+//!     /// A fresh code on its way to the address. What is kept is `SentCode`, never the code.
+//!     fn send<Q>(&self, ask: &Call<'_, Q>, address: &str) -> Result<(SentCode, Message), ModuleError> {
+//!         let (sent, code) = SentCode::new(ask, &[address], 600)?;
+//!         Ok((sent, Message::code(&self.channel, address, code, 600)))
 //!     }
 //! }
 //!
-//! impl Sent {
-//!     fn takes(&self, code: &str, now_ms: i64) -> bool {
-//!         equal_in_constant_time(&self.code, code) && now_ms < self.expires_ms
+//! /// The text key of what is wrong with a code, if anything is.
+//! fn mistake(checked: Checked) -> Option<&'static str> {
+//!     match checked {
+//!         Checked::Right => None,
+//!         Checked::Wrong => Some("invalid_code"),
+//!         Checked::Expired => Some("code_expired"),
 //!     }
 //! }
 //!
 //! impl MfaModule for Mailed {
 //!     type Config = Config;
 //!     type Enrolment = Enrolment;
-//!     type Challenge = Sent;
+//!     type Challenge = SentCode; // what one login remembers from the step being shown to its answer
 //!     type SetupState = Setup;
 //!
 //!     fn describe() -> Description {
@@ -116,46 +112,60 @@
 //!             // The address came: send a code there. The host refuses addresses that nobody typed or proved.
 //!             Some(Setup::AskedForAddress) => {
 //!                 let AddressForm { address } = ask.input()?;
-//!                 let (sent, message) = self.send(&ask, &address);
-//!                 Ok(SetupStep::form(CodeForm::form(), Setup::SentCode { address, sent }).with_message(message))
+//!                 let (sent, message) = self.send(&ask, &address)?;
+//!                 Ok(SetupStep::form(CodeForm::form(), Setup::AskedForCode { address, sent }).with_message(message))
 //!             }
 //!             // The code came.
-//!             Some(Setup::SentCode { address, sent }) => {
+//!             Some(Setup::AskedForCode { address, sent }) => {
 //!                 let CodeForm { code } = ask.input()?;
-//!                 if sent.takes(&code, ask.now()) {
-//!                     return Ok(SetupStep::done(Enrolment { address: address.clone() }));
-//!                 }
-//!                 Ok(SetupStep::again(CodeForm::form(), "invalid_code"))
+//!                 Ok(match mistake(sent.check(&ask, &[address], &code)?) {
+//!                     None => SetupStep::done(Enrolment { address: address.clone() }),
+//!                     Some(error) => SetupStep::again(CodeForm::form(), error),
+//!                 })
 //!             }
 //!         }
 //!     }
 //!
 //!     fn initialize_login_mfa_step(&self, ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {
-//!         let (sent, message) = self.send(&ask, &ask.enrolment().address);
+//!         let (sent, message) = self.send(&ask, &ask.enrolment().address)?;
 //!         Ok(Login::form(self.input_schema()).with_challenge(sent).with_message(message))
 //!     }
 //!
 //!     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {
 //!         let CodeForm { code } = ask.input()?;
-//!         let right = ask.challenge().is_some_and(|sent| sent.takes(&code, ask.now()));
-//!         Ok(if right { Verdict::accepted() } else { Verdict::rejected("invalid_code") })
+//!         let Some(sent) = ask.challenge() else { return Ok(Verdict::rejected("invalid_code")) };
+//!         Ok(match mistake(sent.check(&ask, &[&ask.enrolment().address], &code)?) {
+//!             None => Verdict::accepted(),
+//!             Some(error) => Verdict::rejected(error),
+//!         })
 //!     }
 //! }
 //!
 //! mfa_sdk::export_module!(Mailed, texts = "tutorial/texts/");
 //!
 //! // A test: no host, no library loading, but the same JSON as in the host.
-//! use mfa_sdk::testing::{Bench, Outcome, SetupOutcome};
+//! use mfa_sdk::testing::{Bench, Outcome, SetupOutcome, contract::Contract};
+//!
+//! fn set_up(bench: &mut Bench<Mailed>) {
+//!     bench.begin_setup().unwrap();
+//!     bench.fill(json!({ "address": " ann@example.org " })).unwrap();
+//!     let code = bench.code_sent().unwrap().to_owned();
+//!     assert_eq!(bench.fill(json!({ "code": code })).unwrap(), SetupOutcome::Done);
+//! }
 //!
 //! let mut bench = Bench::<Mailed>::new(json!({ "channel": "email" })).unwrap();
-//! bench.begin_setup().unwrap();
-//! let step = bench.fill(json!({ "address": " ann@example.org " })).unwrap();
-//! let code = step.messages()[0].values["code"].clone();
-//! assert_eq!(bench.fill(json!({ "code": code })).unwrap(), SetupOutcome::Done);
+//! set_up(&mut bench);
+//! bench.login().unwrap();
+//! let code = bench.code_sent().unwrap().to_owned();
+//! bench.advance_ms(600_001);
+//! assert_eq!(bench.answer(json!({ "code": code })).unwrap(), Outcome::rejected("code_expired"));
 //!
-//! let code = bench.login().unwrap().messages[0].values["code"].clone();
-//! bench.advance_ms(600_000);
-//! assert_eq!(bench.answer(json!({ "code": code })).unwrap(), Outcome::rejected("invalid_code"));
+//! // The rules every module obeys.
+//! Contract::<Mailed>::new(json!({ "channel": "email" }))
+//!     .setup(set_up)
+//!     .right(|bench, ()| json!({ "code": bench.code_sent().unwrap() }))
+//!     .wrong(|bench, ()| json!({ "code": if bench.code_sent() == Some("000000") { "111111" } else { "000000" } }))
+//!     .check();
 //! ```
 //!
 //! (The folder is named `tutorial/texts/` here because this example lives in the SDK; yours is `texts/`.)
@@ -170,6 +180,8 @@
 //! - **Time is [`Call::now`], randomness is [`Call::random`].** The host repeats a call after a crash with the same of both.
 //! - **No secret in an error.** Messages of [`ModuleError`] and of a panic reach the admin's log.
 //! - **Nothing waits for a person inside a call.** Answer [`Verdict::pending`] and be asked again.
+//! - **Waiting codes are [`SentCode`]s.** What is kept is a keyed hash; the code is in the message and nowhere else.
+//! - **[`testing::contract`]** has these and more as rules that are run on your module.
 //! - **Build with `panic = "unwind"`**, the default: [`export_module!`] refuses `abort`.
 
 #![warn(missing_docs)]
@@ -183,23 +195,28 @@ pub use mfa_sdk_abi as abi;
 pub mod adapter;
 pub mod call;
 pub mod constant_time;
+pub mod description;
+pub mod devices;
 pub mod form;
 mod form_builder;
 pub mod input;
+mod mac;
 pub mod message;
 pub mod module;
 pub mod one_form;
 pub mod protocol;
 pub mod random;
+pub mod sent_code;
 pub mod step;
 pub mod testing;
 pub mod text;
 
-pub use call::{Call, DeposeCall, IssueCall, LoginCall, SetupCall, ValidateCall};
+pub use call::{Call, ChangeDeviceCall, DeposeCall, IssueCall, LoginCall, OverviewCall, SetupCall, ValidateCall};
 pub use constant_time::equal_in_constant_time;
+pub use devices::{Device, DeviceChange, Overview};
 pub use form::{Block, Field, FieldKind, Form};
 pub use input::{FormInput, InputError};
-pub use message::Message;
+pub use message::{Channel, Message, TargetKind};
 /// `#[derive(Form)]`: a [`FormInput`] from a struct of `String`, `bool` and `Option` of these.
 ///
 /// | attribute `#[form(…)]` | field |
@@ -246,15 +263,17 @@ pub use module::{ConfigError, MfaModule, ModuleError, Nothing};
 pub use one_form::{OneForm, Refusal};
 pub use protocol::{Answer, Cause, Description, Kind, User};
 pub use random::Random;
+pub use sent_code::{Checked, SentCode, mask};
 pub use serde_json::{self, Value, json};
-pub use step::{Issued, Login, SetupStep, Verdict};
+pub use step::{DevicesLeft, Issued, Login, SetupStep, Verdict};
 pub use text::Text;
 
 /// Everything a module usually names.
 pub mod prelude {
     pub use crate::{
-        Answer, Block, Call, Cause, ConfigError, DeposeCall, Description, Field, FieldKind, Form, FormInput, IssueCall,
-        Issued, Kind, Login, LoginCall, Message, MfaModule, ModuleError, Nothing, OneForm, Refusal, SetupCall,
-        SetupStep, Text, ValidateCall, Value, Verdict, equal_in_constant_time, json,
+        Answer, Block, Call, Cause, ChangeDeviceCall, Channel, Checked, ConfigError, DeposeCall, Description, Device,
+        DeviceChange, DevicesLeft, Field, FieldKind, Form, FormInput, IssueCall, Issued, Kind, Login, LoginCall,
+        Message, MfaModule, ModuleError, Nothing, OneForm, Overview, OverviewCall, Refusal, SentCode, SetupCall,
+        SetupStep, TargetKind, Text, ValidateCall, Value, Verdict, equal_in_constant_time, json, mask,
     };
 }

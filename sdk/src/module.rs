@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    call::{DeposeCall, IssueCall, LoginCall, SetupCall, ValidateCall},
+    call::{ChangeDeviceCall, DeposeCall, IssueCall, LoginCall, OverviewCall, SetupCall, ValidateCall},
+    devices::Overview,
     form::Form,
     protocol::Description,
-    step::{Issued, Login, SetupStep, Verdict},
+    step::{DevicesLeft, Issued, Login, SetupStep, Verdict},
 };
 
 /// One kind of second factor.
@@ -87,6 +88,26 @@ pub trait MfaModule: Sized + Send + Sync + 'static {
     fn depose(&self, ask: DeposeCall<'_, Self>) -> Result<(), ModuleError> {
         let _ = ask;
         Ok(())
+    }
+
+    /// What to tell the user of what is set up. By default there is nothing to say.
+    ///
+    /// # Errors
+    /// [`ModuleError`] if it cannot be said; the user sees the factor without words.
+    fn overview(&self, ask: OverviewCall<'_, Self>) -> Result<Overview, ModuleError> {
+        let _ = ask;
+        Ok(Overview::default())
+    }
+
+    /// Modules that keep several devices in one enrolment: one of them is removed or gets another name. A set-up of
+    /// such a module adds a device to [`SetupCall::replaces`](crate::Call::replaces).
+    ///
+    /// # Errors
+    /// [`ModuleError::Unsupported`] unless the module keeps several devices; [`ModuleError::Failed`] if there is no
+    /// such device. Nothing changes then.
+    fn change_device(&self, ask: ChangeDeviceCall<'_, Self>) -> Result<DevicesLeft<Self>, ModuleError> {
+        let _ = ask;
+        Err(ModuleError::Unsupported)
     }
 
     /// Enrolment data of an older version (`from` is below [`Self::ENROLMENT_VERSION`]) brought to this one. The

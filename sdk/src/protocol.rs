@@ -2,129 +2,20 @@
 //! boundary and the worker's socket. An unknown operation answers `unsupported`, an unknown field is ignored,
 //! an unknown value of an enumeration is refused.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::{
+    description::{Description, Kind},
+    devices::{Device, DeviceChange, Overview},
+};
 use crate::{
     form::{Fields, Form},
-    message::Message,
-    text::{Text, Texts},
+    message::{Channel, Message},
+    text::Text,
 };
-
-/// What a module says of itself; asked once, before it is configured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Description {
-    /// Module type, the file name without `.so`: 1–64 of `a-z`, `0-9`, `_`.
-    pub module_type: String,
-    /// Name a user sees unless the admin set one.
-    pub name: String,
-    /// What the factor rests on.
-    pub kind: Kind,
-    /// RFC 8176 values this factor earns, for example `otp`.
-    #[serde(default)]
-    pub amr: Vec<String>,
-    /// Whether a login step sends a message, and so can be sent again.
-    #[serde(default)]
-    pub sends: bool,
-    /// Whether this is a way back in (backup codes) and not a factor of its own.
-    #[serde(default)]
-    pub recovery: bool,
-    /// Wrong answers one flow takes; 0 = no limit in the flow, the account's own limit stays.
-    #[serde(default = "retries_max")]
-    pub retries_max: u32,
-    /// Version of the enrolment data this build writes.
-    #[serde(default = "enrolment_version")]
-    pub enrolment_version: u32,
-    /// Version of the module's package.
-    #[serde(default)]
-    pub version: String,
-    /// SPDX expression.
-    #[serde(default)]
-    pub license: String,
-    /// Shown before set-up begins.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub setup_message: Option<Text>,
-    /// All translations; English is required.
-    #[serde(default)]
-    pub texts: Texts,
-}
-
-fn retries_max() -> u32 {
-    3
-}
-
-fn enrolment_version() -> u32 {
-    1
-}
-
-impl Description {
-    /// A factor with the defaults of the protocol: 3 wrong answers a flow, sends nothing, no recovery.
-    pub fn new(module_type: impl Into<String>, name: impl Into<String>, kind: Kind) -> Self {
-        Self {
-            module_type: module_type.into(),
-            name: name.into(),
-            kind,
-            amr: Vec::new(),
-            sends: false,
-            recovery: false,
-            retries_max: retries_max(),
-            enrolment_version: enrolment_version(),
-            version: String::new(),
-            license: String::new(),
-            setup_message: None,
-            texts: Texts::new(),
-        }
-    }
-
-    /// RFC 8176 values this factor earns; the host refuses others.
-    #[must_use]
-    pub fn amr<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
-        self.amr = values.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Whether a login step sends a message, and so can be sent again.
-    #[must_use]
-    pub fn sends(mut self, sends: bool) -> Self {
-        self.sends = sends;
-        self
-    }
-
-    /// Whether this is a way back in and not a factor of its own.
-    #[must_use]
-    pub fn recovery(mut self, recovery: bool) -> Self {
-        self.recovery = recovery;
-        self
-    }
-
-    /// Wrong answers one flow takes; 0 = no limit in the flow, the account's own limit stays.
-    #[must_use]
-    pub fn retries_max(mut self, retries_max: u32) -> Self {
-        self.retries_max = retries_max;
-        self
-    }
-
-    /// Shown before set-up begins.
-    #[must_use]
-    pub fn setup_message(mut self, text: impl Into<Text>) -> Self {
-        self.setup_message = Some(text.into());
-        self
-    }
-}
-
-/// The three kinds of factor of NIST SP 800-63B.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Something one knows: a PIN, an answer.
-    Knowledge,
-    /// Something one has: an app with a secret, a mailbox, a key.
-    Possession,
-    /// Something one is: a fingerprint.
-    Inherence,
-}
 
 /// A request: what every call may know, and the operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,8 +27,9 @@ pub struct Request {
     pub operation: Operation,
 }
 
-/// What every call may know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What every call may know. The seed and the key are secrets: waiting codes come from the one and are known by the
+/// other. So `Debug` shows neither.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// Wall clock of the host, milliseconds since 1970-01-01T00:00:00Z.
     pub now_ms: i64,
@@ -145,6 +37,13 @@ pub struct Context {
     pub seed: String,
     /// Whom the call is about.
     pub user: User,
+    /// Where messages can go, in the admin's order. Empty if the host sends none, or is older than this field.
+    #[serde(default)]
+    pub channels: Vec<Channel>,
+    /// 64 hexadecimal digits: the key of [`Call::mac`](crate::Call::mac), another one for each module and user. Empty
+    /// if the host is older than this field.
+    #[serde(default)]
+    pub mac_key: String,
     /// Language tag of the reader, `en` if unknown.
     pub language: String,
     /// Where users reach the host, for links.
@@ -156,6 +55,18 @@ pub struct Context {
     /// What was used between, up to this moment, no enrolment knows any more. Absent if that never happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_at_ms: Option<i64>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { now_ms, user, language, .. } = self;
+        formatter
+            .debug_struct("Context")
+            .field("now_ms", now_ms)
+            .field("user", user)
+            .field("language", language)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whom a call is about.
@@ -171,8 +82,17 @@ pub struct User {
 }
 
 /// The tags of [`Operation`]. Another one is answered `unsupported`, whatever else the request holds.
-pub const OPERATIONS: &[&str] =
-    &["input_schema", "setup_flow", "initialize_login_mfa_step", "validate", "issue", "depose", "migrate"];
+pub const OPERATIONS: &[&str] = &[
+    "input_schema",
+    "setup_flow",
+    "initialize_login_mfa_step",
+    "validate",
+    "issue",
+    "depose",
+    "migrate",
+    "overview",
+    "change_device",
+];
 
 /// What is asked, tagged by `operation`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -220,6 +140,20 @@ pub enum Operation {
     Migrate {
         /// As it was kept.
         enrolment: Enrolment,
+    },
+    /// What to tell a user of what is set up. Replies [`Reply::Overview`].
+    Overview {
+        /// What the user set up.
+        enrolment: Enrolment,
+    },
+    /// One device of several is removed or gets another name. Replies [`Reply::Changed`].
+    ChangeDevice {
+        /// What the user set up.
+        enrolment: Enrolment,
+        /// [`Device::id`] of an overview.
+        device: String,
+        /// What becomes of it.
+        change: DeviceChange,
     },
 }
 
@@ -290,6 +224,14 @@ pub enum Reply {
         /// As this build writes it.
         enrolment: Enrolment,
     },
+    /// To `overview`.
+    Overview(Overview),
+    /// To `change_device`.
+    Changed {
+        /// What to keep from now on; none if no device is left, so that the whole enrolment goes.
+        #[serde(default)]
+        enrolment: Option<Value>,
+    },
     /// The operation is not one this module has.
     Unsupported {},
     /// The module could not answer. Never a "yes".
@@ -355,6 +297,9 @@ pub enum VerdictReply {
         /// A changed enrolment, kept in the same commit that lets the user in; none leaves it as it was.
         #[serde(default)]
         enrolment: Option<Value>,
+        /// Something to know, shown after the login and told out of band.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        advice: Option<Text>,
     },
     /// Wrong.
     Rejected {

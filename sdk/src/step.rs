@@ -126,6 +126,8 @@ pub enum Verdict<M: MfaModule> {
     Accepted {
         /// The enrolment from now on; none leaves it as it was.
         enrolment: Option<M::Enrolment>,
+        /// Something to know, shown after the login and told out of band.
+        advice: Option<Text>,
     },
     /// Wrong.
     Rejected {
@@ -146,12 +148,12 @@ pub enum Verdict<M: MfaModule> {
 impl<M: MfaModule> Verdict<M> {
     /// Right; the enrolment stays as it was.
     pub fn accepted() -> Self {
-        Self::Accepted { enrolment: None }
+        Self::Accepted { enrolment: None, advice: None }
     }
 
     /// Right; `enrolment` is kept from now on (a used code struck out, a counter moved on).
     pub fn accepted_with(enrolment: M::Enrolment) -> Self {
-        Self::Accepted { enrolment: Some(enrolment) }
+        Self::Accepted { enrolment: Some(enrolment), advice: None }
     }
 
     /// Wrong; `error` is a text key, `invalid_code` by custom.
@@ -162,6 +164,16 @@ impl<M: MfaModule> Verdict<M> {
     /// Not yet; ask again after this many milliseconds.
     pub fn pending(retry_after_ms: u64) -> Self {
         Self::Pending { challenge: None, retry_after_ms }
+    }
+
+    /// Tells the user something after the login, and out of band: "3 backup codes are left". Without effect on the
+    /// other verdicts.
+    #[must_use]
+    pub fn with_advice(mut self, text: impl Into<Text>) -> Self {
+        if let Self::Accepted { advice, .. } = &mut self {
+            *advice = Some(text.into());
+        }
+        self
     }
 
     /// Replaces the challenge of this login. Without effect on "accepted", which ends it.
@@ -180,4 +192,12 @@ pub struct Issued<M: MfaModule> {
     pub enrolment: M::Enrolment,
     /// The codes, shown in exactly one response.
     pub codes: Vec<String>,
+}
+
+/// What is left after one device was changed.
+pub enum DevicesLeft<M: MfaModule> {
+    /// This is kept from now on.
+    These(M::Enrolment),
+    /// That was the last one: the whole enrolment goes.
+    NoneLeft,
 }

@@ -28,16 +28,22 @@
 //! assert_eq!(bench.answer(json!({ "word": "swordfish" })).unwrap(), Outcome::Accepted);
 //! ```
 
+pub mod contract;
+mod management;
 mod outcome;
+mod shown;
+mod surroundings;
 
 use serde_json::Value;
 
 pub use outcome::{Failure, Outcome, SetupOutcome};
+use shown::texts;
 
 use crate::{
     abi::Export,
     adapter::{Adapter, Package},
-    form::{Block, FieldErrors, FieldKind, Fields, Form},
+    form::{FieldErrors, Fields, Form},
+    message::Message,
     module::ConfigError,
     protocol::{
         Answer, Cause, Context, Description, Enrolment, LoginReply, Operation, Reply, Request, SetupReply, User,
@@ -56,6 +62,12 @@ pub struct Bench<M: Package> {
     enrolment: Option<Enrolment>,
     setup: Option<(Form, Value)>,
     login: Option<(Form, Option<Value>)>,
+    /// What was sent last.
+    messages: Vec<Message>,
+    /// What the last accepted answer advised.
+    advice: Option<Text>,
+    /// Requests and replies, while somebody wants to know.
+    exchanges: Option<Vec<(String, String)>>,
 }
 
 impl<M: Package> Bench<M> {
@@ -74,12 +86,26 @@ impl<M: Package> Bench<M> {
             now_ms: 1_767_225_600_000,
             seed: String::new(),
             user: User { id: "1".to_owned(), name: "ann".to_owned(), ..User::default() },
+            channels: Vec::new(),
+            mac_key: "0123456789abcdef".repeat(4),
             language: "en".to_owned(),
             public_url: "https://host.example".to_owned(),
             host_name: "Example host".to_owned(),
             restored_at_ms: None,
         };
-        Ok(Self { adapter, description, context, seed: 0, calls: 0, enrolment: None, setup: None, login: None })
+        Ok(Self {
+            adapter,
+            description,
+            context,
+            seed: 0,
+            calls: 0,
+            enrolment: None,
+            setup: None,
+            login: None,
+            messages: Vec::new(),
+            advice: None,
+            exchanges: None,
+        })
     }
 
     /// Sets the clock to milliseconds since 1970-01-01T00:00:00Z.
@@ -250,6 +276,7 @@ impl<M: Package> Bench<M> {
         match reply {
             SetupReply::Form { form, state, messages, error, error_text } => {
                 self.check_texts(texts(&form).into_iter().chain(&error_text))?;
+                self.remember(&messages);
                 self.setup = Some((form.clone(), state));
                 Ok(SetupOutcome::Form { form, messages, error, error_text })
             }
@@ -271,6 +298,7 @@ impl<M: Package> Bench<M> {
             return Err(Failure::WrongReply);
         };
         self.check_texts(texts(&reply.form))?;
+        self.remember(&reply.messages);
         self.login = Some((reply.form.clone(), reply.challenge.clone()));
         Ok(reply)
     }
@@ -282,7 +310,9 @@ impl<M: Package> Bench<M> {
             return Err(Failure::WrongReply);
         };
         Ok(match verdict {
-            VerdictReply::Accepted { enrolment } => {
+            VerdictReply::Accepted { enrolment, advice } => {
+                self.check_texts(advice.iter())?;
+                self.advice = advice;
                 self.login = None;
                 if let Some(data) = enrolment {
                     self.keep_enrolment(self.description.enrolment_version, data);
@@ -311,7 +341,12 @@ impl<M: Package> Bench<M> {
         self.calls += 1;
         let request = Request { context: self.context.clone(), operation };
         let request = serde_json::to_string(&request).map_err(|_| Failure::WrongReply)?;
-        match serde_json::from_str(&self.adapter.call(&request)).map_err(|_| Failure::WrongReply)? {
+        let reply = self.adapter.call(&request);
+        let read = serde_json::from_str(&reply).map_err(|_| Failure::WrongReply);
+        if let Some(exchanges) = &mut self.exchanges {
+            exchanges.push((request, reply));
+        }
+        match read? {
             Reply::Failed { message } => Err(Failure::Failed(message)),
             Reply::Unsupported {} => Err(Failure::Unsupported),
             reply => Ok(reply),
@@ -330,23 +365,4 @@ fn normalised(form: &Form, input: Value) -> Result<Fields, FieldErrors> {
         Value::Object(raw) => form.normalise(&raw),
         _ => form.normalise(&serde_json::Map::new()),
     }
-}
-
-/// Every text a form shows.
-fn texts(form: &Form) -> Vec<&Text> {
-    let mut texts: Vec<&Text> = form.title.iter().collect();
-    for block in &form.blocks {
-        match block {
-            Block::Text { text } | Block::Image { alt: text, .. } => texts.push(text),
-            Block::Secret { label, .. } => texts.extend(label),
-            Block::Qr { .. } | Block::Uri { .. } | Block::Codes { .. } => {}
-        }
-    }
-    for field in &form.fields {
-        texts.extend(field.label.iter().chain(&field.help));
-        if let FieldKind::Select { options } = &field.kind {
-            texts.extend(options.iter().map(|(_, text)| text));
-        }
-    }
-    texts
 }

@@ -28,6 +28,7 @@ mod replay;
 mod rollback;
 mod secrets;
 mod setup_flow;
+mod shipped_modules;
 mod storage;
 mod store;
 mod tamper;

@@ -143,6 +143,8 @@ impl Engine {
                 name: ask.user_name.to_owned(),
                 addresses: std::collections::BTreeMap::new(),
             },
+            channels: Vec::new(),
+            mac_key: String::new(),
             language: ask.language.to_owned(),
             public_url: self.settings.base_url(),
             host_name: self.settings.name.clone(),

@@ -1,9 +1,11 @@
 //! A module's reply before it is believed: well-formed, of a kind its operation allows, and within bounds.
 
+use std::collections::BTreeMap;
+
 use mfa_sdk::{
     form::{Block, Field, FieldKind, Form},
     message::Message,
-    protocol::{LoginReply, Operation, Reply, Request, SetupReply, VerdictReply},
+    protocol::{DeviceChange, LoginReply, Operation, Overview, Reply, Request, SetupReply, VerdictReply},
     text::Text,
 };
 use serde_json::Value;
@@ -20,7 +22,13 @@ const URI_BYTES_MAX: usize = 4096;
 const CODES_MAX: usize = 100;
 const CODE_BYTES_MAX: usize = 128;
 const MESSAGES_MAX: usize = 5;
-const MESSAGE_VALUES_MAX: usize = 32;
+const VALUES_MAX: usize = 32;
+/// A day: what is still on its way then helps nobody.
+const MESSAGE_LIFETIME_S_MAX: u32 = 86_400;
+/// 9999-12-31T23:59:59Z, the last moment RFC 3339 can write.
+const MOMENT_MS_MAX: i64 = 253_402_300_799_000;
+const DEVICES_MAX: usize = 32;
+const DEVICE_NAME_CHARACTERS_MAX: usize = 64;
 const ERROR_VALUES_MAX: usize = 8;
 /// RFC 5321: 254 bytes for an e-mail address; other channels stay below.
 const ADDRESS_BYTES_MAX: usize = 254;
@@ -32,6 +40,8 @@ const FAILURE_CHARACTERS_MAX: usize = 512;
 const RESERVED_FIELDS: [&str; 3] = ["client_id", "recovery_code", "multi_factor_auth_module"];
 /// Placeholders the host writes itself.
 const RESERVED_BLOCKS: [&str; 2] = ["mfa_module_name", "mfa_module_id"];
+/// What the host puts into a message itself.
+const RESERVED_VALUE: &str = "link";
 
 type Checked = Result<(), String>;
 
@@ -93,6 +103,12 @@ fn check(operation: &Operation, reply: &Reply) -> Checked {
         }
         (Operation::Depose { .. }, Reply::Deposed {}) => Ok(()),
         (Operation::Migrate { .. }, Reply::Migrated { enrolment }) => check_kept(Some(&enrolment.data)),
+        (Operation::Overview { .. }, Reply::Overview(overview)) => check_overview(overview),
+        (Operation::ChangeDevice { change, .. }, Reply::Changed { enrolment }) => {
+            let may_go = *change == DeviceChange::Remove;
+            require(enrolment.is_some() || may_go, "a new name leaves no device")?;
+            check_kept(enrolment.as_ref())
+        }
         _ => Err("its kind does not answer this operation".to_owned()),
     }
 }
@@ -119,7 +135,10 @@ fn check_login(login: &LoginReply) -> Checked {
 
 fn check_verdict(verdict: &VerdictReply) -> Checked {
     match verdict {
-        VerdictReply::Accepted { enrolment } => check_kept(enrolment.as_ref()),
+        VerdictReply::Accepted { enrolment, advice } => {
+            check_kept(enrolment.as_ref())?;
+            advice.as_ref().map_or(Ok(()), check_text)
+        }
         VerdictReply::Rejected { error, challenge } => {
             check_key(error)?;
             check_kept(challenge.as_ref())
@@ -158,9 +177,36 @@ fn check_messages(messages: &[Message]) -> Checked {
     for message in messages {
         require(is_name(&message.channel) && is_name(&message.template), "a message's channel or template is no name")?;
         require(is_line(&message.to, ADDRESS_BYTES_MAX), "a message's address is not one line of 1–254 bytes")?;
-        let values = &message.values;
-        let fit = values.len() <= MESSAGE_VALUES_MAX && values.values().all(|value| value.len() <= TEXT_BYTES_MAX);
-        require(fit, "a message's values are too many or too long")?;
+        require(message.values.keys().all(|name| is_name(name)), "a message's value has no name")?;
+        require(!message.values.contains_key(RESERVED_VALUE), "a message's value has the host's own name")?;
+        require(are_values(&message.values), "a message's values are too many or too long")?;
+        let lives = (1..=MESSAGE_LIFETIME_S_MAX).contains(&message.lifetime_s);
+        require(lives, "a message does not live 1–86400 s")?;
+    }
+    Ok(())
+}
+
+fn check_text(text: &Text) -> Checked {
+    require((1..=TEXT_BYTES_MAX).contains(&text.key.len()), "a text's key is not 1–4096 bytes")?;
+    require(are_values(&text.values), "a text's values are too many or too long")
+}
+
+fn are_values(values: &BTreeMap<String, String>) -> bool {
+    values.len() <= VALUES_MAX && values.values().all(|value| value.len() <= TEXT_BYTES_MAX)
+}
+
+fn check_overview(overview: &Overview) -> Checked {
+    overview.summary.as_ref().map_or(Ok(()), check_text)?;
+    require(overview.devices.len() <= DEVICES_MAX, "it has more than 32 devices")?;
+    for (position, device) in overview.devices.iter().enumerate() {
+        require(is_name(&device.id), "a device's id is not 1–64 of a-z, 0-9 and _")?;
+        let again = overview.devices[..position].iter().any(|earlier| earlier.id == device.id);
+        require(!again, "two devices have one id")?;
+        let short = device.name.chars().count() <= DEVICE_NAME_CHARACTERS_MAX;
+        require(short && is_line(&device.name, TEXT_BYTES_MAX), "a device's name is not one line of 1–64 characters")?;
+        let moments = [Some(device.created_at_ms), device.last_used_at_ms];
+        let are_dates = moments.iter().flatten().all(|moment| (0..=MOMENT_MS_MAX).contains(moment));
+        require(are_dates, "a device's dates are none")?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ fn block(block: Value) -> Result<Reply, CallError> {
 fn a_yes_counts_only_where_it_was_asked_for() {
     let accepted = json!({"reply": "verdict", "verdict": "accepted"});
     let reply = validated(&validate(), accepted.to_string().as_bytes()).unwrap();
-    assert_eq!(reply, Reply::Verdict(VerdictReply::Accepted { enrolment: None }));
+    assert_eq!(reply, Reply::Verdict(VerdictReply::Accepted { enrolment: None, advice: None }));
     assert!(bad(&Operation::InputSchema {}, accepted.clone()).contains("kind"));
     assert!(bad(&Operation::Depose { enrolment: enrolment() }, accepted).contains("kind"));
     bad(&validate(), json!({"reply": "setup", "step": "done", "enrolment": {}}));
@@ -178,4 +178,76 @@ fn what_is_kept_sent_and_waited_for_is_bounded() {
     bad(&login, sends(1, "a@b\r\nBcc: c@d"));
     bad(&login, sends(1, ""));
     bad(&Operation::Issue {}, json!({"reply": "issued", "enrolment": {}, "codes": []}));
+}
+
+#[test]
+fn a_message_has_a_bounded_life_and_leaves_the_link_to_the_host() {
+    let login = Operation::InitializeLoginMfaStep { enrolment: enrolment(), cause: mfa_sdk::protocol::Cause::First };
+    let sends = |change: Value| {
+        let mut message = json!({"channel": "email", "to": "a@b", "template": "code", "values": {"code": "123456"}});
+        message.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        json!({"reply": "login", "form": {}, "messages": [message]})
+    };
+    let reply = validated(&login, sends(json!({})).to_string().as_bytes()).unwrap();
+    let Reply::Login(LoginReply { messages, .. }) = reply else { panic!("no login") };
+    assert_eq!((messages[0].link, messages[0].lifetime_s), (false, 600), "an older module says neither");
+    for change in [json!({"link": true}), json!({"lifetime_s": 1}), json!({"lifetime_s": 86_400})] {
+        assert!(validated(&login, sends(change.clone()).to_string().as_bytes()).is_ok(), "{change}");
+    }
+    for change in [
+        json!({"lifetime_s": 0}),
+        json!({"lifetime_s": 86_401}),
+        json!({"lifetime_s": -1}),
+        json!({"link": "https://a.example"}),
+        json!({"values": {"link": "https://a.example"}}),
+        json!({"values": {"a b": "c"}}),
+        json!({"values": {"code": "1".repeat(4097)}}),
+    ] {
+        bad(&login, sends(change));
+    }
+}
+
+#[test]
+fn an_overview_and_advice_are_bounded() {
+    let overview = Operation::Overview { enrolment: enrolment() };
+    let told = |devices: Value| json!({"reply": "overview", "summary": {"key": "left"}, "devices": devices});
+    let device = |id: &str, name: &str| json!({"id": id, "name": name, "created_at_ms": 0, "last_used_at_ms": null});
+    let many = |count: usize| (0..count).map(|number| device(&format!("d{number}"), "a")).collect::<Vec<_>>();
+    for devices in [json!([]), json!([device("a", "Phone 📱")]), json!(many(32)), json!([device("a", &"é".repeat(64))])]
+    {
+        assert!(validated(&overview, told(devices).to_string().as_bytes()).is_ok());
+    }
+    assert!(validated(&overview, br#"{"reply":"overview"}"#).is_ok(), "nothing to say");
+    for devices in [
+        json!(many(33)),
+        json!([device("a", "a"), device("a", "b")]),
+        json!([device("", "a")]),
+        json!([device("../a", "a")]),
+        json!([device("a", "")]),
+        json!([device("a", &"é".repeat(65))]),
+        json!([device("a", "a\nb")]),
+        json!([{"id": "a", "name": "a", "created_at_ms": -1}]),
+        json!([{"id": "a", "name": "a", "created_at_ms": i64::MAX}]),
+    ] {
+        bad(&overview, told(devices));
+    }
+    bad(&overview, json!({"reply": "overview", "summary": {"key": ""}}));
+    bad(&overview, json!({"reply": "overview", "summary": {"key": "left", "values": {"count": "1".repeat(4097)}}}));
+    let advised = |key: &str| json!({"reply": "verdict", "verdict": "accepted", "advice": {"key": key}});
+    assert!(validated(&validate(), advised("few_left").to_string().as_bytes()).is_ok());
+    bad(&validate(), advised(&"x".repeat(4097)));
+}
+
+#[test]
+fn a_change_of_a_device_is_answered_as_one() {
+    let change = |change| Operation::ChangeDevice { enrolment: enrolment(), device: "a".to_owned(), change };
+    let (remove, rename) = (change(DeviceChange::Remove), change(DeviceChange::Rename { name: "b".to_owned() }));
+    let (some, none) = (json!({"reply": "changed", "enrolment": {}}), json!({"reply": "changed"}));
+    assert!(validated(&remove, some.to_string().as_bytes()).is_ok());
+    assert!(validated(&remove, none.to_string().as_bytes()).is_ok());
+    assert!(validated(&rename, some.to_string().as_bytes()).is_ok());
+    bad(&rename, none.clone());
+    bad(&remove, json!({"reply": "changed", "enrolment": "x".repeat(65_535)}));
+    assert!(bad(&validate(), none).contains("kind"));
+    assert!(bad(&remove, json!({"reply": "overview"})).contains("kind"));
 }

@@ -13,6 +13,8 @@ fn request() -> Request {
         now_ms: 0,
         seed: "5eed".repeat(16),
         user: User::default(),
+        channels: Vec::new(),
+        mac_key: String::new(),
         language: "en".to_owned(),
         public_url: String::new(),
         host_name: String::new(),
@@ -75,7 +77,7 @@ async fn die_in_a_call(guilty: Option<u8>) -> (Result<Reply, CallError>, Option<
 #[tokio::test]
 async fn a_neighbour_is_repeated_word_for_word() {
     let (reply, asked) = die_in_a_call(Some(1)).await;
-    assert_eq!(reply.unwrap(), Reply::Verdict(VerdictReply::Accepted { enrolment: None }));
+    assert_eq!(reply.unwrap(), Reply::Verdict(VerdictReply::Accepted { enrolment: None, advice: None }));
     let (first, second) = asked.expect("the call was not repeated");
     assert_eq!(first, second, "a repeated call must have the same seed and data");
 }

@@ -3,13 +3,25 @@
 use mfa_sdk::{
     form::FieldError,
     json,
-    testing::{Bench, Outcome, SetupOutcome},
+    testing::{Bench, Outcome, SetupOutcome, contract::Contract},
 };
 
 use super::InsecureExample;
 
 fn bench() -> Bench<InsecureExample> {
     Bench::new(json!({})).unwrap()
+}
+
+#[test]
+fn the_contract_holds() {
+    Contract::<InsecureExample>::new(json!({}))
+        .setup(|bench| {
+            bench.begin_setup().unwrap();
+            bench.fill(json!({ "pin": "1234" })).unwrap();
+        })
+        .right(|_, ()| json!({ "pin": "1234" }))
+        .wrong(|_, ()| json!({ "pin": "1235" }))
+        .check();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use mfa_sdk::{
     form::{Block, FieldError, Form},
     json,
     protocol::User,
-    testing::{Bench, Failure, Outcome, SetupOutcome},
+    testing::{Bench, Failure, Outcome, SetupOutcome, contract::Contract},
 };
 
 use super::{
@@ -47,13 +47,33 @@ fn scanned(uri: &str) -> Authenticator {
     .unwrap()
 }
 
-/// A bench whose user set the module up at `START_MS`, and the app.
-fn enrolled(config: Value) -> (Bench<Totp>, Authenticator) {
-    let mut bench = bench(config);
+/// Sets the module up at `START_MS`, and returns the app.
+fn set_up(bench: &mut Bench<Totp>) -> Authenticator {
+    bench.at(START_MS);
     let app = scanned(&uri(bench.begin_setup().unwrap().form().unwrap()));
     let step = START_MS.unsigned_abs() / 1000 / app.period_s;
     assert_eq!(bench.fill(json!({ "code": app.code(step) })).unwrap(), SetupOutcome::Done);
+    app
+}
+
+/// A bench whose user set the module up, and the app.
+fn enrolled(config: Value) -> (Bench<Totp>, Authenticator) {
+    let mut bench = bench(config);
+    let app = set_up(&mut bench);
     (bench, app)
+}
+
+#[test]
+fn the_contract_holds() {
+    Contract::<Totp>::new(json!({}))
+        .setup(set_up)
+        .right(|bench, app| {
+            bench.at(START_MS + 60_000);
+            json!({ "code": app.code(STEP + 2) })
+        })
+        // Of a step far outside of the window.
+        .wrong(|_, app| json!({ "code": app.code(STEP + 100) }))
+        .check();
 }
 
 fn answer(bench: &mut Bench<Totp>, code: &str) -> Outcome {

@@ -237,6 +237,8 @@ fn every_operation_has_its_tag_in_the_list() {
         Operation::Issue {},
         Operation::Depose { enrolment: enrolment() },
         Operation::Migrate { enrolment: enrolment() },
+        Operation::Overview { enrolment: enrolment() },
+        Operation::ChangeDevice { enrolment: enrolment(), device: "1".to_owned(), change: DeviceChange::Remove },
     ];
     assert_eq!(operations.len(), OPERATIONS.len());
     for operation in operations {

@@ -72,6 +72,8 @@ fn request() -> Request {
         now_ms: 1_767_225_600_000,
         seed: "0".repeat(64),
         user,
+        channels: Vec::new(),
+        mac_key: String::new(),
         language: "en".to_owned(),
         public_url: "http://127.0.0.1:8126".to_owned(),
         host_name: "mfa-host".to_owned(),

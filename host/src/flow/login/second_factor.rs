@@ -151,7 +151,7 @@ impl Turn<'_> {
                 None => return self.fail(found.clone(), &guess).await,
             };
             let decided = match verdict {
-                VerdictReply::Accepted { enrolment } => self.accept(&guess, &basis, enrolment).await?,
+                VerdictReply::Accepted { enrolment, .. } => self.accept(&guess, &basis, enrolment).await?,
                 VerdictReply::Rejected { error, challenge } => self.reject(&guess, &basis, error, challenge).await?,
                 VerdictReply::Pending { challenge, retry_after_ms } if guess.ordinal.is_none() => {
                     self.wait(&basis, challenge, retry_after_ms).await?

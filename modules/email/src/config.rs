@@ -1,0 +1,44 @@
+//! What the admin may set.
+
+use mfa_sdk::{ConfigError, sent_code::CODE_LIFETIME_S_MAX};
+use serde::Deserialize;
+
+/// Mail may take a while; less than this would only lock people out.
+const LIFETIME_S_MIN: u32 = 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Name of the `[[channel]]` that sends.
+    pub(crate) channel: String,
+    /// `code` to type, or `link` to open. The set-up always asks for a code.
+    pub(crate) mode: Mode,
+    /// Seconds a code or link is good for: 60 to 600.
+    pub(crate) lifetime_s: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Code,
+    Link,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { channel: "email".to_owned(), mode: Mode::Code, lifetime_s: CODE_LIFETIME_S_MAX }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.channel.is_empty() {
+            return Err(ConfigError::new("channel", "must name a channel of host.toml"));
+        }
+        if !(LIFETIME_S_MIN..=CODE_LIFETIME_S_MAX).contains(&self.lifetime_s) {
+            let bounds = format!("must be {LIFETIME_S_MIN} to {CODE_LIFETIME_S_MAX}");
+            return Err(ConfigError::new("lifetime_s", bounds));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! What a module says before anybody is enrolled: its description, its settings, its texts.
+
+use serde_json::{Map, Value};
+
+use super::{Contract, Rule};
+use crate::{
+    adapter::Package,
+    protocol::Description,
+    testing::{Bench, SetupOutcome},
+};
+
+/// RFC 8176, section 2, without `mfa`, which is the host's to say.
+const AUTHENTICATION_METHODS: [&str; 19] = [
+    "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "otp", "pin", "pwd", "rba", "retina", "sc", "sms", "swk", "tel",
+    "user", "vbm", "wia",
+];
+const UNKNOWN_SETTING: &str = "a_setting_nobody_has";
+
+pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
+    vec![
+        ("the description is well-formed", described),
+        ("a setting that does not exist is refused with its path", unknown_setting),
+        ("a set-up begins with a form", begins_with_a_form),
+        ("every language says what English says", translated),
+    ]
+}
+
+pub(super) fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
+}
+
+fn described<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let bench = contract.bench()?;
+    let Description { module_type, name, amr, retries_max, setup_message, texts, .. } = bench.description();
+    if !is_name(module_type) {
+        return Err(format!("the type {module_type:?} is not 1–64 of a-z, 0-9 and _"));
+    }
+    if name.trim().is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+        return Err("the name is not one line of 1–100 bytes".to_owned());
+    }
+    if let Some(value) = amr.iter().find(|value| !AUTHENTICATION_METHODS.contains(&value.as_str())) {
+        return Err(format!("{value:?} is not an amr value a module may claim"));
+    }
+    if *retries_max > 100 {
+        return Err("retries_max is more than 100".to_owned());
+    }
+    let english = texts.get("en").ok_or("there are no English texts")?;
+    match setup_message {
+        Some(text) if !english.contains_key(&text.key) => Err(format!("English does not have the text `{}`", text.key)),
+        _ => Ok(()),
+    }
+}
+
+fn unknown_setting<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let mut config = contract.config.as_object().cloned().unwrap_or_else(Map::new);
+    config.insert(UNKNOWN_SETTING.to_owned(), Value::from(1));
+    match Bench::<M>::new(Value::Object(config)) {
+        Ok(_) => Err("it is taken; give `Config` `#[serde(deny_unknown_fields)]`".to_owned()),
+        Err(error) if error.path == UNKNOWN_SETTING => Ok(()),
+        Err(error) => Err(format!("its path is {:?}", error.path)),
+    }
+}
+
+fn begins_with_a_form<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    match contract.bench()?.begin_setup() {
+        Ok(SetupOutcome::Form { error: None, form, .. }) if !form.fields.is_empty() => Ok(()),
+        Ok(SetupOutcome::Form { error: None, .. }) => Err("the form has no field".to_owned()),
+        Ok(other) => Err(format!("it begins with {other:?}")),
+        Err(failure) => Err(failure.to_string()),
+    }
+}
+
+fn translated<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let bench = contract.bench()?;
+    let texts = &bench.description().texts;
+    let Some(english) = texts.get("en") else { return Ok(()) };
+    for (language, sentences) in texts {
+        if let Some(missing) = english.keys().find(|key| !sentences.contains_key(*key)) {
+            return Err(format!("`{language}` does not have `{missing}`"));
+        }
+        if let Some((key, _)) = sentences.iter().find(|(_, sentence)| sentence.trim().is_empty()) {
+            return Err(format!("`{language}` says nothing for `{key}`"));
+        }
+    }
+    Ok(())
+}
