@@ -22,6 +22,10 @@ pub struct Description {
     /// Whether this is a way back in (backup codes) and not a factor of its own.
     #[serde(default)]
     pub recovery: bool,
+    /// Whether every login step is the form of `input_schema`, with nothing to remember and nothing to send. The host then
+    /// shows that form without asking for it each time.
+    #[serde(default)]
+    pub fixed_step: bool,
     /// Wrong answers one flow takes; 0 = no limit in the flow, the account's own limit stays.
     #[serde(default = "retries_max")]
     pub retries_max: u32,
@@ -60,6 +64,7 @@ impl Description {
             amr: Vec::new(),
             sends: false,
             recovery: false,
+            fixed_step: false,
             retries_max: retries_max(),
             enrolment_version: enrolment_version(),
             version: String::new(),
@@ -87,6 +92,15 @@ impl Description {
     #[must_use]
     pub fn recovery(mut self, recovery: bool) -> Self {
         self.recovery = recovery;
+        self
+    }
+
+    /// Whether every login step is the form of [`input_schema`](crate::MfaModule::input_schema), for all users alike,
+    /// with nothing to remember and nothing to send. The host then never calls
+    /// [`initialize_login_mfa_step`](crate::MfaModule::initialize_login_mfa_step): a login is one call sooner done.
+    #[must_use]
+    pub fn fixed_step(mut self, fixed_step: bool) -> Self {
+        self.fixed_step = fixed_step;
         self
     }
 

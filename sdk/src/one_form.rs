@@ -103,7 +103,7 @@ impl<T: OneForm> MfaModule for T {
     type SetupState = Nothing;
 
     fn describe() -> Description {
-        <T as OneForm>::describe()
+        <T as OneForm>::describe().fixed_step(true)
     }
 
     fn new(config: T) -> Result<Self, ConfigError> {

@@ -10,13 +10,16 @@ use std::{
     },
 };
 
-use mfa_sdk::protocol::{self, Context, Operation, Reply, Request};
+use mfa_sdk::{
+    form::Form,
+    protocol::{self, Context, Operation, Reply, Request},
+};
 
 use super::{
     Core, FlowError,
     lifetime::{self, Life},
     record::{self, Enrolment, Found, SessionOpen, Stored, User, key},
-    token::TokenKeys,
+    token::{self, TokenKeys},
 };
 use crate::{
     clock::{Clock, Now, Timestamp},
@@ -135,7 +138,18 @@ impl Engine {
 
     /// Asks a module about a user.
     pub async fn ask(&self, module: &str, ask: Ask<'_>, operation: Operation) -> Result<Reply, CallError> {
-        let context = Context {
+        let context = self.context(ask);
+        self.modules.call(module, Request { context, operation }).await
+    }
+
+    /// The step a module shows everybody, if it is one that does; asked for on behalf of nobody.
+    pub async fn fixed_step(&self, module: &str, now: Timestamp) -> Result<Option<Arc<Form>>, CallError> {
+        let context = || self.context(Ask { user_id: "", user_name: "", language: "en", seed: &token::new_seed(), now });
+        self.modules.fixed_step(module, context).await
+    }
+
+    fn context(&self, ask: Ask<'_>) -> Context {
+        Context {
             now_ms: ask.now.0,
             seed: ask.seed.to_owned(),
             user: protocol::User {
@@ -149,8 +163,7 @@ impl Engine {
             public_url: self.settings.base_url(),
             host_name: self.settings.name.clone(),
             restored_at_ms: self.uses_unknown_until(),
-        };
-        self.modules.call(module, Request { context, operation }).await
+        }
     }
 
     /// Whether the module under this id is still of the type that made the enrolment: one type's data is not for another.

@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use mfa_sdk::protocol::{Description, Reply, Request};
+use mfa_sdk::{
+    form::Form,
+    protocol::{Context, Description, Operation, Reply, Request},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -152,6 +155,27 @@ impl ModuleHost {
         let asked = self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?.clone();
         // A caller who goes away must not leave a slot in the middle of an exchange.
         Unbroken::new(async move { asked.supervised.call(&request, &asked.recipe.plan).await }).await
+    }
+
+    /// The step that a module shows in every login, if it is one that does; it is asked for that once. `context` is that
+    /// of the call.
+    pub async fn fixed_step(
+        &self,
+        id: &str,
+        context: impl FnOnce() -> Context,
+    ) -> Result<Option<Arc<Form>>, CallError> {
+        let asked = self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?;
+        let supervised = &asked.supervised;
+        if !supervised.description().is_some_and(|description| description.fixed_step) {
+            return Ok(None);
+        }
+        if let Some(form) = supervised.fixed_step.get() {
+            return Ok(Some(form.clone()));
+        }
+        match self.call(id, Request { context: context(), operation: Operation::InputSchema {} }).await? {
+            Reply::Form { form } => Ok(Some(supervised.fixed_step.get_or_init(|| Arc::new(form)).clone())),
+            _ => Err(CallError::BadReply("it is no form".to_owned())),
+        }
     }
 
     /// Ends all workers, also those that only serve requests from before a change.

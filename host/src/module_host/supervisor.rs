@@ -4,11 +4,14 @@
 use std::{
     collections::BTreeMap,
     os::unix::net::UnixStream as BlockingStream,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
-use mfa_sdk::protocol::{Description, Reply, Request};
+use mfa_sdk::{
+    form::Form,
+    protocol::{Description, Reply, Request},
+};
 use tokio::{
     io::AsyncReadExt,
     net::UnixStream,
@@ -36,6 +39,8 @@ const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
 pub(super) struct Supervised {
     stage: watch::Sender<Stage>,
     description: RwLock<Option<Arc<Description>>>,
+    /// The form of every login step, once it was asked for; only of a module whose step is fixed.
+    pub(super) fixed_step: OnceLock<Arc<Form>>,
     failures: Failures,
 }
 
@@ -125,7 +130,7 @@ impl Serving {
 impl Supervised {
     pub(super) fn new() -> Self {
         let stage = watch::Sender::new(Stage::Starting);
-        Self { stage, description: RwLock::default(), failures: Failures::default() }
+        Self { stage, description: RwLock::default(), fixed_step: OnceLock::new(), failures: Failures::default() }
     }
 
     /// A module that has no worker and why.

@@ -35,6 +35,7 @@ impl MfaModule for BackupCodes {
         Description::new("backup_codes", "Backup codes", Kind::Possession)
             .amr(["otp"])
             .recovery(true)
+            .fixed_step(true)
             .retries_max(5)
             .setup_message("setup_message")
     }

@@ -2,7 +2,7 @@
 
 use mfa_sdk::{
     form::Form,
-    protocol::{Operation, Reply},
+    protocol::{LoginReply, Operation, Reply},
 };
 
 use super::{Outcome, Turn, handler};
@@ -81,18 +81,27 @@ impl Turn<'_> {
         let Some(enrolment) = enrolment.record.filter(|enrolment| self.engine.is_of_type(enrolment)) else {
             return Ok(Err("unknown_error"));
         };
-        let ask = Ask {
-            user_id: &session.open.user,
-            user_name: &user.open.name,
-            language: &self.asker.language,
-            seed: &session.secret.seed,
-            now: self.now.wall,
-        };
-        let operation = Operation::InitializeLoginMfaStep { enrolment: for_module(&enrolment), cause };
-        let reply = match self.engine.ask(&module, ask, operation).await {
-            Ok(Reply::Login(reply)) => reply,
-            other => {
-                self.report(&module, "initialize_login_mfa_step", &other);
+        let reply = match self.engine.fixed_step(&module, self.now.wall).await {
+            Ok(Some(form)) => LoginReply { form: Form::clone(&form), challenge: None, messages: Vec::new() },
+            Ok(None) => {
+                let ask = Ask {
+                    user_id: &session.open.user,
+                    user_name: &user.open.name,
+                    language: &self.asker.language,
+                    seed: &session.secret.seed,
+                    now: self.now.wall,
+                };
+                let operation = Operation::InitializeLoginMfaStep { enrolment: for_module(&enrolment), cause };
+                match self.engine.ask(&module, ask, operation).await {
+                    Ok(Reply::Login(reply)) => reply,
+                    other => {
+                        self.report(&module, "initialize_login_mfa_step", &other);
+                        return Ok(Err("unknown_error"));
+                    }
+                }
+            }
+            Err(error) => {
+                self.report(&module, "input_schema", &Err(error));
                 return Ok(Err("unknown_error"));
             }
         };
