@@ -25,9 +25,9 @@ use super::{
     shared::Shared,
 };
 
-/// Where as many commits came together as last time, as many are likely to come again: the next batch waits for them, at
-/// most so long. A sync costs the same for one commit as for many.
-const GATHERING_MAX: Duration = Duration::from_micros(300);
+/// Where many commits came together, as many are likely to come again: the next batch waits for them, at most so long. A
+/// sync costs the same for one commit as for many. One that comes alone waits for nobody.
+const GATHERING_MAX: Duration = Duration::from_micros(600);
 /// Room for lines that is kept for the next batch.
 const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -52,7 +52,7 @@ struct Inside {
     spare: Vec<u8>,
     /// Commits for which the writer sleeps; none while it works.
     sleeps_for: Option<usize>,
-    /// Commits of the last batch.
+    /// Commits the next batch waits for.
     crowd: usize,
     /// The writer ends when nothing waits any more.
     ends: bool,
@@ -153,7 +153,9 @@ impl Staging {
         let mut inside = self.sleep(self.inside(), 1, longest);
         let crowd = inside.crowd;
         inside = self.sleep(inside, crowd, GATHERING_MAX);
-        inside.crowd = inside.commits();
+        // Half as many more are waited for until they do not come in time.
+        let came = inside.commits();
+        inside.crowd = if came < crowd { came } else { came + came / 2 };
         if let Some(order) = inside.orders.pop_front() {
             return Next::Obey(order);
         }
