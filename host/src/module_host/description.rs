@@ -46,6 +46,9 @@ pub(super) fn validated(json: &str, expected_type: Option<&str>) -> Result<Descr
     if description.retries_max > RETRIES_MAX {
         return Err(format!("its retries_max is more than {RETRIES_MAX}"));
     }
+    if description.fixed_step && description.sends {
+        return Err("its login step is said to be fixed, and to send something".to_owned());
+    }
     check_texts(&description)?;
     Ok(description)
 }

@@ -22,6 +22,7 @@ pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
         ("a newer host is understood", newer_host),
         ("an older host gets an answer, and no other yes", older_host),
         ("every error and reason has a text in English", worded),
+        ("a step that is said to be fixed is", fixed),
         ("what is sent can be sent", sendable),
         ("a code is shown, told and kept nowhere", silent),
     ]
@@ -83,6 +84,22 @@ fn worded<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
             if !english.contains_key(key) && !HOST_WORDS.contains(&key) {
                 return Err(format!("English does not have the text `{key}`"));
             }
+        }
+    }
+    Ok(())
+}
+
+fn fixed<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let (Walk { exchanges, .. }, bench) = contract.walked()?;
+    if !bench.description().fixed_step {
+        return Ok(());
+    }
+    for exchange in exchanges.iter().filter(|exchange| exchange.operation() == "initialize_login_mfa_step") {
+        let question = json!({ "operation": "input_schema", "context": exchange.request["context"] }).to_string();
+        let schema: Value = serde_json::from_str(&bench.raw(&question)).unwrap_or_default();
+        let nothing = |name: &str| exchange.reply[name].is_null() || exchange.reply[name] == json!([]);
+        if exchange.reply["form"] != schema["form"] || !nothing("challenge") || !nothing("messages") {
+            return Err("a login shows another form than input_schema, remembers or sends something".to_owned());
         }
     }
     Ok(())

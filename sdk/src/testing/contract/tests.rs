@@ -83,7 +83,7 @@ impl<const FLAWED: bool> MfaModule for Faulty<FLAWED> {
 
     fn describe() -> Description {
         let amr = if FLAWED { "mfa" } else { "mca" };
-        Description::new("faulty", "Faulty", Kind::Possession).sends(true).amr([amr])
+        Description::new("faulty", "Faulty", Kind::Possession).sends(true).amr([amr]).fixed_step(FLAWED)
     }
 
     fn new(config: Config) -> Result<Self, ConfigError> {
@@ -202,9 +202,10 @@ fn without_a_fault_every_rule_holds() {
 #[test]
 fn a_fault_of_the_description_is_found() {
     let violations = violations::<true>("");
-    assert_eq!(violations.len(), 2, "{violations:?}");
+    assert_eq!(violations.len(), 3, "{violations:?}");
     assert!(violations[0].contains("\"mfa\" is not an amr value"), "{violations:?}");
     assert!(violations[1].contains("`de` does not have `sent`"), "{violations:?}");
+    assert!(violations[2].contains("another form than input_schema"), "{violations:?}");
 }
 
 #[test]
