@@ -7,6 +7,7 @@ pub mod flow;
 pub mod keys;
 pub mod module_host;
 pub mod provider;
+mod random;
 pub mod settings;
 pub mod store;
 pub mod system_clock;

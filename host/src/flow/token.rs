@@ -32,11 +32,8 @@ impl TokenKeys {
     }
 }
 
-/// `N` random bytes from the system.
 fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system has a random number generator");
-    bytes
+    crate::random::bytes().expect("the system has a random number generator")
 }
 
 /// A new id of 256 random bits, 43 characters.

@@ -1,20 +1,13 @@
 //! Sealing: XChaCha20-Poly1305 under a key derived from the master key. What is not secret is bound to the seal as
 //! associated data, so that nothing on disk can be edited, moved or copied back without its seal breaking.
 
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-};
+use std::io;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chacha20poly1305::{KeyInit, Tag, XChaCha20Poly1305, XNonce, aead::AeadInOut};
-use rand_chacha::{
-    ChaCha20Rng,
-    rand_core::{Rng, SeedableRng},
-};
 use zeroize::Zeroizing;
 
-use crate::keys::MasterKey;
+use crate::{keys::MasterKey, random};
 
 const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
@@ -26,43 +19,7 @@ const BOUND_BYTES_USUAL: usize = 512;
 /// Seals and opens with the key of one configuration directory.
 pub(super) struct Sealer {
     cipher: XChaCha20Poly1305,
-    nonces: Mutex<Nonces>,
     key_id: Box<str>,
-}
-
-/// Nonces at random, drawn from the system a seed at a time. A ChaCha20 stream under a secret seed of 256 bits cannot be
-/// told from chance, so 192 bits of it are as good a nonce as 192 bits of the system's: no two are the same before some
-/// 2^80 of them. What a stream of one's own adds is that a copy of the process would go on with the same nonces. `fork`
-/// makes none here (a worker is another program from its first moment on), but a virtual machine that is
-/// started twice from one image does: therefore a seed serves few seals, and the system, which is told of such a start,
-/// gives the next.
-#[derive(Default)]
-struct Nonces {
-    stream: Option<ChaCha20Rng>,
-    left: u32,
-}
-
-/// Seals of one seed.
-const SEALS_PER_SEED: u32 = 64;
-
-impl Nonces {
-    /// # Errors
-    /// When the system gives no randomness: a repeated nonce would give secrets away.
-    fn draw(&mut self) -> io::Result<[u8; NONCE_BYTES]> {
-        if self.left == 0 {
-            // Nothing may be drawn from a seed that has served, whatever happens here.
-            self.stream = None;
-            let mut seed = Zeroizing::new([0; 32]);
-            getrandom::fill(&mut *seed).map_err(io::Error::other)?;
-            self.stream = Some(ChaCha20Rng::from_seed(*seed));
-            self.left = SEALS_PER_SEED;
-        }
-        let stream = self.stream.as_mut().ok_or_else(|| io::Error::other("no nonce was drawn"))?;
-        let mut nonce = [0; NONCE_BYTES];
-        stream.fill_bytes(&mut nonce);
-        self.left -= 1;
-        Ok(nonce)
-    }
 }
 
 /// Associated data. Every part carries its length, so that no two different lists of parts are the same bytes; the
@@ -89,7 +46,7 @@ impl Bound {
 impl Sealer {
     pub(super) fn new(keys: &MasterKey) -> Self {
         let key = keys.derive("store records");
-        Self { cipher: XChaCha20Poly1305::new((&*key).into()), nonces: Mutex::default(), key_id: keys.id().into() }
+        Self { cipher: XChaCha20Poly1305::new((&*key).into()), key_id: keys.id().into() }
     }
 
     /// Stands beside everything sealed, and is part of what each seal binds.
@@ -102,7 +59,8 @@ impl Sealer {
     /// # Errors
     /// When the system gives no randomness: a repeated nonce would give secrets away.
     pub(super) fn seal(&self, bound: &Bound, plaintext: &[u8]) -> io::Result<Vec<u8>> {
-        let nonce = self.nonces.lock().unwrap_or_else(PoisonError::into_inner).draw()?;
+        // 192 bits at random: no two are the same before some 2^80 of them.
+        let nonce: [u8; NONCE_BYTES] = random::bytes()?;
         let mut sealed = Vec::with_capacity(SEAL_BYTES + plaintext.len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);
@@ -142,8 +100,6 @@ impl Sealer {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     fn sealer(folder: &tempfile::TempDir, name: &str) -> Sealer {
@@ -171,15 +127,5 @@ mod tests {
         }
         assert!(ours.is_signed(&bound, &ours.sign(&bound).unwrap()));
         assert!(!ours.is_signed(&bound, &STANDARD.encode(sealed)), "it seals something");
-    }
-
-    #[test]
-    fn no_nonce_comes_twice_not_even_over_many_seeds() {
-        let folder = tempfile::tempdir().unwrap();
-        let (ours, bound) = (sealer(&folder, "a"), Bound::new("record"));
-        let count = SEALS_PER_SEED as usize * 40;
-        let nonces: HashSet<Vec<u8>> =
-            (0..count).map(|_| ours.seal(&bound, b"").unwrap()[..NONCE_BYTES].to_vec()).collect();
-        assert_eq!(nonces.len(), count);
     }
 }
