@@ -2,9 +2,13 @@
 //! that was acknowledged is there. The file is kept from growing by a limit on the running process, which needs no
 //! rights and tears the write in its middle as a full disk does.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -21,7 +25,9 @@ fn limit_file_size(stage: &Stage, bytes: Option<u64>) {
 /// The journal cannot grow by more than this.
 fn leave_room_for(stage: &Stage, bytes: u64) {
     let journals = stage.directory.store_files();
-    let longest = journals.iter().map(|file| file.metadata().expect("a file").len()).max();
+    // Behind its last change a journal has room for more, filled with ends of lines.
+    let length = |file: &PathBuf| fs::read(file).expect("a journal").trim_ascii_end().len() as u64;
+    let longest = journals.iter().map(length).max();
     limit_file_size(stage, Some(longest.expect("a journal") + bytes));
 }
 

@@ -97,7 +97,9 @@ pub(super) fn line_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
 /// Whether any line behind the one at `offset` is a header: then what stands at `offset` was durable once.
 pub(super) fn batch_follows(bytes: &[u8], offset: usize) -> bool {
     let Some(line) = line_at(bytes, offset) else { return false };
-    bytes[offset + line.len() + 1..].split(|byte| *byte == b'\n').any(|line| Header::parse(line).is_some())
+    bytes[offset + line.len() + 1..]
+        .split(|byte| *byte == b'\n')
+        .any(|line| !line.is_empty() && Header::parse(line).is_some())
 }
 
 /// Appends the batch whose record lines are `body`; moves the position on.

@@ -24,6 +24,10 @@ pub(super) struct Journal {
     file: Box<dyn DiskFile>,
     segment: u64,
     length: u64,
+    /// Where the room ends that is on disk already, filled with ends of lines: overwriting it changes the content of the
+    /// file and nothing else, so that a sync has nothing else to write.
+    room: u64,
+    room_bytes: u64,
     position: Position,
     committed_at: Option<Timestamp>,
     /// Of all segments since the last snapshot.
@@ -33,7 +37,7 @@ pub(super) struct Journal {
 }
 
 /// Room that is kept for the next batch.
-const BATCH_BYTES_KEPT: usize = 1024 * 1024;
+const BATCH_BYTES_KEPT: usize = 256 * 1024;
 
 impl Journal {
     /// Opens the last segment that recovery found and writes its last batch once more, or its first line if it has no
@@ -48,8 +52,8 @@ impl Journal {
         sealer: Arc<Sealer>,
         segment: Segment,
         position: Position,
-        committed_at: Option<Timestamp>,
-        bytes: u64,
+        (committed_at, bytes): (Option<Timestamp>, u64),
+        room_bytes: u64,
     ) -> io::Result<Self> {
         let mut file = disk.open(&directory.join(files::journal(segment.number)))?;
         let mut length = segment.length;
@@ -70,6 +74,8 @@ impl Journal {
             file,
             segment: segment.number,
             length,
+            room: length.max(segment.room),
+            room_bytes,
             position,
             committed_at,
             bytes,
@@ -99,6 +105,15 @@ impl Journal {
         }
         self.position.next_revision = first_revision;
         self.append(records, committed_at, body)?;
+        self.give_room_back()
+    }
+
+    /// The file ends with its last batch from now on, until the next one.
+    ///
+    /// # Errors
+    /// Any of the disk.
+    pub(super) fn give_room_back(&mut self) -> io::Result<()> {
+        self.room = self.length;
         self.file.truncate(self.length)?;
         self.file.sync()
     }
@@ -118,10 +133,16 @@ impl Journal {
         }
         self.batch.clear();
         frame::write(&mut self.batch, &self.sealer, Place::Journal, &mut self.position, records, committed_at, body)?;
+        let bytes = self.batch.len();
+        let end = self.length + bytes as u64;
+        if end > self.room {
+            self.room = end + self.room_bytes;
+            self.batch.resize(bytes + usize::try_from(self.room_bytes).map_err(io::Error::other)?, b'\n');
+        }
         self.file.write_at(self.length, &self.batch)?;
         self.file.sync()?;
-        self.length += self.batch.len() as u64;
-        self.bytes += self.batch.len() as u64;
+        self.length = end;
+        self.bytes += bytes as u64;
         self.committed_at = Some(committed_at);
         self.batch.shrink_to(BATCH_BYTES_KEPT);
         Ok(())
@@ -141,6 +162,7 @@ impl Journal {
         self.file = file;
         self.segment = number;
         self.length = line.len() as u64;
+        self.room = self.length;
         self.bytes = self.length;
         Ok(())
     }

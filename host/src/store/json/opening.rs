@@ -36,6 +36,8 @@ use crate::{
 /// between two copies, and few enough that two million leaps stay exact in every JSON reader.
 pub(super) const REVISION_LEAP: u64 = 1 << 32;
 
+const ROOM_BYTES: u64 = 1024 * 1024;
+
 /// What the changes of an acknowledgement are, given what was found.
 pub(in super::super) type Acknowledges<'a> = &'a dyn Fn(&OpenReport) -> Vec<Change>;
 
@@ -43,13 +45,15 @@ pub(in super::super) type Acknowledges<'a> = &'a dyn Fn(&OpenReport) -> Vec<Chan
 pub(in super::super) struct Options<'a> {
     /// Compact when it is due, and not only when asked.
     pub(in super::super) compacts: bool,
+    /// What the journal grows by when it grows.
+    pub(in super::super) room_bytes: u64,
     /// Serve an older copy that was put back, and make these changes in the very batch that takes it for the present one.
     pub(in super::super) acknowledges: Option<Acknowledges<'a>>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { compacts: true, acknowledges: None }
+        Self { compacts: true, room_bytes: ROOM_BYTES, acknowledges: None }
     }
 }
 
@@ -149,8 +153,9 @@ pub(super) fn prepare(
     };
     let superseded = recovered.superseded;
     let now = clock.now();
-    let (journal, memory) = put_right(&disk, &directory, &sealer, recovered, &reading, acknowledgement, now.wall)
-        .map_err(failed("put right", &directory))?;
+    let place = (&disk, &*directory, &sealer, options.room_bytes);
+    let (journal, memory) =
+        put_right(place, recovered, &reading, acknowledgement, now.wall).map_err(failed("put right", &directory))?;
     let shared = Arc::new(Shared::new(Health::Serving, memory, sealer, lock));
     let mut writer = Writer::new(shared.clone(), journal, anchor, disk, directory, clock, options.compacts);
     writer.save_anchor();
@@ -224,9 +229,7 @@ pub(super) fn behind(recovered: &Recovered, reading: &Reading) -> Option<Behind>
 }
 
 fn put_right(
-    disk: &Arc<dyn Disk>,
-    directory: &Path,
-    sealer: &Arc<Sealer>,
+    (disk, directory, sealer, room_bytes): (&Arc<dyn Disk>, &Path, &Arc<Sealer>, u64),
     recovered: Recovered,
     reading: &Reading,
     acknowledgement: Vec<Change>,
@@ -239,8 +242,15 @@ fn put_right(
         Reading::Authentic { revision, .. } => (*revision + 1).max(position.next_revision),
         _ => position.next_revision,
     };
-    let mut journal =
-        Journal::open(disk.clone(), directory, sealer.clone(), segment, position, committed_at, journal_bytes)?;
+    let mut journal = Journal::open(
+        disk.clone(),
+        directory,
+        sealer.clone(),
+        segment,
+        position,
+        (committed_at, journal_bytes),
+        room_bytes,
+    )?;
     if leaps {
         let first_revision = known + REVISION_LEAP;
         let mut batch = Batch::default();

@@ -74,6 +74,8 @@ pub(super) struct Segment {
     /// Length without the torn tail; 0 if not even its first line is there.
     pub(super) length: u64,
     pub(super) tail_bytes: u64,
+    /// Where the room ends that was made for further batches; 0 if there is none.
+    pub(super) room: u64,
     /// Offset and bytes of the last batch.
     pub(super) last_batch: Option<(u64, Vec<u8>)>,
 }
@@ -211,7 +213,7 @@ impl Reader<'_> {
     fn segment(&mut self, number: u64, is_last: bool) -> Result<Segment, Refusal> {
         let name = files::journal(number);
         let bytes = self.file(&name)?;
-        let mut segment = Segment { number, length: 0, tail_bytes: 0, last_batch: None };
+        let mut segment = Segment { number, length: 0, tail_bytes: 0, room: 0, last_batch: None };
         let dropped = |length: usize, mut segment: Segment, reason: &str| {
             if !is_last || frame::batch_follows(&bytes, length) {
                 return Err(Refusal::Damage(format!("{name}: {reason} at byte {length}, and batches after it")));
@@ -230,7 +232,9 @@ impl Reader<'_> {
         let mut offset = first.len() + 1;
         let (mut frames, mut ending) = (Vec::new(), None);
         let mut position = self.position.clone();
-        while offset < bytes.len() && ending.is_none() {
+        let room = bytes.len();
+        let written = bytes.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
+        while offset < written && ending.is_none() {
             match frame::find(self.sealer, Place::Journal, &position, &bytes, offset) {
                 Ok(frame) => {
                     (position, offset) = (frame.next.clone(), frame.span.end);
@@ -252,6 +256,7 @@ impl Reader<'_> {
             Some(Fault::Damaged(reason)) => Err(Refusal::Damage(format!("{name}: {reason}"))),
             None => {
                 segment.length = offset as u64;
+                segment.room = room as u64;
                 Ok(segment)
             }
         }

@@ -182,7 +182,7 @@ impl<'a> Walk<'a> {
 
     pub(super) fn segment(&mut self, name: &str, bytes: &[u8]) {
         name.clone_into(&mut self.file);
-        for text in bytes.split(|byte| *byte == b'\n') {
+        for text in bytes.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
             match item(self.sealer, text) {
                 Item::Head(header) => {
                     let follows = header.batch > self.batch && header.first_revision >= self.next_revision;

@@ -156,9 +156,12 @@ impl Writer {
         }
     }
 
-    /// Waits for a running compaction and leaves the anchor as it should be.
+    /// Waits for a running compaction and leaves journal and anchor as they should be.
     pub(super) fn end(&mut self) {
         self.finish_compaction();
+        if let Err(error) = self.journal.give_room_back() {
+            tracing::warn!(%error, "the journal keeps the room that was made for further changes");
+        }
         if self.anchored_revision != Some(self.journal.last_revision()) {
             self.save_anchor();
         }

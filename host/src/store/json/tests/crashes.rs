@@ -48,7 +48,7 @@ async fn zeros_holes_and_garbage_at_the_end_are_dropped() {
     store.commit(vec![put("a", 2), put("b", 2)], vec![]).await.unwrap();
     store.close().await;
     let whole = fs::read(place.file(JOURNAL)).unwrap();
-    let mut tails = vec![vec![0; 4096], vec![b'\n'; 3], b"}{\xff\n garbage".to_vec()];
+    let mut tails = vec![vec![0; 4096], [&[b'\n'; 700][..], &[0; 9]].concat(), b"}{\xff\n garbage".to_vec()];
     for hole in (start..whole.len()).step_by(64) {
         let mut tail = whole[start..].to_vec();
         let end = (hole - start + 64).min(tail.len());
@@ -65,6 +65,24 @@ async fn zeros_holes_and_garbage_at_the_end_are_dropped() {
         assert_eq!((number(&store, "a").await, number(&store, "b").await), (Some(1), None));
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn the_room_that_a_killed_host_leaves_behind_is_no_tail_and_serves_again() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    write(&store, "a", 1).await;
+    // A kill leaves the files as they are at this moment.
+    let killed = place.image();
+    store.close().await;
+    assert!(fs::read(place.file(JOURNAL)).unwrap().len() + 500 < killed[&place.file(JOURNAL)].len());
+    place.put_back(&killed);
+    let (store, report) = place.open();
+    assert_eq!((report.dropped_tail_bytes, report.damage), (0, None));
+    write(&store, "a", 2).await;
+    assert_eq!(fs::read(place.file(JOURNAL)).unwrap().len(), killed[&place.file(JOURNAL)].len());
+    store.close().await;
+    assert_eq!(number(&place.open().0, "a").await, Some(2));
 }
 
 #[tokio::test]

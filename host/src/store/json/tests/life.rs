@@ -33,7 +33,7 @@ impl Life {
     /// `None` if the disk failed meanwhile.
     pub(super) fn begin(place: &Place, disk: &PowerDisk) -> Option<(Self, OpenReport)> {
         let disk = Arc::new(disk.clone());
-        let options = Options { compacts: false, acknowledges: Some(&|_| Vec::new()) };
+        let options = Options { compacts: false, room_bytes: ROOM_BYTES, acknowledges: Some(&|_| Vec::new()) };
         let opened = opening::prepare(place.path(), &place.keys, place.clock(), disk, options);
         let (shared, writer, report) = opened.ok()?;
         assert!(report.damage.is_none(), "{:?}", report.damage);

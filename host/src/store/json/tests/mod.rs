@@ -67,7 +67,14 @@ impl Place {
     }
 
     fn open_on(&self, disk: Arc<dyn Disk>, compacts: bool) -> (Store, OpenReport) {
-        opening::open(self.path(), &self.keys, self.clock(), disk, Options { compacts, ..Options::default() }).unwrap()
+        opening::open(
+            self.path(),
+            &self.keys,
+            self.clock(),
+            disk,
+            Options { compacts, room_bytes: ROOM_BYTES, ..Options::default() },
+        )
+        .unwrap()
     }
 
     fn open(&self) -> (Store, OpenReport) {
@@ -84,7 +91,7 @@ impl Place {
         disk: Arc<dyn Disk>,
         changes: &dyn Fn(&OpenReport) -> Vec<Change>,
     ) -> (Store, OpenReport) {
-        let options = Options { compacts: false, acknowledges: Some(changes) };
+        let options = Options { compacts: false, room_bytes: ROOM_BYTES, acknowledges: Some(changes) };
         opening::open(self.path(), &self.keys, self.clock(), disk, options).unwrap()
     }
 
@@ -118,6 +125,8 @@ impl Place {
     }
 }
 
+/// Small, so that the journal grows often.
+const ROOM_BYTES: u64 = 700;
 const JOURNAL: &str = "journal-0000000001.jsonl";
 
 fn key(text: &str) -> Key {
