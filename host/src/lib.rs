@@ -2,11 +2,14 @@
 //! wire → flow → module host → module, and flow → store; nobody imports upward.
 
 pub mod clock;
+pub mod delivery;
 pub mod flow;
 pub mod keys;
 pub mod module_host;
 pub mod provider;
+mod secret_file;
 pub mod settings;
 pub mod store;
 pub mod system_clock;
+pub mod tls;
 pub mod wire;

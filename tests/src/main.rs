@@ -3,6 +3,9 @@
 
 mod cli;
 mod crash;
+mod delivery;
+mod delivery_gateways;
+mod delivery_settings;
 mod doctor;
 mod expiry;
 mod factors;

@@ -7,6 +7,7 @@ mod host;
 mod measure;
 mod once;
 mod packages;
+mod python;
 mod results;
 mod stage;
 mod test;

@@ -10,6 +10,7 @@ mod journal;
 mod login;
 mod methods;
 mod qr;
+mod server;
 mod stage;
 mod wire;
 
@@ -23,6 +24,7 @@ pub use journal::{Line, read_lines, write_lines};
 pub use login::{CLIENT_ID, REDIRECT_URI, Tokens, assert_abort, assert_form, assert_invalid_flow, result_of};
 pub use methods::{Account, TotpSecret};
 pub use qr::decode_svg;
+pub use server::{Certificates, Server, closed_port};
 pub use stage::Stage;
 pub use wire::{Answer, Wire};
 

@@ -8,7 +8,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{flow::Flows, wire::current::Current};
 
-use super::{fences, login_api, login_flow, mfa, openapi, status, token};
+use super::{fences, login_api, login_flow, mfa, openapi, outbox, status, token};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
@@ -47,9 +47,13 @@ pub fn routes() -> Vec<Route> {
 /// the client's own hand, so a foreign page has nothing to borrow and nothing to read.
 pub fn router(current: &Current) -> Router {
     let flows = current.flows.clone();
-    routes()
-        .into_iter()
-        .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
+    let router = routes().into_iter().fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
+    let router = match flows.settings().development {
+        // Of no use to a client, and codes can be read there: not part of the documented interface.
+        Some(_) => router.route("/dev/outbox", get(outbox::messages)).layer(Extension(current.delivery.clone())),
+        None => router,
+    };
+    router
         .fallback(fences::no_route)
         .method_not_allowed_fallback(fences::no_method)
         .layer(Extension(current.settings.clone()))

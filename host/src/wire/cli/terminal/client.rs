@@ -9,6 +9,7 @@ use ureq::{
 };
 
 use super::conversation::Stop;
+use crate::tls::Trust;
 
 /// The client id of the terminal client; `init` writes it into `host.toml`.
 pub const CLIENT_ID: &str = "mfa-host-cli";
@@ -38,6 +39,7 @@ impl Host {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
+            .tls_config(Trust::of_machine().for_http())
             .timeout_connect(Some(Duration::from_secs(CONNECT_TIMEOUT_S)))
             .timeout_global(Some(Duration::from_secs(TIMEOUT_S)))
             .user_agent(concat!("mfa-host-cli/", env!("CARGO_PKG_VERSION")))
