@@ -64,7 +64,7 @@ class Handler:
             "type": mail.get_content_type(),
             "parts": parts,
             "defects": [str(defect) for part in mail.walk() for defect in part.defects],
-            "encrypted": session.ssl is not None,
+            "encrypted": session.ssl is not None or options.tls == "tls",
             "user": session.auth_data.login.decode() if session.auth_data else None,
             "hello": session.host_name,
             "connections": connections,

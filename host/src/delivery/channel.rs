@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use lettre::transport::smtp::{authentication::Credentials, extension::ClientId};
+use lettre::{
+    message::Mailbox,
+    transport::smtp::{authentication::Credentials, extension::ClientId},
+};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 
@@ -15,7 +18,7 @@ use super::{
     problem::{Place, Problem},
     secret,
     smtp::{Server, ServerEncryption},
-    target::TargetRule,
+    target::{self, TargetRule},
 };
 use crate::{
     settings::{ChannelKind, ChannelSettings, Encryption, Settings},
@@ -32,7 +35,7 @@ pub struct Way {
 }
 
 enum Door {
-    Post(Post),
+    Post(Box<Post>),
     Gateway(Arc<Gateway>),
     Outbox(Outbox),
 }
@@ -55,14 +58,16 @@ impl Way {
             ChannelKind::Outbox => Door::Outbox(outbox.clone()),
             ChannelKind::Email => {
                 let server = server_of(settings, channel, place, config_directory)?;
-                Door::Post(Post::new(server, sender_of(channel, place)?, at_once))
+                Door::Post(Box::new(Post::new(server, sender_of(channel, place)?, at_once)))
             }
             ChannelKind::Http => {
                 let request = channel.request().map_err(|(key, message)| wrong(place, key, message))?;
                 let secret = secret::of_channel(channel, place, config_directory)?;
-                let trust = trust_of(channel, place, config_directory)?;
+                // Without TLS the authorities of a machine, hundreds of them, need not be read.
+                let needs_trust = channel.ca_file.is_some() || request.url.starts_with("https:");
+                let trust = needs_trust.then(|| trust_of(channel, place, config_directory)).transpose()?;
                 let user = channel.user.clone();
-                Door::Gateway(Arc::new(Gateway::new(request, user, secret, &trust, timeout, &settings.name)))
+                Door::Gateway(Arc::new(Gateway::new(request, user, secret, trust.as_ref(), timeout, &settings.name)))
             }
         };
         Ok(Self { rule: TargetRule::of(channel), door, room: Arc::new(Semaphore::new(at_once)), timeout })
@@ -106,8 +111,12 @@ fn wrong(place: &str, key: &str, message: impl Into<String>) -> Problem {
 }
 
 fn sender_of(channel: &ChannelSettings, place: &str) -> Result<Sender, Problem> {
-    let from = channel.from.as_deref().unwrap_or_default().parse();
-    let from = from.map_err(|_| wrong(place, "from", "the sender is no address"))?;
+    let from = channel.from.as_deref().unwrap_or_default().parse::<Mailbox>();
+    let mut from = from.map_err(|_| wrong(place, "from", "the sender is no address"))?;
+    if !from.email.domain().is_ascii() {
+        // As every server takes it; the name beside the address may be anything.
+        from.email = target::address(from.email.as_ref()).map_err(|error| wrong(place, "from", error.to_string()))?;
+    }
     Ok(Sender { from, subject_prefix: channel.subject_prefix.clone().unwrap_or_default() })
 }
 

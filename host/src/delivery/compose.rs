@@ -23,7 +23,8 @@ pub struct Sender {
 /// header cannot hold; the same parcel gives the same Message-ID at every try.
 pub fn mail(sender: &Sender, to: &Address, parcel: &Parcel) -> Result<Vec<u8>, SendError> {
     let wall_ms = u64::try_from(parcel.at.0).unwrap_or_default();
-    let subject = format!("{}{}", sender.subject_prefix, parcel.rendered.subject);
+    // The library leaves ASCII as it is, and readers would decode what looks encoded already (RFC 2047).
+    let subject = format!("{}{}", sender.subject_prefix, parcel.rendered.subject).replace("=?", "= ?");
     let message_id = format!("<{}@{}>", parcel.message_id.as_str(), sender.from.email.domain());
     // RFC 3834: no answer by a holiday notice, please.
     let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use ureq::{
     Agent,
-    http::{HeaderName, HeaderValue, Request, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header},
 };
 
 use super::{
@@ -34,11 +34,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Without trust only an address without TLS can be asked.
     pub fn new(
         request: GatewayRequest,
         user: Option<String>,
         secret: Option<SecretString>,
-        trust: &Trust,
+        trust: Option<&Trust>,
         timeout: Duration,
         host_name: &str,
     ) -> Self {
@@ -49,8 +50,10 @@ impl Gateway {
             .proxy(None)
             .timeout_global(Some(timeout))
             .user_agent(concat!("mfa-host/", env!("CARGO_PKG_VERSION")));
-        // Without TLS the list of authorities, hundreds of them, need not be looked through.
-        let settings = if request.url.starts_with("https:") { settings.tls_config(trust.for_http()) } else { settings };
+        let settings = match trust {
+            Some(trust) => settings.tls_config(trust.for_http()),
+            None => settings,
+        };
         let agent = settings.build().new_agent();
         Self { agent, request, user, secret, host_name: host_name.to_owned() }
     }
@@ -107,11 +110,13 @@ impl Gateway {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
         for (name, text) in &self.request.headers {
-            request = request.header(header_name(name)?, header_value(&plain(text))?);
+            let name = header_name(name)?;
+            let value = header_value(&name, &plain(text))?;
+            request = request.header(name, value);
         }
         if let (Some(user), Some(secret)) = (&self.user, &self.secret) {
             let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose_secret())));
-            request = request.header(header::AUTHORIZATION, header_value(&basic)?);
+            request = request.header(header::AUTHORIZATION, header_value(&header::AUTHORIZATION, &basic)?);
         }
         // The error would name the address, which may hold the secret.
         request.body(body).map_err(|_| SendError::refused("the message does not fit into a request"))
@@ -123,7 +128,7 @@ impl Gateway {
         if status.is_success() {
             return Ok(());
         }
-        let retry_after_s = retry_after_s(&response);
+        let retry_after_s = retry_after_s(response.headers());
         let mut answer = Vec::new();
         // What cannot be read of it is not told.
         let _ = response.body_mut().as_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
@@ -133,7 +138,10 @@ impl Gateway {
         let may_pass = [408, 425, 429].contains(&code) || !status.is_client_error();
         Err(if may_pass {
             let reason = match status {
-                StatusCode::TOO_MANY_REQUESTS => format!("the gateway asks to wait ({code})"),
+                StatusCode::TOO_MANY_REQUESTS => match retry_after_s {
+                    Some(seconds) => format!("the gateway asks to wait {seconds} s ({code})"),
+                    None => format!("the gateway asks to wait ({code})"),
+                },
                 _ if status.is_redirection() => format!("the gateway points elsewhere ({code}), which is not followed"),
                 _ => format!("the gateway failed ({code})"),
             };
@@ -168,16 +176,25 @@ fn header_name(name: &str) -> Result<HeaderName, SendError> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| SendError::refused("a header's name is none"))
 }
 
-/// A text of several lines becomes one; then nothing can end the header.
-fn header_value(text: &str) -> Result<HeaderValue, SendError> {
+/// A text of several lines becomes one; then nothing can end the header. Other than ASCII is written as RFC 2047 has it
+/// for mails, which gateways with texts in headers read; credentials are never encoded so.
+fn header_value(name: &HeaderName, text: &str) -> Result<HeaderValue, SendError> {
     let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    HeaderValue::from_bytes(line.trim().as_bytes())
-        .map_err(|_| SendError::refused("a value does not fit into a header"))
+    let line = match line.trim() {
+        line if line.is_ascii() => line.to_owned(),
+        _ if *name == header::AUTHORIZATION => {
+            return Err(SendError::refused(
+                "the secret has other than ASCII characters and does not fit into a header",
+            ));
+        }
+        line => format!("=?UTF-8?B?{}?=", STANDARD.encode(line)),
+    };
+    HeaderValue::from_str(&line).map_err(|_| SendError::refused("a value does not fit into a header"))
 }
 
 /// Seconds, or a date measured against the answer's own.
-fn retry_after_s(response: &Response<ureq::Body>) -> Option<u64> {
-    let text = |name| response.headers().get(name)?.to_str().ok();
+fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
+    let text = |name| headers.get(name)?.to_str().ok();
     let asked = text(header::RETRY_AFTER)?.trim();
     let seconds = asked.parse().ok().or_else(|| {
         let until = httpdate::parse_http_date(asked).ok()?;

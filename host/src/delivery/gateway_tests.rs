@@ -18,8 +18,8 @@ fn request(block: &str, to: &str, text: &str) -> Result<Request<Vec<u8>>, SendEr
     let gateway = Gateway::new(
         channel.request().unwrap(),
         channel.user.clone(),
-        Some("s3cr:et/ü".into()),
-        &Trust::of_machine(),
+        Some("s3cr:et/%".into()),
+        None,
         Duration::from_secs(1),
         "Test host",
     );
@@ -58,8 +58,9 @@ fn a_value_never_leaves_its_place_in_a_form_an_address_and_a_header() {
     assert_eq!(url.path_segments().unwrap().count(), 3, "{url}");
     assert_eq!(url.query_pairs().collect::<Vec<_>>(), [("to".into(), HOSTILE.into())]);
     assert_eq!(request.headers().len(), 3);
-    let text = String::from_utf8(request.headers()["x-text"].as_bytes().to_vec()).unwrap();
-    assert_eq!(text, HOSTILE.replace(['\r', '\n'], " "));
+    let text =
+        request.headers()["x-text"].to_str().unwrap().strip_prefix("=?UTF-8?B?").unwrap().strip_suffix("?=").unwrap();
+    assert_eq!(STANDARD.decode(text).unwrap(), HOSTILE.replace(['\r', '\n'], " ").as_bytes());
 }
 
 #[test]
@@ -75,11 +76,11 @@ fn a_step_in_the_path_is_refused() {
 fn the_secret_goes_where_the_admin_put_it() {
     let basic = request("target = \"text\"\nurl = \"http://g/\"\nuser = \"u\"\nbody = { text = \"{text}\" }", "a", "x")
         .unwrap();
-    assert_eq!(basic.headers()["authorization"], format!("Basic {}", STANDARD.encode("u:s3cr:et/ü")).as_str());
+    assert_eq!(basic.headers()["authorization"], format!("Basic {}", STANDARD.encode("u:s3cr:et/%")).as_str());
     let url =
         request("target = \"text\"\nurl = \"http://g/{secret}\"\nformat = \"text\"\nbody = \"{text}\"", "a", "x\ny")
             .unwrap();
-    assert_eq!((url.uri().path(), url.body().as_slice()), ("/s3cr:et%2F%C3%BC", b"x\ny".as_slice()));
+    assert_eq!((url.uri().path(), url.body().as_slice()), ("/s3cr:et%2F%25", b"x\ny".as_slice()));
     assert_eq!(url.headers()["content-type"], "text/plain; charset=utf-8");
 }
 
@@ -93,12 +94,35 @@ fn presets_are_what_the_gateways_document() {
     assert_eq!(gotify.uri().to_string(), "https://g.example/message");
     assert!(gotify.headers().contains_key("x-gotify-key"));
     let telegram = of("preset = \"telegram\"");
-    assert_eq!(telegram.uri().to_string(), "https://api.telegram.org/bots3cr:et%2F%C3%BC/sendMessage");
+    assert_eq!(telegram.uri().to_string(), "https://api.telegram.org/bots3cr:et%2F%25/sendMessage");
     assert_eq!(json_of(&telegram), serde_json::json!({ "chat_id": "a b", "text": "T" }));
     let matrix = of("preset = \"matrix\"\nurl = \"https://m.example\"");
     let wanted = "https://m.example/_matrix/client/v3/rooms/a%20b/send/m.room.message/id-1";
     assert_eq!((matrix.method().as_str(), matrix.uri().to_string().as_str()), ("PUT", wanted));
     let home = of("preset = \"home_assistant\"\nurl = \"http://ha:8123\"\ntargets = [\"a b\"]");
     assert_eq!(home.uri().to_string(), "http://ha:8123/api/services/notify/a%20b");
-    assert_eq!(home.headers()["authorization"].as_bytes(), "Bearer s3cr:et/ü".as_bytes());
+    assert_eq!(home.headers()["authorization"], "Bearer s3cr:et/%");
+}
+
+#[test]
+fn a_wait_is_seconds_or_a_date_and_never_long() {
+    let date = "Mon, 01 Jan 2035 00:00:00 GMT";
+    for (asked, at, wanted) in [
+        ("7", None, Some(7)),
+        (" 0 ", None, Some(0)),
+        ("999999", None, Some(3600)),
+        ("Mon, 01 Jan 2035 00:01:00 GMT", Some(date), Some(60)),
+        ("Sun, 31 Dec 2034 23:00:00 GMT", Some(date), Some(0)),
+        ("Mon, 01 Jan 2035 00:01:00 GMT", None, None),
+        ("-1", None, None),
+        ("soon", Some(date), None),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, asked.parse().unwrap());
+        if let Some(at) = at {
+            headers.insert(header::DATE, at.parse().unwrap());
+        }
+        assert_eq!(retry_after_s(&headers), wanted, "{asked}");
+    }
+    assert_eq!(retry_after_s(&HeaderMap::new()), None);
 }

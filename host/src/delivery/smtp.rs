@@ -11,7 +11,7 @@ use lettre::{
         client::{AsyncSmtpConnection, TlsParameters},
         commands::{Data, Mail, Rcpt},
         extension::{ClientId, Extension, MailBodyParameter, MailParameter},
-        response::{Category, Detail},
+        response::Category,
     },
 };
 
@@ -97,10 +97,8 @@ impl Server {
     /// A permanent refusal is final; anything else may pass.
     fn refused(&self, what: &str, error: &smtp::Error) -> SendError {
         match error.status() {
-            // 530 and 538 ask for authentication or encryption: the settings are wrong, not the message.
-            Some(code)
-                if error.is_permanent() && (code.category, code.detail) != (Category::Unspecified3, Detail::Zero) =>
-            {
+            // 53x asks for authentication or encryption: the settings are wrong, not the message.
+            Some(code) if error.is_permanent() && code.category != Category::Unspecified3 => {
                 let reason = format!("the mail server {} {what} ({code})", self.host);
                 SendError::refused(reason).with(self.told(error))
             }

@@ -55,7 +55,7 @@ impl Texts {
     pub fn language_for(&self, asked: &str) -> &str {
         let tags = [asked, asked.split('-').next().unwrap_or_default(), ENGLISH];
         let known = |tag: &&str| self.0.keys().find(|language| language.eq_ignore_ascii_case(tag));
-        tags.iter().find_map(|tag| known(&tag)).map_or(ENGLISH, String::as_str)
+        tags.iter().find_map(known).map_or(ENGLISH, String::as_str)
     }
 
     /// All sentences of a language, English where it has none, filled with the values.

@@ -89,7 +89,7 @@ impl Live {
         changes.iter().for_each(tell_change);
         let is_edited = *former.flows.settings() != settings;
         // Templates, translations and secrets may have changed without an edit of host.toml; reading them is cheap.
-        let delivery = former.delivery.with(&settings, &self.config_directory);
+        let delivery = self.read_delivery(&former.delivery, &settings).await;
         tell_problems(&self.config_directory, &delivery, former.delivery.problems());
         if !is_edited && changes.is_empty() && news == former.settings {
             return self.put(Current { delivery, ..former });
@@ -99,6 +99,15 @@ impl Live {
             tracing::info!(target: "audit", event = "settings_changed", "the settings in host.toml are in force");
         }
         self.put(Current { flows: former.flows.with(Arc::new(settings), modules), delivery, settings: news });
+    }
+
+    async fn read_delivery(&self, former: &Delivery, settings: &Settings) -> Delivery {
+        let (kept, settings, directory) = (former.clone(), settings.clone(), self.config_directory.clone());
+        let reading = tokio::task::spawn_blocking(move || kept.with(&settings, &directory)).await;
+        reading.unwrap_or_else(|error| {
+            tracing::error!("channels and templates could not be read: {error}");
+            former.clone()
+        })
     }
 
     fn refuse(&self, error: &SettingsError) {
