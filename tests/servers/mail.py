@@ -7,6 +7,7 @@ import email
 import email.policy
 import json
 import ssl
+import sys
 import threading
 
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -115,14 +116,8 @@ async def main():
     say(f"listening {server.sockets[0].getsockname()[1]}")
     # Ends with the test that started it: when its end of the pipe closes.
     ended = loop.create_future()
-    threading.Thread(target=lambda: (input_until_closed(), loop.call_soon_threadsafe(ended.set_result, None)), daemon=True).start()
+    threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(ended.set_result, None)), daemon=True).start()
     await ended
-
-
-def input_until_closed():
-    import sys
-
-    sys.stdin.read()
 
 
 asyncio.run(main())

@@ -44,16 +44,19 @@ pub fn of_channel(
     }
 }
 
+/// A shorter piece of a secret says little, and stands in many an answer by chance.
+const RUN_MIN: usize = 6;
+
 /// The forms a secret takes on the wire; none of them may be repeated in an error.
 pub fn forms(secret: Option<&SecretString>, user: Option<&str>) -> Vec<String> {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let Some(secret) = secret.map(ExposeSecret::expose_secret) else { return Vec::new() };
     let user = user.unwrap_or_default();
-    vec![
-        secret.to_owned(),
-        super::values::percent(secret),
-        STANDARD.encode(secret),
-        STANDARD.encode(format!("{user}:{secret}")),
-        STANDARD.encode(format!("\0{user}\0{secret}")),
-    ]
+    let encoded = [secret.to_owned(), format!("{user}:{secret}"), format!("\0{user}\0{secret}")];
+    let mut forms: Vec<String> = encoded.iter().map(|text| STANDARD.encode(text)).collect();
+    forms.push(secret.to_owned());
+    // However it was escaped, letters and digits stay as they are.
+    let runs = secret.split(|character: char| !character.is_ascii_alphanumeric());
+    forms.extend(runs.filter(|run| run.len() >= RUN_MIN).map(str::to_owned));
+    forms
 }

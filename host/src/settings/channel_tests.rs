@@ -78,7 +78,7 @@ fn sound_blocks_are_taken() {
         NTFY.to_owned(),
         format!("{NTFY}secret_env = \"E\"\nheaders = {{ X-Priority = \"high\" }}"),
         "[[channel]]\nname = \"a\"\ntype = \"http\"\npreset = \"telegram\"\nsecret_env = \"E\"".to_owned(),
-        format!("{HTTP}user = \"u\"\nsecret_env = \"E\"\nformat = \"text\"\nbody = \"{{text}} {{ {{x}}\""),
+        format!("{HTTP}user = \"u\"\nsecret_env = \"E\"\nformat = \"text\"\nbody = \"{{text}} {{ {{X}}\""),
         "[[channel]]\nname = \"a\"\ntype = \"outbox\"\n[development]".to_owned(),
     ] {
         assert_eq!(mistake(&text), None, "{text}");

@@ -31,6 +31,12 @@ impl Server {
         Self::start("gateway.py", options)
     }
 
+    /// A reverse proxy with TLS in front of this port.
+    pub fn tls_proxy(certificate: &[String], to_port: &str) -> Self {
+        let options = certificate.iter().map(String::as_str).chain(["--to-port", to_port]);
+        Self::start("tls_proxy.py", &options.collect::<Vec<_>>())
+    }
+
     fn start(script: &str, options: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(script);
         let mut child = Command::new(interpreter())
