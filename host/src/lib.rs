@@ -3,12 +3,15 @@
 
 mod allocator;
 pub mod clock;
+pub mod delivery;
 pub mod flow;
 pub mod keys;
 pub mod module_host;
 pub mod provider;
+mod secret_file;
 pub mod settings;
 pub mod store;
 pub mod system_clock;
+pub mod tls;
 mod unbroken;
 pub mod wire;

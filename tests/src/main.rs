@@ -4,6 +4,9 @@
 mod admin_races;
 mod cli;
 mod crash;
+mod delivery;
+mod delivery_gateways;
+mod delivery_settings;
 mod doctor;
 mod expiry;
 mod factors;

@@ -144,7 +144,8 @@ impl Engine {
 
     /// The step a module shows everybody, if it is one that does; asked for on behalf of nobody.
     pub async fn fixed_step(&self, module: &str, now: Timestamp) -> Result<Option<Arc<Form>>, CallError> {
-        let context = || self.context(Ask { user_id: "", user_name: "", language: "en", seed: &token::new_seed(), now });
+        let context =
+            || self.context(Ask { user_id: "", user_name: "", language: "en", seed: &token::new_seed(), now });
         self.modules.fixed_step(module, context).await
     }
 

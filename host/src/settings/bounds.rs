@@ -1,6 +1,6 @@
 //! Between which values each number may be set.
 
-use super::{Argon2Settings, Limits};
+use super::{Argon2Settings, ChannelSettings, DeliverySettings, Limits};
 
 /// A number of the settings with its bounds, both included.
 pub struct Bounded {
@@ -50,6 +50,22 @@ pub fn of_argon2(argon2: &Argon2Settings) -> Vec<Bounded> {
         bounded("argon2.iterations", argon2.iterations.into(), 1, 64),
         bounded("argon2.parallelism", argon2.parallelism.into(), 1, 16),
     ]
+}
+
+/// All numbers of `[delivery]`.
+pub fn of_delivery(delivery: &DeliverySettings) -> Vec<Bounded> {
+    vec![
+        bounded("delivery.sends_at_once_max", delivery.sends_at_once_max as u64, 1, 64),
+        bounded("delivery.messages_per_user_hour_max", delivery.messages_per_user_hour_max, 1, 10_000),
+        bounded("delivery.messages_per_target_hour_max", delivery.messages_per_target_hour_max, 1, 10_000),
+        bounded("delivery.messages_per_hour_max", delivery.messages_per_hour_max, 1, 10_000_000),
+    ]
+}
+
+/// All numbers of one `[[channel]]`.
+pub fn of_channel(channel: &ChannelSettings) -> Vec<Bounded> {
+    // A command on a running host waits a minute for its answer.
+    vec![bounded("channel.timeout_s", channel.timeout_s, 1, 50)]
 }
 
 /// Memory times iterations below which a start warns: the weakest of the recommendations for argon2id in the OWASP password storage

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::{
     ProviderKind, ProviderSettings, Settings,
     bounds::{self, Bounded},
+    check_channels,
     load::Mistake,
 };
 
 /// Makes a mistake of a place in the file, the problem and its remedy.
-type MistakeAt<'a> = &'a dyn Fn(&str, String, String) -> Mistake;
+pub type MistakeAt<'a> = &'a dyn Fn(&str, String, String) -> Mistake;
 
 /// The first mistake, if there is one.
 pub fn check(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
@@ -18,6 +19,7 @@ pub fn check(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake>
     clients(settings, mistake)?;
     providers(settings, mistake)?;
     modules(settings, mistake)?;
+    check_channels::check(settings, mistake)?;
     match settings.development.as_ref().and_then(|development| development.clock_file.as_ref()) {
         Some(file) if file.as_os_str().is_empty() => {
             Err(mistake("development.clock_file", "clock_file is empty".into(), "name a file or remove the key".into()))
@@ -58,7 +60,10 @@ fn general(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
 }
 
 fn numbers(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
-    let all = bounds::of_limits(&settings.limits).into_iter().chain(bounds::of_argon2(&settings.argon2));
+    let all = bounds::of_limits(&settings.limits)
+        .into_iter()
+        .chain(bounds::of_argon2(&settings.argon2))
+        .chain(bounds::of_delivery(&settings.delivery));
     for Bounded { place, value, min, max } in all {
         if !(min..=max).contains(&value) {
             let name = place.rsplit('.').next().unwrap_or(place);
@@ -239,12 +244,12 @@ const AMR_VALUES: [&str; 18] = [
     "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "otp", "pin", "rba", "retina", "sc", "sms", "swk", "tel",
     "user", "vbm", "wia",
 ];
-const ID_REMEDY: &str = "use 1 to 64 of a-z, 0-9, _ and -";
-const NAME_REMEDY: &str = "use 1 to 128 characters without control characters";
+pub const ID_REMEDY: &str = "use 1 to 64 of a-z, 0-9, _ and -";
+pub const NAME_REMEDY: &str = "use 1 to 128 characters without control characters";
 const SHA256_REMEDY: &str = "write the 64 hexadecimal digits that sha256sum prints";
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-fn unique(
+pub fn unique(
     seen: &mut BTreeSet<String>,
     id: String,
     what: &str,
@@ -258,11 +263,11 @@ fn unique(
     Ok(())
 }
 
-fn is_id(id: &str) -> bool {
+pub fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     (1..=128).contains(&name.chars().count()) && !name.trim().is_empty() && !name.chars().any(char::is_control)
 }
 

@@ -1,11 +1,16 @@
 //! `host.toml` → typed settings, each mistake told with file, line and remedy.
 
 mod bounds;
+mod channel;
+#[cfg(test)]
+mod channel_tests;
 mod check;
+mod check_channels;
 #[cfg(test)]
 mod document_tests;
 mod edit;
 mod fixed;
+mod gateway;
 mod load;
 mod locate;
 mod replace_file;
@@ -13,8 +18,10 @@ mod types;
 mod warnings;
 mod watch;
 
+pub use channel::{ChannelKind, ChannelSettings, DeliverySettings, Encryption, Method};
 pub use edit::{EditError, Edited, claims, set_module_enabled};
 pub use fixed::AtStart;
+pub use gateway::{GatewayBody, GatewayRequest, Part, parts, places};
 pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use locate::line_of_place;
 pub use replace_file::{FileMode, replace_file};

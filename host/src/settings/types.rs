@@ -1,9 +1,14 @@
 //! What can be set, with units in the names and defaults that are safe. Parsed once, then trusted.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use ipnet::IpNet;
 use serde::Deserialize;
+
+use super::channel::{ChannelSettings, DeliverySettings};
 
 /// All of `host.toml`. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -39,12 +44,24 @@ pub struct Settings {
     /// Second factors in the order they are offered.
     #[serde(default, rename = "module")]
     pub modules: Vec<ModuleSettings>,
+    /// How many messages may go out.
+    #[serde(default)]
+    pub delivery: DeliverySettings,
+    /// Ways to bring a message to a person.
+    #[serde(default, rename = "channel")]
+    pub channels: Vec<ChannelSettings>,
     /// For tests and demonstrations only; each start warns of it.
     #[serde(default)]
     pub development: Option<Development>,
 }
 
 impl Settings {
+    /// The file that replaces the clocks in a test.
+    pub fn clock_file(&self, config_directory: &Path) -> Option<PathBuf> {
+        let file = self.development.as_ref()?.clock_file.as_ref()?;
+        Some(config_directory.join(file))
+    }
+
     /// Where users reach the host, without a slash at its end.
     pub fn base_url(&self) -> String {
         match &self.public_url {

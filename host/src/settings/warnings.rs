@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{ProviderKind, Settings, bounds};
+use super::{ChannelKind, ProviderKind, Settings, bounds};
 
 /// Sentences for the log and for `status`.
 pub fn warnings(settings: &Settings) -> Vec<String> {
@@ -36,6 +36,12 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
     for provider in settings.providers.iter().filter(|provider| provider.kind == ProviderKind::Service) {
         for credential in provider.credentials.iter().filter(|credential| credential.clients.is_empty()) {
             found.push(format!("the credential {} lists no clients, so it can vouch for nobody", credential.id));
+        }
+    }
+    for channel in settings.channels.iter().filter(|channel| channel.enabled && channel.kind == ChannelKind::Http) {
+        let url = channel.url.as_deref().and_then(|url| url::Url::parse(&url.replace(['{', '}'], "x")).ok());
+        if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(&url)) {
+            found.push(format!("the channel {} is not https: codes travel readable to its gateway", channel.name));
         }
     }
     if !settings.modules.iter().any(|module| module.enabled) {

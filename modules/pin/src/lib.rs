@@ -34,7 +34,11 @@ impl MfaModule for Pin {
     type SetupState = Nothing;
 
     fn describe() -> Description {
-        Description::new("pin", "PIN", Kind::Knowledge).amr(["pin"]).fixed_step(true).retries_max(5).setup_message("setup_message")
+        Description::new("pin", "PIN", Kind::Knowledge)
+            .amr(["pin"])
+            .fixed_step(true)
+            .retries_max(5)
+            .setup_message("setup_message")
     }
 
     fn new(config: Config) -> Result<Self, ConfigError> {

@@ -46,6 +46,11 @@ pub enum Verb {
         #[command(subcommand)]
         command: ModuleCommand,
     },
+    /// List the channels messages go out by, and try one
+    Channel {
+        #[command(subcommand)]
+        command: ChannelCommand,
+    },
     /// Look at and reset a user's second factors
     Mfa {
         #[command(subcommand)]
@@ -130,6 +135,21 @@ pub enum ModuleCommand {
     Enable { id: String },
     /// Switch a module off in host.toml; users who have it set up cannot sign in with it then
     Disable { id: String },
+}
+
+#[derive(Subcommand)]
+pub enum ChannelCommand {
+    /// List the configured channels, whether they can send, and what mends those that cannot
+    List,
+    /// Send a test message and say what the other side answered
+    ///
+    /// Works with the host stopped and running. Exit code 1 when the message was not taken.
+    Test {
+        /// The channel's name in host.toml
+        name: String,
+        /// An e-mail address, a phone number, or what else the channel takes
+        target: String,
+    },
 }
 
 #[derive(Subcommand)]

@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use super::{
-    admin, directory,
+    admin, channels, directory,
     doctor::permissions,
     failure::Failure,
     findings::{self, Finding, Level},
@@ -17,7 +17,8 @@ use crate::{
     wire::control::{ModuleLine, module_lines},
 };
 
-/// Exit code 0: sound; 2: `host.toml`, or a module it switches on, has a mistake; 1: something else is in the way.
+/// Exit code 0: sound; 2: `host.toml`, or a module it switches on, has a mistake; 1: something else, such as a key file or a
+/// template, is in the way.
 pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     // What would be logged is among the findings.
     logging::start("off");
@@ -34,6 +35,10 @@ pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
             found.extend(permissions::of_directory(config_directory));
             let key = of_key(config_directory, &settings);
             let modules = of_stopped_modules(config_directory, &settings, &text)?;
+            let delivery = channels::of_delivery(config_directory, &settings, &text);
+            if findings::worst(&delivery) == Level::Fail {
+                code = 1;
+            }
             if key.level == Level::Fail {
                 code = 1;
             }
@@ -42,6 +47,7 @@ pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
             }
             found.push(key);
             found.extend(modules);
+            found.extend(delivery);
         }
     }
     findings::show(&found, json);

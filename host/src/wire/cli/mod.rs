@@ -2,6 +2,7 @@
 
 mod admin;
 mod arguments;
+mod channels;
 mod config_check;
 mod directory;
 mod doctor;
@@ -24,7 +25,8 @@ use clap::Parser;
 
 use self::{
     arguments::{
-        Arguments, ConfigCommand, MfaCommand, ModuleCommand, SessionCommand, StorageCommand, UserCommand, Verb,
+        Arguments, ChannelCommand, ConfigCommand, MfaCommand, ModuleCommand, SessionCommand, StorageCommand,
+        UserCommand, Verb,
     },
     failure::Failure,
 };
@@ -63,6 +65,13 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Verb::Module { command: ModuleCommand::List } => {
             admin::run(&directory::find(config)?, Command::ModuleList {}, json)?
+        }
+        Verb::Channel { command } => {
+            let command = match command {
+                ChannelCommand::List => Command::ChannelList {},
+                ChannelCommand::Test { name, target } => Command::ChannelTest { name, to: target },
+            };
+            admin::run(&directory::find(config)?, command, json)?;
         }
         Verb::Config { command: ConfigCommand::Check } => return config_check::run(&directory::find(config)?, json),
         Verb::Doctor => return doctor::run(&directory::find(config)?, json),

@@ -13,7 +13,9 @@ use crate::{
     flow::{SessionView, UserView},
     store::{Behind, RepairDeed},
     system_clock::SystemClock,
-    wire::control::{MethodLine, ModuleLine, Outcome, ROLLED_BACK_REMEDY, StatusReport, StorageCheck, StorageRepair},
+    wire::control::{
+        ChannelLine, MethodLine, ModuleLine, Outcome, ROLLED_BACK_REMEDY, StatusReport, StorageCheck, StorageRepair,
+    },
 };
 
 /// Prints the outcome; one that did not happen is a failure.
@@ -38,6 +40,8 @@ fn show_json(outcome: &Outcome) {
         Outcome::MethodsReset { user, removed } => print_json(&json!({ "user": user, "removed": removed })),
         Outcome::Sessions { sessions } => print_json(sessions),
         Outcome::Modules { modules } => print_json(modules),
+        Outcome::Channels { channels } => print_json(channels),
+        Outcome::ChannelTested { name, to } => print_json(&json!({ "channel": name, "to": to, "sent": true })),
         Outcome::Status { status } => print_json(status),
         Outcome::StorageChecked { check } => print_json(check),
         Outcome::StorageBackedUp { file, records, bytes } => {
@@ -65,6 +69,10 @@ fn text_of(outcome: &Outcome) -> String {
         }
         Outcome::Sessions { sessions } => sessions_table(sessions),
         Outcome::Modules { modules } => modules_text(modules),
+        Outcome::Channels { channels } => channels_text(channels),
+        Outcome::ChannelTested { name, to } => {
+            format!("channel {}: the message to {} was taken\n", printable(name), printable(to))
+        }
         Outcome::Status { status } => status_text(status),
         Outcome::StorageChecked { check } => check_text(check),
         Outcome::StorageBackedUp { file, records, bytes } => {
@@ -241,6 +249,21 @@ fn modules_text(modules: &[ModuleLine]) -> String {
     text
 }
 
+fn channels_text(channels: &[ChannelLine]) -> String {
+    let row = |channel: &ChannelLine| {
+        let ChannelLine { name, kind, label, target, state, .. } = channel.clone();
+        vec![name, kind, label, target, state]
+    };
+    let rows: Vec<_> = channels.iter().map(row).collect();
+    let mut text = table(&["NAME", "TYPE", "LABEL", "TARGET", "STATE"], &rows);
+    for channel in channels {
+        if let (Some(reason), Some(remedy)) = (&channel.reason, &channel.remedy) {
+            let _ = writeln!(text, "{}: {}\n  {}", channel.name, printable(reason), printable(remedy));
+        }
+    }
+    text
+}
+
 fn status_text(status: &StatusReport) -> String {
     let mut lines = vec![
         format!("mfa-host {}", status.version),
@@ -281,7 +304,11 @@ fn status_text(status: &StatusReport) -> String {
     lines.push(format!("clock     {clock}"));
     lines.extend(status.settings.warnings.iter().map(|warning| format!("warning   {}", printable(warning))));
     lines.push(status.users.map_or("users     unknown".to_owned(), |count| format!("users     {count}")));
-    format!("{}\n\n{}", lines.join("\n"), modules_text(&status.modules))
+    let mut text = format!("{}\n\n{}", lines.join("\n"), modules_text(&status.modules));
+    if !status.channels.is_empty() {
+        let _ = write!(text, "\n{}", channels_text(&status.channels));
+    }
+    text
 }
 
 fn yes(is: bool) -> String {

@@ -49,6 +49,12 @@ pub enum Command {
         user: Option<String>,
     },
     ModuleList {},
+    ChannelList {},
+    /// Sends a test message through a channel.
+    ChannelTest {
+        name: String,
+        to: String,
+    },
     Status {},
     StorageCheck {},
     /// The file's path is absolute.
@@ -82,6 +88,14 @@ pub enum Outcome {
     },
     Modules {
         modules: Vec<ModuleLine>,
+    },
+    Channels {
+        channels: Vec<ChannelLine>,
+    },
+    /// The other side has taken the message.
+    ChannelTested {
+        name: String,
+        to: String,
     },
     Status {
         status: StatusReport,
@@ -148,6 +162,23 @@ pub struct ModuleLine {
     pub remedy: Option<String>,
 }
 
+/// A configured channel as an admin sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelLine {
+    pub name: String,
+    pub label: String,
+    /// `email`, `http` or `outbox`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What a user gives to be reached: `email`, `phone`, `text` or `listed`.
+    pub target: String,
+    pub targets: Vec<String>,
+    /// `ready`, `disabled` or `failed`.
+    pub state: String,
+    pub reason: Option<String>,
+    pub remedy: Option<String>,
+}
+
 /// The host at a glance.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StatusReport {
@@ -164,6 +195,8 @@ pub struct StatusReport {
     /// None when the store cannot be read.
     pub users: Option<usize>,
     pub modules: Vec<ModuleLine>,
+    #[serde(default)]
+    pub channels: Vec<ChannelLine>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

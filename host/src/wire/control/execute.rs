@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 use crate::{
+    clock::Clock,
     flow::{MethodView, PeopleError, UserView},
     module_host::{ModuleInstance, ModuleState},
     settings,
@@ -13,7 +14,10 @@ use crate::{
     wire::current::Current,
 };
 
-use super::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};
+use super::{
+    Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState,
+    channels::{channel_lines, test_channel},
+};
 
 /// What commands are executed on.
 pub struct Host {
@@ -57,6 +61,12 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
             flows.sessions(user.as_deref()).await.map(|sessions| Outcome::Sessions { sessions })
         }
         Command::ModuleList {} => Ok(Outcome::Modules { modules: lines_of(host, &current) }),
+        Command::ChannelList {} => Ok(Outcome::Channels { channels: channel_lines(&current.delivery) }),
+        Command::ChannelTest { name, to } => {
+            tracing::info!(target: "audit", event = "channel_tested", actor, channel = name, "a test message was asked for");
+            let clock = Clock::read_from(flows.settings().clock_file(&host.config_directory));
+            return test_channel(&current.delivery, &clock, flows.settings(), &name, &to).await;
+        }
         Command::Status {} => Ok(Outcome::Status { status: status(host, &current).await }),
         Command::StorageCheck {} => flows
             .check_storage()
@@ -123,6 +133,7 @@ async fn status(host: &Host, current: &Current) -> StatusReport {
         system_clock: SystemClock::look(),
         users: current.flows.users().await.ok().map(|users| users.len()),
         modules: lines_of(host, current),
+        channels: channel_lines(&current.delivery),
     }
 }
 
