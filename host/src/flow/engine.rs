@@ -15,13 +15,13 @@ use mfa_sdk::protocol::{self, Context, Operation, Reply, Request};
 use super::{
     Core, FlowError,
     lifetime::{self, Life},
-    record::{self, Enrolment, Found, SessionOpen, Stored, User, key},
+    record::{self, Addresses, Enrolment, Found, SessionOpen, Stored, User, key},
     token::TokenKeys,
 };
 use crate::{
     clock::{Clock, Now, Timestamp},
     module_host::{CallError, ModuleHost},
-    provider::{FirstFactorThrottle, PasswordHasher},
+    provider::{CommandRunner, FirstFactorThrottle, PasswordHasher},
     settings::Settings,
     store::{Change, CommitError, Expectation, Key, Store, StoreError},
 };
@@ -42,6 +42,7 @@ pub struct Engine {
     pub config_directory: PathBuf,
     pub tokens: Arc<TokenKeys>,
     pub passwords: PasswordHasher,
+    pub commands: CommandRunner,
     pub throttle: Arc<FirstFactorThrottle>,
     queues: Arc<Queues>,
     ended: Arc<Mutex<HashMap<String, Timestamp>>>,
@@ -81,7 +82,12 @@ impl Engine {
     pub fn new(core: Core) -> Self {
         Self {
             tokens: Arc::new(TokenKeys::new(&core.keys)),
-            passwords: PasswordHasher::new(&core.settings.argon2, &core.settings.limits),
+            passwords: PasswordHasher::new(
+                &core.settings.argon2,
+                &core.settings.limits,
+                core.keys.derive("work of unknown names"),
+            ),
+            commands: CommandRunner::new(&core.settings.limits),
             throttle: Arc::new(FirstFactorThrottle::new()),
             queues: Arc::new(Queues::new()),
             ended: Arc::default(),
@@ -127,7 +133,7 @@ impl Engine {
             user: protocol::User {
                 id: ask.user_id.to_owned(),
                 name: ask.user_name.to_owned(),
-                addresses: std::collections::BTreeMap::new(),
+                addresses: ask.addresses.proved(),
             },
             language: ask.language.to_owned(),
             public_url: self.settings.base_url(),
@@ -188,6 +194,7 @@ impl Engine {
 pub struct Ask<'a> {
     pub user_id: &'a str,
     pub user_name: &'a str,
+    pub addresses: &'a Addresses,
     pub language: &'a str,
     pub seed: &'a str,
     pub now: Timestamp,

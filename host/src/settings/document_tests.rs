@@ -1,18 +1,18 @@
-//! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs`,
+//! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs` and `provider_types.rs`,
 //! defaults and bounds from the values a host runs with, rules for texts from what the checks answer to an empty one.
 //! `cargo xtask settings-doc` writes the document anew.
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use super::{
-    Argon2Settings, Limits, Settings,
+    Argon2Settings, Limits, Passwords, Settings, SignUp,
     bounds::{self, Bounded},
     load::{Mistake, parse},
 };
 
 /// Set by `cargo xtask settings-doc`.
 const WRITE_VARIABLE: &str = "MFA_SETTINGS_DOC";
-const TYPES: &str = include_str!("types.rs");
+const TYPES: &str = concat!(include_str!("types.rs"), include_str!("provider_types.rs"));
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
 const LOCAL: &str = "[[provider]]\ntype = \"local\"\n";
@@ -28,10 +28,12 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 11] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[passwords]`", structure: "Passwords", before: "[passwords]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
     Section {
         heading: "`[[client]]`",
         structure: "Client",
@@ -54,6 +56,13 @@ const SECTIONS: [Section; 8] = [
             ("id", "\"a\""),
             ("secret_sha256", "\"0000000000000000000000000000000000000000000000000000000000000000\""),
         ],
+        after: "",
+    },
+    Section {
+        heading: "`[[provider.network]]`",
+        structure: "TrustedNetwork",
+        before: "[[provider]]\ntype = \"trusted_networks\"\n[[provider.network]]\n",
+        keys: &[("cidr", "[\"10.0.0.0/8\"]")],
         after: "",
     },
     Section {
@@ -130,7 +139,9 @@ fn declared(structure: &str) -> (String, Vec<Key>) {
 
 fn numbers() -> Vec<Bounded> {
     let limits = bounds::of_limits(&Limits::default()).into_iter();
-    limits.chain(bounds::of_argon2(&Argon2Settings::default())).collect()
+    let limits = limits.chain(bounds::of_argon2(&Argon2Settings::default()));
+    let people = bounds::of_people(&Passwords::default(), &SignUp::default());
+    limits.chain(people).chain([bounds::of_any_provider()]).collect()
 }
 
 fn type_in_words(section: &Section, key: &Key) -> String {
@@ -144,9 +155,14 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "url::Url" => "URL",
         "Vec<IpNet>" => "list of networks",
         "Vec<String>" => "list of texts",
-        "toml::Table" | "Limits" | "Argon2Settings" | "Development" => "table",
-        "Vec<Client>" | "Vec<ProviderSettings>" | "Vec<ModuleSettings>" | "Vec<ServiceCredential>" => "list of tables",
-        "ProviderKind" | "mfa_sdk::protocol::Kind" => return variants(section, key),
+        "toml::Table" | "Limits" | "Argon2Settings" | "Passwords" | "SignUp" | "Development" => "table",
+        "BTreeMap<String, String>" => "table of texts",
+        "Vec<Client>"
+        | "Vec<ProviderSettings>"
+        | "Vec<ModuleSettings>"
+        | "Vec<ServiceCredential>"
+        | "Vec<TrustedNetwork>" => "list of tables",
+        "ProviderKind" | "SignUpMode" | "mfa_sdk::protocol::Kind" => return variants(section, key),
         other => panic!("say in document_tests.rs how the type {other} is called in the document"),
     };
     words.to_owned()
@@ -170,6 +186,9 @@ fn default_in_words(section: &Section, key: &Key) -> String {
     match key.attribute.split_once("default = \"default::").map(|(_, rest)| rest.split('"').next().unwrap_or_default())
     {
         Some(function) => default_of(&settings, function),
+        None if key.rust_type == "SignUpMode" => "`\"off\"`".to_owned(),
+        None if key.rust_type == "bool" => "`false`".to_owned(),
+        None if matches!(section.structure, "Passwords") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
         None if key.rust_type.starts_with("Vec<") => "`[]`".to_owned(),
         None => "–".to_owned(),
@@ -202,7 +221,10 @@ fn bounds_in_words(section: &Section, key: &Key) -> String {
     };
     match section.mistake(&key.name, unusable) {
         // What the parser says itself is about the type, which has a column of its own.
-        Some(mistake) if !mistake.remedy.starts_with("correct the value") => mistake.remedy,
+        // Neither is a rule that a key of another kind has to go.
+        Some(mistake) if !mistake.remedy.starts_with("correct the value") && mistake.remedy != "remove it" => {
+            mistake.remedy
+        }
         _ => "–".to_owned(),
     }
 }
@@ -261,7 +283,7 @@ fn the_document_has_all_keys_that_load_and_no_others() {
 
 #[test]
 fn the_sample_shows_every_default() {
-    for section in &SECTIONS[..3] {
+    for section in &SECTIONS[..5] {
         for key in declared(section.structure).1 {
             let default = default_in_words(section, &key).trim_matches('`').to_owned();
             let (key, is_shown) = (&key.name, matches!(default.as_str(), "–" | "[]"));
@@ -283,9 +305,7 @@ fn the_sample_with_its_defaults_switched_on_is_the_default() {
         })
         .collect();
     let loaded = parse(Path::new("host.toml"), &format!("{switched_on}{LOCAL}")).expect("every key shown is one");
-    let values = |limits: &Limits, argon2: &Argon2Settings| -> Vec<u64> {
-        bounds::of_limits(limits).iter().chain(&bounds::of_argon2(argon2)).map(|number| number.value).collect()
-    };
-    let defaults = values(&Limits::default(), &Argon2Settings::default());
-    assert_eq!(values(&loaded.limits, &loaded.argon2), defaults);
+    assert_eq!((loaded.limits, loaded.argon2), (Limits::default(), Argon2Settings::default()));
+    assert_eq!(loaded.sign_up, SignUp::default());
+    assert_eq!(loaded.passwords.length_min, Passwords::default().length_min);
 }

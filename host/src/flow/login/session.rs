@@ -2,7 +2,7 @@
 
 use mfa_sdk::protocol::{Cause, Operation, Reply};
 
-use super::{Outcome, Turn, finish::Finish, first_factor::Vouched, handler};
+use super::{Outcome, Turn, finish::Finish, first_factor::Vouched, handler, set_password};
 use crate::{
     clock::Timestamp,
     flow::{
@@ -33,6 +33,13 @@ pub struct Start {
     pub at_once: bool,
 }
 
+impl Start {
+    /// A provider may opt out of second factors, but a proof is of the user's factors whatever the provider.
+    fn asks_second_factor(&self) -> bool {
+        self.vouched.supports_mfa || matches!(self.grant, Grant::Proof { .. })
+    }
+}
+
 impl Turn<'_> {
     /// After the first factor: the result if no second one is due, else a session and its first step.
     pub(super) async fn start(&self, start: Start) -> Result<Outcome, FlowError> {
@@ -48,8 +55,15 @@ impl Turn<'_> {
             let account: Found<Account> = self.engine.read(key::account(&user_id)).await?;
             let listed = factors.open();
             let counted = account.open();
-            let choice = selection::select(&listed, &counted, &self.engine.modules.modules(), self.now.wall);
+            let choice = if start.asks_second_factor() {
+                selection::select(&listed, &counted, &self.engine.modules.modules(), self.now.wall)
+            } else {
+                Selection::NotRequired
+            };
             let stage = match choice {
+                Selection::NotRequired if start.vouched.must_set_password => {
+                    SessionStage::SettingPassword { module: None, factor_at: None }
+                }
                 Selection::NotRequired => match self.grant_without_second_factor(&start, &session, &factors).await? {
                     Some(granted) => return Ok(Outcome::Granted { provider: start.vouched.provider, granted }),
                     None => continue,
@@ -106,6 +120,7 @@ impl Turn<'_> {
                 retain_until: start.retain_until.max(expires_at.plus_s(TOMBSTONE_S)),
                 attempts_used: 0,
                 password_at: start.vouched.by_password.then_some(self.now.wall),
+                must_set_password: start.vouched.must_set_password,
                 stage,
             },
             secret: SessionSecret {
@@ -154,7 +169,7 @@ impl Turn<'_> {
         match &session.open.stage {
             SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
             SessionStage::Initialising { .. } => self.initialise(found).await,
-            SessionStage::Selecting | SessionStage::Waiting { .. } => {
+            SessionStage::Selecting | SessionStage::Waiting { .. } | SessionStage::SettingPassword { .. } => {
                 Ok(Outcome::Shown { session: Box::new(session.clone()), error: None })
             }
         }
@@ -177,6 +192,7 @@ impl Turn<'_> {
             let ask = Ask {
                 user_id: &session.open.user,
                 user_name: &user.open.name,
+                addresses: &user.secret.addresses,
                 language: &self.asker.language,
                 seed: &session.secret.seed,
                 now: self.now.wall,
@@ -282,7 +298,8 @@ impl Turn<'_> {
                 let form = self.selection_form(session).await?;
                 Ok(Step::Form(render::host_step(place("select_mfa_module"), &form, error)))
             }
-            _ => Err(FlowError::UnknownFlow),
+            SessionStage::SettingPassword { .. } => Ok(Step::Form(set_password::step(place("set_password"), error))),
+            SessionStage::Initialising { .. } | SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
         }
     }
 

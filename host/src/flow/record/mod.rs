@@ -11,7 +11,8 @@ pub use account::{Account, AccountOpen, Count, OpenFlow};
 pub use session::{Grant, ProviderId, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
-    Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, NameOpen, User, UserName, UserOpen, UserSecret,
+    Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Invitation, InvitationOpen,
+    NameOpen, Owners, ResetCode, User, UserName, UserOpen, UserSecret,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -130,6 +131,14 @@ pub mod key {
 
     pub fn user_name(folded_name_hash: &str) -> Option<Key> {
         Key::new(&["user_name", folded_name_hash]).ok()
+    }
+
+    pub fn owners() -> Option<Key> {
+        Key::new(&["owners"]).ok()
+    }
+
+    pub fn invitation(code_hash: &str) -> Option<Key> {
+        Key::new(&["invitation", code_hash]).ok()
     }
 
     pub fn account(user: &str) -> Option<Key> {

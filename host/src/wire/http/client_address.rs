@@ -14,6 +14,22 @@ use ipnet::IpNet;
 use crate::flow::{Asker, Flows};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+/// What proxies and delivery networks add to what they hand on.
+const FORWARDING: [&str; 13] = [
+    FORWARDED_FOR,
+    "forwarded",
+    "via",
+    "x-forwarded",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+];
 
 /// The asker of a request.
 pub struct Client(pub Asker);
@@ -27,16 +43,15 @@ impl FromRequestParts<Flows> for Client {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-        Ok(Self(Asker {
-            address: address(peer, &parts.headers, &flows.settings().trusted_proxies),
-            language: language(&parts.headers),
-        }))
+        let (address, is_certain) = address(peer, &parts.headers, &flows.settings().trusted_proxies);
+        Ok(Self(Asker { address, is_certain, language: language(&parts.headers) }))
     }
 }
 
 /// The peer, or, when the peer is a trusted proxy, the rightmost address in `X-Forwarded-For` that is not one:
-/// everything left of it could have been written by the client itself.
-fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// everything left of it could have been written by the client itself. And whether that is certain: nobody who is no
+/// trusted proxy claims to speak for another.
+fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (IpAddr, bool) {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut nearest = peer.to_canonical();
     let mut hops = Vec::new();
@@ -46,14 +61,17 @@ fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
             Err(_) => hops.push(None),
         }
     }
+    let comes_by_proxy = is_trusted(&nearest);
     while is_trusted(&nearest) {
         match hops.pop() {
             Some(Some(address)) => nearest = address,
             // The chain ends, or is not readable from here on.
-            Some(None) | None => break,
+            Some(None) | None => return (nearest, false),
         }
     }
-    nearest
+    // A proxy of ours is told by the headers of its own; any other sign of one is of a proxy nobody named.
+    let speaks_for_others = FORWARDING.iter().any(|name| headers.contains_key(*name));
+    (nearest, hops.is_empty() && (comes_by_proxy || !speaks_for_others))
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.
@@ -84,8 +102,28 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, line.parse().unwrap());
         }
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        address(peer.parse().unwrap(), &headers, &trusted).to_string()
+        address(peer.parse().unwrap(), &headers, &trusted()).0.to_string()
+    }
+
+    fn trusted() -> [IpNet; 2] {
+        ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]
+    }
+
+    #[test]
+    fn an_address_is_certain_when_nobody_but_our_proxies_spoke_for_another() {
+        let certain = |peer: &str, lines: &[(&'static str, &str)]| {
+            let headers =
+                lines.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect();
+            address(peer.parse().unwrap(), &headers, &trusted()).1
+        };
+        assert!(certain("192.168.1.9", &[]));
+        for name in FORWARDING {
+            assert!(!certain("192.168.1.9", &[(name, "192.168.1.7")]), "{name}");
+        }
+        assert!(certain("10.0.0.1", &[("x-forwarded-for", "192.168.1.9"), ("via", "1.1 proxy")]));
+        assert!(!certain("10.0.0.1", &[]), "a proxy that names nobody");
+        assert!(!certain("10.0.0.1", &[("x-forwarded-for", "unknown")]));
+        assert!(!certain("10.0.0.1", &[("x-forwarded-for", "203.0.113.9, 192.168.1.9")]), "another proxy behind ours");
     }
 
     #[test]

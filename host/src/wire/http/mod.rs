@@ -10,6 +10,7 @@ mod login_api;
 mod login_flow;
 mod mfa;
 mod openapi;
+mod people;
 mod routes;
 mod session;
 mod status;
