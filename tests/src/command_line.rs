@@ -206,6 +206,16 @@ fn a_local_user_does_not_come_in_through_a_proxy_nobody_named() {
 }
 
 #[test]
+fn after_a_reset_a_program_lets_in_but_proves_nothing_a_factor_could_be_set_up_with() {
+    let stage = Stage::with(|directory| with_program(directory, &knows(ADA), ""));
+    run_host(&stage.directory.path(), &["user", "reset", ADA]).success();
+    let tokens = stage.tokens_of(&sign_in(&stage, ADA, WORD));
+    assert_eq!(stage.begin_setup(&tokens, "insecure_example").status, 401);
+    let body = json!({"old_password": PASSWORD, "new_password": "a-quite-new-word-88"});
+    assert_eq!(stage.wire().post_as(&tokens.access, "/api/password", &body).expect(409)["code"], "no_password");
+}
+
+#[test]
 fn too_much_output_is_a_no() {
     let script = format!("head -c 100000 /dev/zero | tr '\\0' a; {}", knows(ADA));
     let stage = Stage::with(|directory| with_program(directory, &script, "meta = true\n"));

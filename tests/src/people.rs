@@ -9,9 +9,7 @@ use crate::harness::{
 };
 
 fn patch(stage: &Stage, tokens: &Tokens, path: &str, body: &Value) -> Answer {
-    let bearer = format!("Bearer {}", tokens.access);
-    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    stage.wire().send("PATCH", path, &headers, Some(body.to_string().into_bytes())).expect("an answer")
+    stage.wire().patch_as(&tokens.access, path, body)
 }
 
 fn show(stage: &Stage, name: &str) -> Value {

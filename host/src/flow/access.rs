@@ -160,7 +160,8 @@ impl Flows {
         // To sit in a network is enough to come in, but proves nobody: it changes no factor.
         let by_place = record.open.provider.kind == ProviderKind::TrustedNetworks.word();
         let first_factor_at = match record.open.password_at {
-            None if has_password || by_place => None,
+            // After a reset only the one-time code, which leads to a new password, is the user's.
+            None if has_password || by_place || user.open.must_change_password => None,
             None => Some(record.open.auth_time),
             password_at => password_at,
         };
