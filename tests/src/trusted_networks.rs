@@ -130,6 +130,33 @@ fn only_the_real_address_counts() {
 }
 
 #[test]
+fn a_foreign_page_in_a_browser_at_home_gets_nothing() {
+    let stage = Stage::with(at_home);
+    // As after a rebinding of the page's own name to this host, with which a browser would read the answers.
+    for headers in [
+        &[("host", "evil.example")][..],
+        &[("host", "evil.example"), ("origin", "http://evil.example")],
+        &[("origin", "http://evil.example")],
+        &[("origin", "null")],
+    ] {
+        let step = begin_with(&stage, headers);
+        assert_abort(&step, "not_allowed");
+        assert!(!step.to_string().contains(ADA), "{headers:?}: {step}");
+    }
+    let step = begin_with(&stage, &[("origin", "http://localhost:8126")]);
+    assert_eq!(names(&step).len(), 2);
+    let path = format!("/auth/login_flow/{}", step["flow_id"].as_str().expect("a flow id"));
+    let body = json!({"client_id": CLIENT_ID, "user": id_of(&stage, ADA)});
+    let answer = send(&stage, &path, &[("host", "evil.example")], &body);
+    assert_eq!(answer.expect(200)["reason"], "not_allowed");
+    let stage = Stage::with(|directory| {
+        at_home(directory);
+        directory.replace_setting("name = \"Test host\"", "name = \"Test host\"\npublic_url = \"http://home.example\"");
+    });
+    assert_eq!(names(&begin_with(&stage, &[("host", "home.example")])).len(), 2);
+}
+
+#[test]
 fn lists_of_users_and_groups_are_kept() {
     let stage = Stage::with(|directory| {
         with_network(directory, "", &format!("cidr = [\"{HOME}\"]\nusers = [\"ADA\"]\ngroups = [\"family\"]"));

@@ -61,6 +61,8 @@ pub struct Asker {
     pub address: IpAddr,
     /// Whether nobody between spoke for another: what the address alone opens asks for this.
     pub is_certain: bool,
+    /// Whether the host was asked under a name of its own, and not by the page of another.
+    pub is_by_our_name: bool,
     pub language: String,
 }
 

@@ -72,7 +72,7 @@ impl Flows {
     /// Ends a login flow at the user's wish.
     pub async fn abort_login(&self, flow_id: &str) -> Result<(), FlowError> {
         let address = std::net::Ipv4Addr::UNSPECIFIED.into();
-        let asker = Asker { address, is_certain: false, language: String::new() };
+        let asker = Asker { address, is_certain: false, is_by_our_name: false, language: String::new() };
         let turn = Turn { engine: &self.engine, flow_id, asker: &asker, now: self.engine.clock.now() };
         let found = turn.session().await?;
         match &found.record {

@@ -25,18 +25,24 @@ impl Asker {
     pub(super) fn source(&self) -> Source {
         Source { address: self.address, is_certain: self.is_certain }
     }
+
+    /// Where it comes from, when the place alone opens a door: the browser of somebody who sits there may run the
+    /// page of somebody who does not.
+    fn place(&self) -> Source {
+        Source { is_certain: self.is_certain && self.is_by_our_name, ..self.source() }
+    }
 }
 
 impl Engine {
     /// Whether the provider lets this asker in at all. All others are for everybody.
     pub(super) fn lets_in(&self, provider: &ProviderSettings, asker: &Asker) -> bool {
         provider.kind != ProviderKind::TrustedNetworks
-            || !provider::trusted_entries(provider, &self.settings.trusted_proxies, asker.source()).is_empty()
+            || !provider::trusted_entries(provider, &self.settings.trusted_proxies, asker.place()).is_empty()
     }
 
     /// Whether the asker may come in as this user by choosing so.
     pub(super) fn may_choose(&self, provider: &ProviderSettings, asker: &Asker, user: &User) -> bool {
-        let entries = provider::trusted_entries(provider, &self.settings.trusted_proxies, asker.source());
+        let entries = provider::trusted_entries(provider, &self.settings.trusted_proxies, asker.place());
         provider::permits(&entries, &user.open.name, &user.open.groups)
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 use ipnet::IpNet;
 
@@ -44,7 +44,8 @@ impl FromRequestParts<Flows> for Client {
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
         let (address, is_certain) = address(peer, &parts.headers, &flows.settings().trusted_proxies);
-        Ok(Self(Asker { address, is_certain, language: language(&parts.headers) }))
+        let is_by_our_name = is_by_our_name(&parts.headers, flows.settings().public_url.as_ref());
+        Ok(Self(Asker { address, is_certain, is_by_our_name, language: language(&parts.headers) }))
     }
 }
 
@@ -72,6 +73,24 @@ fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (IpAddr, boo
     // A proxy of ours is told by the headers of its own; any other sign of one is of a proxy nobody named.
     let speaks_for_others = FORWARDING.iter().any(|name| headers.contains_key(*name));
     (nearest, hops.is_empty() && (comes_by_proxy || !speaks_for_others))
+}
+
+/// Whether the request names this host as it is known: by `public_url`, by an address, or as this machine. A web page
+/// whose own name was made to lead here is asked for, and speaks, under that name of its own.
+fn is_by_our_name(headers: &HeaderMap, public_url: Option<&url::Url>) -> bool {
+    let is_ours = |url: Option<url::Url>| match url.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => {
+            let is_public = public_url.and_then(url::Url::host_str).is_some_and(|public| public == name);
+            is_public || name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+        None => false,
+    };
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    let host = headers.get(header::HOST).map(|host| format!("http://{}/", text(host)));
+    let origin = headers.get(header::ORIGIN).map(text);
+    is_ours(host.and_then(|host| url::Url::parse(&host).ok()))
+        && origin.is_none_or(|origin| is_ours(url::Url::parse(&origin).ok()))
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.
@@ -131,6 +150,28 @@ mod tests {
         assert_eq!(seen("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", &["198.51.100.1, 203.0.113.9"]), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", &["198.51.100.1", "203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_name_that_was_made_to_lead_here_is_none_of_ours() {
+        let public = url::Url::parse("https://login.example.org").unwrap();
+        let named = |host: &str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            origin.map(|origin| headers.insert(header::ORIGIN, origin.parse().unwrap()));
+            is_by_our_name(&headers, Some(&public))
+        };
+        for host in ["login.example.org", "LOGIN.example.org:443", "192.168.1.2:8126", "[fd00::1]:8126", "localhost:1"]
+        {
+            assert!(named(host, None), "{host}");
+        }
+        for host in ["evil.example", "login.example.org.evil.example", "192.168.1.2.evil.example", "x@evil.example", ""]
+        {
+            assert!(!named(host, None), "{host}");
+        }
+        assert!(named("192.168.1.2", Some("https://login.example.org")));
+        assert!(!named("192.168.1.2", Some("https://evil.example")) && !named("192.168.1.2", Some("null")));
+        assert!(!is_by_our_name(&HeaderMap::new(), None));
     }
 
     #[test]

@@ -180,7 +180,7 @@ pub async fn change_password(
 #[utoipa::path(
     post, path = "/api/signup", tag = "people", request_body = SignUp,
     responses((status = 201, description = "The user is there and can sign in", body = SignedUp),
-              (status = 403, description = "`sign_up_off`, `invalid_invite`", body = Problem<'static>))
+              (status = 403, description = "`sign_up_off`, `invalid_invite`", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn sign_up(
     State(flows): State<Flows>,
@@ -196,7 +196,7 @@ pub async fn sign_up(
 #[utoipa::path(
     get, path = "/api/users", tag = "people", security(("bearer" = [])),
     responses((status = 200, description = "All users, by name", body = Vec<UserJson>),
-              (status = 403, description = "The caller is no owner", body = Problem<'static>))
+              (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn list_users(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<Answer<Vec<UserView>>, Failure> {
     flows.require_owner(&access)?;
@@ -208,7 +208,7 @@ pub async fn list_users(State(flows): State<Flows>, Bearer(access): Bearer) -> R
     get, path = "/api/users/{id}", tag = "people", security(("bearer" = [])),
     params(("id" = String, Path, description = "Id of the user")),
     responses((status = 200, description = "The user", body = PersonJson),
-              (status = 403, description = "The caller is no owner", body = Problem<'static>))
+              (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn show_user(
     State(flows): State<Flows>,
@@ -224,7 +224,7 @@ pub async fn show_user(
     patch, path = "/api/users/{id}", tag = "people", security(("bearer" = [])), request_body = ChangePerson,
     params(("id" = String, Path, description = "Id of the user")),
     responses((status = 200, description = "The user as they are now", body = PersonJson),
-              (status = 403, description = "The caller is no owner", body = Problem<'static>))
+              (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn change_user(
     State(flows): State<Flows>,
@@ -244,7 +244,7 @@ pub async fn change_user(
     post, path = "/api/users/{id}/reset", tag = "people", security(("bearer" = [])), request_body = Reset,
     params(("id" = String, Path, description = "Id of the user")),
     responses((status = 200, description = "The code, this once", body = ResetJson),
-              (status = 403, description = "The caller is no owner", body = Problem<'static>))
+              (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn reset_user(
     State(flows): State<Flows>,
