@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{ADA, Certificates, PASSWORD, Server, Stage, host_binary, totp};
+use crate::harness::{ADA, Certificates, PASSWORD, Server, Stage, host_binary, run_host, totp};
 
 /// A running terminal client: what it prints is read as it comes.
 struct Terminal {
@@ -133,6 +133,22 @@ fn the_terminal_says_how_far_off_the_phones_clock_is() {
     setup.type_line(&totp(&secret, stage.now_ms()));
     let (success, seen) = setup.finish();
     assert!(success, "{seen}");
+}
+
+#[test]
+fn a_one_time_code_leads_to_a_new_password_at_the_terminal() {
+    let stage = Stage::new();
+    let told = run_host(&stage.directory.path(), &["user", "reset", ADA, "--json"]).success().json();
+    let address = stage.host().base.clone();
+    let mut login = Terminal::start(&stage, &["login", "--url", &address]);
+    login.type_line(ADA);
+    login.type_line(told["code"].as_str().expect("a code"));
+    login.type_line("password1");
+    login.type_line("a-quite-new-word-88");
+    let (success, seen) = login.finish();
+    assert!(success && seen.contains(ADA), "{seen}");
+    assert!(seen.contains("everybody tries first"), "it says why the first was refused:\n{seen}");
+    assert!(!seen.contains("a-quite-new-word-88"), "{seen}");
 }
 
 #[test]

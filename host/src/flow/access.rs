@@ -3,10 +3,10 @@
 use super::{
     FlowError, Flows, TokenError,
     engine::{Committed, Engine, TRIES_MAX},
-    record::{AccessSession, AccessStage, Found, User, key},
+    record::{AccessSession, AccessStage, Addresses, Found, User, key},
     token,
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, settings::ProviderKind};
 
 /// A refresh moves the session's end only this seldom, so that most refreshes write nothing.
 const USED_EVERY_S: u64 = 3600;
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Tokens {
 }
 
 /// A valid bearer: whose it is and what was proved when.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Access {
     pub session_id: String,
     pub user_id: String,
@@ -42,7 +42,9 @@ pub struct Access {
     pub mfa_verified_at: Option<Timestamp>,
     pub(super) user_epoch: u64,
     pub(super) has_password: bool,
-    pub(super) password_at: Option<Timestamp>,
+    pub(super) addresses: Addresses,
+    /// When the first factor was last right: the password where the host has one.
+    pub(super) first_factor_at: Option<Timestamp>,
     pub(super) factor_at: Option<Timestamp>,
 }
 
@@ -154,6 +156,15 @@ impl Flows {
         }
         let user = engine.user_in_epoch(&record.open.user, record.open.user_epoch).await?;
         let user = user.and_then(|user| user.record).ok_or(FlowError::Unauthenticated)?;
+        let has_password = user.secret.password.is_some();
+        // To sit in a network is enough to come in, but proves nobody: it changes no factor.
+        let by_place = record.open.provider.kind == ProviderKind::TrustedNetworks.word();
+        let first_factor_at = match record.open.password_at {
+            // After a reset only the one-time code, which leads to a new password, is the user's.
+            None if has_password || by_place || user.open.must_change_password => None,
+            None => Some(record.open.auth_time),
+            password_at => password_at,
+        };
         Ok(Access {
             session_id: id,
             user_id: record.open.user,
@@ -166,8 +177,9 @@ impl Flows {
             mfa_method_used: record.open.mfa_method_used,
             mfa_verified_at: record.open.mfa_verified_at,
             user_epoch: record.open.user_epoch,
-            has_password: user.secret.password.is_some(),
-            password_at: record.open.password_at,
+            has_password,
+            addresses: user.secret.addresses,
+            first_factor_at,
             factor_at: record.open.factor_at,
         })
     }

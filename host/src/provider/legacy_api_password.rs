@@ -64,13 +64,9 @@ mod tests {
 
     fn provider() -> ProviderSettings {
         ProviderSettings {
-            kind: ProviderKind::LegacyApiPassword,
-            id: None,
-            name: None,
-            enabled: true,
             user: Some("old".into()),
             password_file: Some("password".into()),
-            credentials: Vec::new(),
+            ..ProviderSettings::bare(ProviderKind::LegacyApiPassword)
         }
     }
 

@@ -1,18 +1,18 @@
-//! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs` and `channel.rs`,
-//! defaults and bounds from the values a host runs with, rules for texts from what the checks answer to an empty one.
-//! `cargo xtask settings-doc` writes the document anew.
+//! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs`,
+//! `provider_types.rs` and `channel.rs`, defaults and bounds from the values a host runs with, rules for texts from what
+//! the checks answer to an empty one. `cargo xtask settings-doc` writes the document anew.
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use super::{
-    Argon2Settings, DeliverySettings, Limits, Settings,
+    Argon2Settings, DeliverySettings, Limits, Passwords, Settings, SignUp,
     bounds::{self, Bounded},
     load::{Mistake, parse},
 };
 
 /// Set by `cargo xtask settings-doc`.
 const WRITE_VARIABLE: &str = "MFA_SETTINGS_DOC";
-const TYPES: &str = concat!(include_str!("types.rs"), include_str!("channel.rs"));
+const TYPES: &str = concat!(include_str!("types.rs"), include_str!("provider_types.rs"), include_str!("channel.rs"));
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
 const LOCAL: &str = "[[provider]]\ntype = \"local\"\n";
@@ -28,11 +28,13 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 13] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
     Section { heading: "`[delivery]`", structure: "DeliverySettings", before: "[delivery]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[passwords]`", structure: "Passwords", before: "[passwords]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
     Section {
         heading: "`[[client]]`",
         structure: "Client",
@@ -55,6 +57,13 @@ const SECTIONS: [Section; 10] = [
             ("id", "\"a\""),
             ("secret_sha256", "\"0000000000000000000000000000000000000000000000000000000000000000\""),
         ],
+        after: "",
+    },
+    Section {
+        heading: "`[[provider.network]]`",
+        structure: "TrustedNetwork",
+        before: "[[provider]]\ntype = \"trusted_networks\"\n[[provider.network]]\n",
+        keys: &[("cidr", "[\"10.0.0.0/8\"]")],
         after: "",
     },
     Section {
@@ -140,6 +149,7 @@ fn numbers() -> Vec<Bounded> {
     let of_channels = SECTIONS.iter().find(|section| section.structure == "ChannelSettings").expect("a section");
     let limits = bounds::of_limits(&Limits::default()).into_iter();
     let delivery = bounds::of_delivery(&DeliverySettings::default());
+    let people = bounds::of_people(&Passwords::default(), &SignUp::default());
     let least = format!(
         "{}{}",
         of_channels.before,
@@ -150,6 +160,8 @@ fn numbers() -> Vec<Bounded> {
     limits
         .chain(bounds::of_argon2(&Argon2Settings::default()))
         .chain(delivery)
+        .chain(people)
+        .chain([bounds::of_any_provider()])
         .chain(bounds::of_channel(&channel))
         .collect()
 }
@@ -167,13 +179,17 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "Vec<String>" => "list of texts",
         "BTreeMap<String, String>" => "table of texts",
         "toml::Value" => "table or text",
-        "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Development" => "table",
+        "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Development" => {
+            "table"
+        }
         "Vec<Client>"
         | "Vec<ProviderSettings>"
         | "Vec<ModuleSettings>"
         | "Vec<ServiceCredential>"
-        | "Vec<ChannelSettings>" => "list of tables",
+        | "Vec<ChannelSettings>"
+        | "Vec<TrustedNetwork>" => "list of tables",
         "ProviderKind"
+        | "SignUpMode"
         | "mfa_sdk::protocol::Kind"
         | "ChannelKind"
         | "TargetKind"
@@ -204,6 +220,9 @@ fn default_in_words(section: &Section, key: &Key) -> String {
     match key.attribute.split_once("default = \"default::").map(|(_, rest)| rest.split('"').next().unwrap_or_default())
     {
         Some(function) => default_of(&settings, function),
+        None if key.rust_type == "SignUpMode" => "`\"off\"`".to_owned(),
+        None if key.rust_type == "bool" => "`false`".to_owned(),
+        None if matches!(section.structure, "Passwords") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
         None if key.rust_type.starts_with("Vec<") => "`[]`".to_owned(),
         None => "–".to_owned(),
@@ -298,7 +317,7 @@ fn the_document_has_all_keys_that_load_and_no_others() {
 
 #[test]
 fn the_sample_shows_every_default() {
-    for section in &SECTIONS[..4] {
+    for section in &SECTIONS[..6] {
         for key in declared(section.structure).1 {
             let default = default_in_words(section, &key).trim_matches('`').to_owned();
             let (key, is_shown) = (&key.name, matches!(default.as_str(), "–" | "[]"));
@@ -320,7 +339,7 @@ fn the_sample_with_its_defaults_switched_on_is_the_default() {
         })
         .collect();
     let loaded = parse(Path::new("host.toml"), &format!("{switched_on}{LOCAL}")).expect("every key shown is one");
-    assert_eq!(loaded.limits, Limits::default());
-    assert_eq!(loaded.argon2, Argon2Settings::default());
-    assert_eq!(loaded.delivery, DeliverySettings::default());
+    assert_eq!((loaded.limits, loaded.argon2), (Limits::default(), Argon2Settings::default()));
+    assert_eq!((loaded.delivery, loaded.sign_up), (DeliverySettings::default(), SignUp::default()));
+    assert_eq!(loaded.passwords.length_min, Passwords::default().length_min);
 }

@@ -80,6 +80,7 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                     Command::ModuleList {}
                     | Command::MfaList { .. }
                     | Command::MfaReset { .. }
+                    | Command::UserReset { methods: true, .. }
                     | Command::UserRemove { .. } => ModuleHost::start(config_directory, &settings).await,
                     _ => ModuleHost::offline(&settings),
                 };

@@ -80,6 +80,20 @@ pub fn of_settings(config_directory: &Path, settings: &Settings) -> Vec<Finding>
             None => Finding::warn(subject, warning, "change it in host.toml unless it is meant so"),
         }
     }));
+    let command =
+        |provider: &&settings::ProviderSettings| provider.enabled && provider.kind == ProviderKind::CommandLine;
+    found.extend(settings.providers.iter().filter(command).filter_map(|entry| {
+        let message = format!("command_line refuses every sign-in: {}", provider::command_line_problem(entry)?);
+        Some(Finding::warn(
+            "settings",
+            message,
+            "put right what it names; only root and the host's user may write there",
+        ))
+    }));
+    if let Some(problem) = provider::blocklist_problem(&settings.passwords, config_directory) {
+        let remedy = "put the file there, readable for the host's user, or remove blocklist_file";
+        found.push(Finding::warn("settings", format!("no password can be set: {problem}"), remedy));
+    }
     let legacy =
         |provider: &&settings::ProviderSettings| provider.enabled && provider.kind == ProviderKind::LegacyApiPassword;
     found.extend(settings.providers.iter().filter(legacy).filter_map(|entry| {

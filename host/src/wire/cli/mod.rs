@@ -13,6 +13,7 @@ mod live;
 mod logging;
 mod modules;
 mod password;
+mod people;
 mod render;
 mod serve;
 mod storage;
@@ -25,12 +26,12 @@ use clap::Parser;
 
 use self::{
     arguments::{
-        Arguments, ChannelCommand, ConfigCommand, MfaCommand, ModuleCommand, SessionCommand, StorageCommand,
+        Arguments, ChannelCommand, ConfigCommand, MfaCommand, ModuleCommand, Profile, SessionCommand, StorageCommand,
         UserCommand, Verb,
     },
     failure::Failure,
 };
-use crate::wire::control::Command;
+use crate::{flow::UserChanges, wire::control::Command};
 
 /// Runs the command line. 0: done; 1: it failed; 2: the command or `host.toml` is not usable.
 pub fn main() -> ExitCode {
@@ -119,5 +120,13 @@ fn user_command(command: UserCommand) -> Result<Command, Failure> {
         UserCommand::Disable { name } => Command::UserActive { name, active: false },
         UserCommand::Enable { name } => Command::UserActive { name, active: true },
         UserCommand::Remove { name } => Command::UserRemove { name },
+        UserCommand::Show { name } => Command::UserShow { name },
+        UserCommand::Reset { name, mfa } => Command::UserReset { name, methods: mfa },
+        UserCommand::Invite { group } => Command::UserInvite { groups: group },
+        UserCommand::Set { name, profile } => {
+            let Profile { email, phone, proved, language, zone, group: groups, display_name } = profile;
+            let changes = UserChanges { display_name, language, zone, email, phone, groups, proved };
+            Command::UserSet { name, changes }
+        }
     })
 }

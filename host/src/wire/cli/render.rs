@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::{
     failure::Failure,
+    people,
     table::{print, print_json, printable, table},
 };
 use crate::{
     clock::Timestamp,
-    flow::{SessionView, UserView},
+    flow::SessionView,
     store::{Behind, RepairDeed},
     system_clock::SystemClock,
     wire::control::{
@@ -36,6 +37,9 @@ fn show_json(outcome: &Outcome) {
     match outcome {
         Outcome::User { deed, user } => print_json(&json!({ "deed": deed, "user": user })),
         Outcome::Users { users } => print_json(users),
+        Outcome::UserDetails { details } => print_json(details),
+        Outcome::UserReset { reset } => print_json(reset),
+        Outcome::Invited { invited } => print_json(invited),
         Outcome::Methods { methods, .. } => print_json(methods),
         Outcome::MethodsReset { user, removed } => print_json(&json!({ "user": user, "removed": removed })),
         Outcome::Sessions { sessions } => print_json(sessions),
@@ -59,7 +63,10 @@ fn show_json(outcome: &Outcome) {
 fn text_of(outcome: &Outcome) -> String {
     match outcome {
         Outcome::User { deed, user } => format!("user {}: {}\n", printable(&user.name), deed.replace('_', " ")),
-        Outcome::Users { users } => users_table(users),
+        Outcome::Users { users } => people::users_table(users),
+        Outcome::UserDetails { details } => people::details_text(details),
+        Outcome::UserReset { reset } => people::reset_text(reset),
+        Outcome::Invited { invited } => people::invited_text(invited),
         Outcome::Methods { methods, .. } => methods_table(methods),
         Outcome::MethodsReset { user, removed } if removed.is_empty() => {
             format!("user {}: there was no second factor to remove\n", printable(user))
@@ -167,24 +174,6 @@ fn repaired_text(repair: &StorageRepair) -> String {
         );
     }
     text
-}
-
-fn users_table(users: &[UserView]) -> String {
-    let rows: Vec<_> = users
-        .iter()
-        .map(|user| {
-            vec![
-                user.name.clone(),
-                if user.is_active { "on" } else { "off" }.to_owned(),
-                yes(user.is_owner),
-                yes(user.has_password),
-                dash(&user.methods.join(",")),
-                user.created_at.rfc3339(),
-                user.id.clone(),
-            ]
-        })
-        .collect();
-    table(&["NAME", "STATE", "OWNER", "PASSWORD", "MFA", "CREATED", "ID"], &rows)
 }
 
 fn methods_table(methods: &[MethodLine]) -> String {
@@ -311,11 +300,11 @@ fn status_text(status: &StatusReport) -> String {
     text
 }
 
-fn yes(is: bool) -> String {
+pub(super) fn yes(is: bool) -> String {
     if is { "yes" } else { "no" }.to_owned()
 }
 
-fn dash(text: &str) -> String {
+pub(super) fn dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
-    flow::{SessionView, UserView},
+    flow::{Invited, SessionView, UserChanges, UserDetails, UserReset, UserView},
     store::{Behind, CheckReport, Loss, OpenReport, RepairDeed, Repaired},
     system_clock::SystemClock,
     wire::current::SettingsNews,
@@ -35,6 +35,21 @@ pub enum Command {
     },
     UserRemove {
         name: String,
+    },
+    UserShow {
+        name: String,
+    },
+    UserSet {
+        name: String,
+        changes: UserChanges,
+    },
+    UserReset {
+        name: String,
+        /// Whether the enrolments go too.
+        methods: bool,
+    },
+    UserInvite {
+        groups: Vec<String>,
     },
     MfaList {
         user: String,
@@ -74,6 +89,15 @@ pub enum Outcome {
     },
     Users {
         users: Vec<UserView>,
+    },
+    UserDetails {
+        details: UserDetails,
+    },
+    UserReset {
+        reset: UserReset,
+    },
+    Invited {
+        invited: Invited,
     },
     Methods {
         user: String,

@@ -6,8 +6,9 @@ use tokio::sync::watch;
 
 use crate::{
     clock::Clock,
-    flow::{MethodView, PeopleError, UserView},
+    flow::{MethodView, PeopleError, UserView, Who},
     module_host::{ModuleInstance, ModuleState},
+    provider::PasswordRefusal,
     settings,
     store::{BackupError, BackupReport, OpenError, OpenReport, StoreError},
     system_clock::SystemClock,
@@ -47,6 +48,19 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
         }
         Command::UserActive { name, active } => {
             flows.set_active(actor, &name, active).await.map(done(if active { "enabled" } else { "disabled" }))
+        }
+        Command::UserShow { name } => {
+            flows.user_details(Who::Name(&name)).await.map(|details| Outcome::UserDetails { details })
+        }
+        Command::UserSet { name, changes } => flows
+            .change_profile(actor, Who::Name(&name), &changes)
+            .await
+            .map(|details| Outcome::UserDetails { details }),
+        Command::UserReset { name, methods } => {
+            flows.reset_user(actor, Who::Name(&name), methods).await.map(|reset| Outcome::UserReset { reset })
+        }
+        Command::UserInvite { groups } => {
+            flows.invite(actor, &groups).await.map(|invited| Outcome::Invited { invited })
         }
         Command::UserRemove { name } => flows.remove_user(actor, &name).await.map(done("removed")),
         Command::MfaList { user } => flows.methods_of(&user).await.map(|methods| {
@@ -88,8 +102,11 @@ pub const ROLLED_BACK_REMEDY: &str = "stop the host; then put the present state 
 fn remedy(error: &PeopleError) -> &'static str {
     match error {
         PeopleError::InvalidName => "choose another name",
-        PeopleError::PasswordTooShort { .. } => "choose a longer password",
-        PeopleError::PasswordTooLong => "choose a shorter password",
+        PeopleError::InvalidProfile { .. } => "correct the value; `mfa-host user set --help` says what is taken",
+        PeopleError::PasswordRefused(PasswordRefusal::NoBlocklist { .. }) => {
+            "put the file there, readable for the host's user, or remove blocklist_file from host.toml"
+        }
+        PeopleError::PasswordRefused(_) => "choose another password",
         PeopleError::NameTaken(_) => "choose another name; `mfa-host user list` shows who is there",
         PeopleError::UnknownUser(_) => "`mfa-host user list` shows who is there",
         PeopleError::LastOwner(_) => "run: mfa-host user add NAME --owner",

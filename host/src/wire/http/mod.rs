@@ -11,6 +11,7 @@ mod login_flow;
 mod mfa;
 mod openapi;
 mod outbox;
+mod people;
 mod routes;
 mod session;
 mod status;

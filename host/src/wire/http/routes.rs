@@ -7,7 +7,7 @@ use axum::{
     extract::{ConnectInfo, Request},
     middleware,
     response::Response,
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, delete, get, patch, post},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     wire::current::{Current, SettingsNews},
 };
 
-use super::{fences, login_api, login_flow, mfa, openapi, outbox, status, token};
+use super::{fences, login_api, login_flow, mfa, openapi, outbox, people, status, token};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
@@ -43,6 +43,13 @@ pub fn routes() -> Vec<Route> {
         ("delete", "/api/mfa/setup/{flow_id}", delete(mfa::cancel_setup)),
         ("post", "/api/proof", post(mfa::proof)),
         ("get", "/api/me", get(mfa::me)),
+        ("patch", "/api/me", patch(people::change_me)),
+        ("post", "/api/password", post(people::change_password)),
+        ("post", "/api/signup", post(people::sign_up)),
+        ("get", "/api/users", get(people::list_users)),
+        ("get", "/api/users/{id}", get(people::show_user)),
+        ("patch", "/api/users/{id}", patch(people::change_user)),
+        ("post", "/api/users/{id}/reset", post(people::reset_user)),
         ("delete", "/api/me/session", delete(mfa::sign_out)),
         ("get", "/healthz", get(status::healthz)),
         ("get", "/api/status", get(status::status)),
