@@ -6,19 +6,17 @@ use std::{
 };
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{
-        PasswordHasher as _, PasswordVerifier as _,
-        phc::{Output, ParamsString, PasswordHash, Salt},
-    },
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use zeroize::Zeroizing;
 
+use super::password_memory::{HashMemory, hash_in};
 use crate::settings::{Argon2Settings, Limits};
 
 /// RFC 9106 section 3.1 recommends 16 bytes.
@@ -36,6 +34,7 @@ pub struct PasswordHasher {
     admitted: Arc<Semaphore>,
     /// Those who compute.
     computing: Arc<Semaphore>,
+    memory: HashMemory,
 }
 
 type Cost = (u32, u32, u32);
@@ -68,18 +67,19 @@ impl PasswordHasher {
             params,
             admitted: Arc::new(Semaphore::new(hashes_at_once + waiting_max)),
             computing: Arc::new(Semaphore::new(hashes_at_once)),
+            memory: HashMemory::default(),
         }
     }
 
     /// A PHC string.
     pub async fn hash(&self, password: &SecretString) -> Result<SecretString, Busy> {
         let (password, params) = (password.clone(), self.params.clone());
-        self.compute(move || {
+        self.compute(move |blocks| {
             let salt: [u8; SALT_BYTES] = random();
-            argon2id(params)
-                .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
-                .map(|phc| SecretString::from(phc.to_string()))
-                .map_err(|_| Busy)
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let password = password.expose_secret().as_bytes();
+            let output = hash_in(blocks, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN).ok_or(Busy)?;
+            Ok(SecretString::from(phc_of(argon2.params(), &salt, &output).to_string()))
         })
         .await?
     }
@@ -90,11 +90,10 @@ impl PasswordHasher {
             Expected::Hash(phc) => (phc.clone(), true),
             Expected::Nobody { name } => (SecretString::from(decoy(&self.decoy_params(name)).to_string()), false),
         };
-        let (password, params) = (password.clone(), self.params.clone());
-        self.compute(move || {
-            let Ok(expected) = PasswordHash::new(phc.expose_secret()) else { return false };
-            let is_right = argon2id(params).verify_password(password.expose_secret().as_bytes(), &expected).is_ok();
-            is_right && is_known
+        let password = password.clone();
+        self.compute(move |blocks| {
+            let is_right = is_right(blocks, password.expose_secret().as_bytes(), phc.expose_secret());
+            is_right.unwrap_or(false) && is_known
         })
         .await
     }
@@ -148,20 +147,34 @@ impl PasswordHasher {
     }
 
     /// The permits move into the work: a caller that goes away does not make room for another before it is done.
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| Busy)?;
+        let (memory, waiting) = (self.memory.clone(), self.memory.wait());
         let computing: OwnedSemaphorePermit = self.computing.clone().acquire_owned().await.map_err(|_| Busy)?;
         tokio::task::spawn_blocking(move || {
             let _permits = (admitted, computing);
-            work()
+            let mut blocks = waiting.take();
+            let done = work(&mut blocks);
+            memory.hand_on(blocks);
+            done
         })
         .await
         .map_err(|_| Busy)
     }
 }
 
-fn argon2id(params: Params) -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+/// Whether the password is the one of the PHC string; none if that is not one of argon2.
+fn is_right(blocks: &mut Vec<Block>, password: &[u8], phc: &str) -> Option<bool> {
+    let phc = PasswordHash::new(phc).ok()?;
+    let (salt, expected) = (phc.salt.as_ref()?, phc.hash.as_ref()?);
+    let algorithm = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
+    let version = phc.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&phc).ok()?);
+    let output = hash_in(blocks, &argon2, password, salt, expected.len())?;
+    Some(expected.as_bytes().ct_eq(&output).into())
 }
 
 fn cost_of(phc: &SecretString) -> Option<Cost> {
@@ -175,12 +188,16 @@ fn cost_of_params(params: &Params) -> Cost {
 
 /// Stands in where there is no hash: an output nobody knows a password for.
 fn decoy(params: &Params) -> PasswordHash {
+    phc_of(params, &random(), &random::<{ Params::DEFAULT_OUTPUT_LEN }>())
+}
+
+fn phc_of(params: &Params, salt: &[u8; SALT_BYTES], output: &[u8]) -> PasswordHash {
     PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(params).expect("argon2 parameters fit a PHC string"),
-        salt: Some(Salt::new(&random::<SALT_BYTES>()).expect("16 bytes are a salt")),
-        hash: Some(Output::new(&random::<{ Params::DEFAULT_OUTPUT_LEN }>()).expect("32 bytes are an output")),
+        salt: Some(Salt::new(salt).expect("16 bytes are a salt")),
+        hash: Some(Output::new(output).expect("32 bytes are an output")),
     }
 }
 
@@ -192,6 +209,8 @@ fn random<const N: usize>() -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+
     use super::*;
 
     fn hasher(at_once: usize, queue: usize) -> PasswordHasher {
@@ -214,6 +233,41 @@ mod tests {
         let plain = SecretString::from("plain");
         assert!(!hasher.verify(&password, Expected::Hash(&plain)).await.unwrap());
         assert!(!hasher.verify(&plain, Expected::Hash(&plain)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn hashes_made_elsewhere_are_taken_and_ours_are_taken_elsewhere() {
+        let hasher = hasher(1, 1);
+        let password = SecretString::from("x");
+        let params = Params::new(96, 2, 1, None).unwrap();
+        for algorithm in [Algorithm::Argon2id, Algorithm::Argon2i, Algorithm::Argon2d] {
+            let argon2 = Argon2::new(algorithm, Version::V0x13, params.clone());
+            let phc: PasswordHash = argon2.hash_password_with_salt(b"x", b"sixteen bytes ok").unwrap();
+            let phc = SecretString::from(phc.to_string());
+            assert!(hasher.verify(&password, Expected::Hash(&phc)).await.unwrap());
+            assert!(!hasher.verify(&SecretString::from("y"), Expected::Hash(&phc)).await.unwrap());
+        }
+        let made = hasher.hash(&password).await.unwrap();
+        let made = PasswordHash::new(made.expose_secret()).unwrap();
+        assert!(Argon2::default().verify_password(b"x", &made).is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_all_answered_and_leave_no_memory_behind() {
+        let hasher = hasher(2, 40);
+        let password = SecretString::from("x");
+        let phc = hasher.hash(&password).await.unwrap();
+        let mut asked = tokio::task::JoinSet::new();
+        for one in 0..40 {
+            let (hasher, phc) = (hasher.clone(), phc.clone());
+            let (password, is_right) = if one % 2 == 0 { ("x", true) } else { ("y", false) };
+            asked.spawn(async move {
+                let password = SecretString::from(password);
+                hasher.verify(&password, Expected::Hash(&phc)).await.unwrap() == is_right
+            });
+        }
+        assert!(asked.join_all().await.into_iter().all(|as_expected| as_expected));
+        assert!(hasher.memory.is_empty());
     }
 
     #[tokio::test]
