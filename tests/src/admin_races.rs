@@ -75,7 +75,7 @@ fn log_in(stage: &Stage, password: &str, number: usize, acknowledged: &AtomicBoo
         }
         return;
     }
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         seen.lock().expect("no panic").waiting.push(flow_id);
         return;
     }

@@ -26,7 +26,7 @@ const SKEWS: [Skew; 2] = [
         version: "0.0.9",
         edits: &[
             // It has not heard of leave being taken, nor of the host's name.
-            ("src/protocol.rs", "\"depose\", ", ""),
+            ("src/protocol.rs", "    \"depose\",\n", ""),
             ("src/protocol.rs", "    Depose {", "    #[serde(rename = \"not yet\")]\n    Depose {"),
             ("src/protocol.rs", "    pub host_name: ", "    #[serde(rename = \"not_yet\")]\n    pub host_name: "),
         ],
@@ -45,7 +45,7 @@ const SKEWS: [Skew; 2] = [
                 ),
             ),
             // A question no host asks yet.
-            ("src/protocol.rs", "\"depose\", ", "\"depose\", \"foresee\", "),
+            ("src/protocol.rs", "    \"depose\",\n", "    \"depose\",\n    \"foresee\",\n"),
             (
                 "src/protocol.rs",
                 "    pub host_name: String,",
