@@ -144,16 +144,6 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_password_here_proves_by_signing_in_again() {
-        let signed_in = |at: i64| Access { has_password: false, auth_time: Timestamp(at), ..access(None, FRESH) };
-        assert!(
-            proved(&signed_in(9_700_000), false, Need::SetUp) && proved(&signed_in(9_700_000), true, Need::Removal)
-        );
-        assert!(!proved(&signed_in(9_699_999), false, Need::SetUp));
-        assert!(!proved(&signed_in(9_699_999), true, Need::Removal));
-    }
-
-    #[test]
     fn being_an_owner_is_no_proof_but_fresh_ones_are() {
         assert!(proved(&access(STALE, FRESH), true, Need::SetUp));
         assert!(proved(&access(FRESH, FRESH), true, Need::Removal));
