@@ -69,6 +69,11 @@ struct FileReading {
 }
 
 impl Clock {
+    /// The machine's clocks, unless there is a file for tests.
+    pub fn read_from(file: Option<PathBuf>) -> Self {
+        file.map_or_else(Self::system, Self::File)
+    }
+
     /// The machine's clocks.
     pub fn system() -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

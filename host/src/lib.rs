@@ -3,13 +3,16 @@
 
 mod allocator;
 pub mod clock;
+pub mod delivery;
 pub mod flow;
 pub mod keys;
 pub mod module_host;
 pub mod provider;
 mod random;
+mod secret_file;
 pub mod settings;
 pub mod store;
 pub mod system_clock;
+pub mod tls;
 mod unbroken;
 pub mod wire;

@@ -88,9 +88,8 @@ fn a_lie_is_a_no_with_a_reason_and_costs_nobody_an_attempt() {
         let said_before = stage.host().log().len();
         let step = answer(&stage, lie);
         assert_eq!((&step["type"], &step["reason"]), (&json!("abort"), &json!("unknown_error")), "{lie}: {step}");
-        let log = stage.host().log();
-        let told = log[said_before..].lines().find(|line| line.contains("module_failed")).unwrap_or_default();
-        assert!(told.contains(reason), "{lie}: {reason:?} in {told:?}\n{}", &log[said_before..]);
+        let told = stage.host().until_logged(said_before, "module_failed");
+        assert!(told.contains(reason), "{lie}: {reason:?} in {told:?}");
         bob_gets_in(&stage);
     }
     // Fourteen without a verdict: had they counted, five would have locked the account.

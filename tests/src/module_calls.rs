@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADA, BOB, Directory, PIN, Stage, hotp, outside_module, result_of, totp_with};
+use crate::harness::{ADA, BOB, Directory, PIN, Stage, hotp, outside_module, result_of, run_host, totp_with};
 
 /// The working module from outside: a question is chosen at set-up, then answered; a login asks for the answer.
 const OUTSIDE: &str = "favourite_colour";
@@ -42,6 +42,25 @@ fn answer(stage: &Stage, name: &str, word: &str) -> Value {
         return step;
     }
     stage.submit(&flow_id, json!({ field_of(&step): word })).expect(200)
+}
+
+#[test]
+fn a_module_is_told_proved_addresses_and_no_others() {
+    let stage = Stage::with(|directory| with_outside(directory, OUTSIDE));
+    let set = |more: &[&str]| {
+        run_host(&stage.directory.path(), &[&["user", "set", BOB], more].concat()).success();
+    };
+    let shown = || {
+        let step = stage.begin_setup(&stage.login(BOB), OUTSIDE).expect(200);
+        step["display"].to_string()
+    };
+    set(&["--email", "proved@example.org", "--phone", "+4930123456", "--proved"]);
+    set(&["--email", "proved@example.org", "--email", "claimed@example.org"]);
+    let told = shown();
+    assert!(told.contains("proved@example.org") && told.contains("+4930123456"), "{told}");
+    assert!(!told.contains("claimed@example.org"), "{told}");
+    set(&["--email", "claimed@example.org", "--phone", ""]);
+    assert!(!shown().contains("example.org"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADA, Answer, CLIENT_ID, PASSWORD, Stage};
+use crate::harness::{ADA, Answer, BOB, CLIENT_ID, PASSWORD, Stage, run_host};
 
 /// The documented responses of an operation; the path is the template.
 fn responses<'a>(document: &'a Value, method: &str, path: &str) -> &'a Value {
@@ -75,6 +75,41 @@ fn every_operation_has_responses() {
             }
         }
     }
+}
+
+#[test]
+fn every_answer_about_people_is_documented() {
+    let stage = Stage::with(|directory| directory.append_settings("[sign_up]\nmode = \"invite\""));
+    let document = stage.wire().get("/api/openapi.json").expect(200);
+    let seen = |method: &str, path: &str, answer: Answer| assert_documented(&document, method, path, &answer);
+    let (ada, bob) = (stage.login(ADA), stage.login(BOB));
+    let (user, reset) = ("/api/users/{id}", "/api/users/{id}/reset");
+    let id = stage.me(&bob).expect(200)["user"]["id"].as_str().expect("an id").to_owned();
+    let (at_user, at_reset) = (format!("/api/users/{id}"), format!("/api/users/{id}/reset"));
+    let wire = stage.wire();
+    for body in [json!({"language": "de"}), json!({"language": "?"}), json!({"odd": 1})] {
+        seen("patch", "/api/me", wire.patch_as(&bob.access, "/api/me", &body));
+        seen("patch", user, wire.patch_as(&ada.access, &at_user, &body));
+    }
+    seen("patch", user, wire.patch_as(&bob.access, &at_user, &json!({})));
+    for tokens in [&ada, &bob] {
+        seen("get", "/api/users", wire.get_as(&tokens.access, "/api/users"));
+        seen("get", user, wire.get_as(&tokens.access, &at_user));
+        seen("get", user, wire.get_as(&tokens.access, "/api/users/nobody"));
+    }
+    for (old, new) in [("wrong-password", "x"), (PASSWORD, "x"), (PASSWORD, "a-quite-new-word-88")] {
+        let body = json!({"old_password": old, "new_password": new});
+        seen("post", "/api/password", wire.post_as(&bob.access, "/api/password", &body));
+    }
+    seen("post", reset, wire.post_as(&bob.access, &at_reset, &json!({})));
+    seen("post", reset, wire.post_as(&ada.access, &at_reset, &json!({"methods": true})));
+    seen("post", reset, wire.post_as("nonsense", &at_reset, &json!({})));
+    let invited = run_host(&stage.directory.path(), &["user", "invite", "--json"]).success().json();
+    let wish = |name: &str, invite: &Value| json!({"username": name, "password": PASSWORD, "invite": invite});
+    for (name, invite) in [("cleo", &json!("no")), ("ada", &invited["code"])] {
+        seen("post", "/api/signup", wire.post("/api/signup", &wish(name, invite)));
+    }
+    seen("post", "/api/signup", wire.post("/api/signup", &wish("cleo", &invited["code"])));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{ADA, PASSWORD, Stage, host_binary, totp};
+use crate::harness::{ADA, Certificates, PASSWORD, Server, Stage, host_binary, run_host, totp};
 
 /// A running terminal client: what it prints is read as it comes.
 struct Terminal {
@@ -18,7 +18,13 @@ struct Terminal {
 
 impl Terminal {
     fn start(stage: &Stage, arguments: &[&str]) -> Self {
+        Self::start_trusting(stage, arguments, None)
+    }
+
+    /// With these authorities in the place of the machine's.
+    fn start_trusting(stage: &Stage, arguments: &[&str], authorities: Option<&str>) -> Self {
         let mut child = Command::new(host_binary())
+            .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
             .arg("--config")
             .arg(stage.directory.path())
             .args(arguments)
@@ -130,6 +136,22 @@ fn the_terminal_says_how_far_off_the_phones_clock_is() {
 }
 
 #[test]
+fn a_one_time_code_leads_to_a_new_password_at_the_terminal() {
+    let stage = Stage::new();
+    let told = run_host(&stage.directory.path(), &["user", "reset", ADA, "--json"]).success().json();
+    let address = stage.host().base.clone();
+    let mut login = Terminal::start(&stage, &["login", "--url", &address]);
+    login.type_line(ADA);
+    login.type_line(told["code"].as_str().expect("a code"));
+    login.type_line("password1");
+    login.type_line("a-quite-new-word-88");
+    let (success, seen) = login.finish();
+    assert!(success && seen.contains(ADA), "{seen}");
+    assert!(seen.contains("everybody tries first"), "it says why the first was refused:\n{seen}");
+    assert!(!seen.contains("a-quite-new-word-88"), "{seen}");
+}
+
+#[test]
 fn a_wrong_password_at_the_terminal_is_a_failure() {
     let stage = Stage::new();
     let address = stage.host().base.clone();
@@ -138,4 +160,24 @@ fn a_wrong_password_at_the_terminal_is_a_failure() {
     login.type_line("wrong-password");
     let (success, seen) = login.finish();
     assert!(!success, "{seen}");
+}
+
+#[test]
+fn behind_a_proxy_with_tls_the_terminal_speaks_https_to_whom_the_machine_trusts() {
+    let stage = Stage::new();
+    let certificates = Certificates::new();
+    let port = stage.host().base.rsplit(':').next().expect("a port").to_owned();
+    let proxy = Server::tls_proxy(&certificates.options(), &port);
+    let log_in = |authorities: Option<&str>| {
+        let url = format!("https://localhost:{}", proxy.port);
+        let mut login = Terminal::start_trusting(&stage, &["login", "--url", &url], authorities);
+        // A client that trusts nobody may be gone before it is told anything.
+        let _ = writeln!(login.child.stdin.as_mut().expect("a pipe"), "{ADA}\n{PASSWORD}");
+        login.finish()
+    };
+    let (success, seen) = log_in(Some(&certificates.authority()));
+    assert!(success && seen.contains(ADA), "{seen}");
+    assert!(!seen.contains("not encrypted"), "{seen}");
+    let (success, seen) = log_in(None);
+    assert!(!success && seen.contains("UnknownIssuer"), "{seen}");
 }

@@ -8,6 +8,7 @@ mod measure;
 mod mutants;
 mod once;
 mod packages;
+mod python;
 mod results;
 mod skew;
 mod stage;

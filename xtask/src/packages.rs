@@ -5,8 +5,14 @@ use std::process::{Command, Stdio};
 use crate::Failure;
 
 /// A tool and the Debian package that has it.
-const TOOLS: [(&str, &str); 4] =
-    [("oathtool", "oathtool"), ("zbarimg", "zbar-tools"), ("rsvg-convert", "librsvg2-bin"), ("jq", "jq")];
+const TOOLS: [(&str, &str); 6] = [
+    ("oathtool", "oathtool"),
+    ("zbarimg", "zbar-tools"),
+    ("rsvg-convert", "librsvg2-bin"),
+    ("jq", "jq"),
+    ("openssl", "openssl"),
+    ("python3", "python3-venv"),
+];
 
 /// Says what is lacking, installs it, and fails with the exact command if it cannot.
 pub fn install_what_is_lacking(wanted: &[&str]) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use crate::{
-    Failure, coverage, packages,
+    Failure, coverage, packages, python,
     results::{Ending, Results},
     root, skew,
     stage::{Stages, cargo, check, check_and_keep},
@@ -15,6 +15,7 @@ pub fn run(only: Option<&str>) -> Result<(), Failure> {
     let mut stages = Stages::default();
     let mut results = Results::default();
     stages.run("tools", || packages::install_what_is_lacking(&packages::all()));
+    stages.run("python packages", python::install_what_is_lacking);
     if only.is_none() {
         stages.run("format", format);
         stages.run("lints", lints);
@@ -67,7 +68,8 @@ fn run_tests(stages: &mut Stages, results: &mut Results, only: Option<&str>) {
             let mut command = cargo(arguments);
             command
                 .env("MFA_TEST_BIN_DIR", target_directory().join("debug"))
-                .env("MFA_TEST_OUTSIDE_DIR", outside_target().join("debug"));
+                .env("MFA_TEST_OUTSIDE_DIR", outside_target().join("debug"))
+                .env("MFA_TEST_PYTHON", python::interpreter());
             if let Some(filter) = only {
                 command.args(["--", filter]);
             }

@@ -3,10 +3,10 @@
 use super::{
     FlowError, Flows, TokenError,
     engine::{Committed, Engine, TRIES_MAX},
-    record::{AccessSession, AccessStage, Found, User, key},
+    record::{AccessOpen, AccessSession, AccessStage, Addresses, Found, User, key},
     token,
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, settings::ProviderKind};
 
 /// A refresh moves the session's end only this seldom, so that most refreshes write nothing.
 const USED_EVERY_S: u64 = 3600;
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Tokens {
 }
 
 /// A valid bearer: whose it is and what was proved when.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Access {
     pub session_id: String,
     pub user_id: String,
@@ -42,7 +42,9 @@ pub struct Access {
     pub mfa_verified_at: Option<Timestamp>,
     pub(super) user_epoch: u64,
     pub(super) has_password: bool,
-    pub(super) password_at: Option<Timestamp>,
+    pub(super) addresses: Addresses,
+    /// When the first factor was last right.
+    pub(super) first_factor_at: Option<Timestamp>,
     pub(super) factor_at: Option<Timestamp>,
 }
 
@@ -156,6 +158,7 @@ impl Flows {
         let user = user.and_then(|user| user.record).ok_or(FlowError::Unauthenticated)?;
         Ok(Access {
             session_id: id,
+            first_factor_at: first_factor_at(&record.open, &user),
             user_id: record.open.user,
             user_name: user.open.name,
             is_owner: user.open.is_owner,
@@ -167,7 +170,7 @@ impl Flows {
             mfa_verified_at: record.open.mfa_verified_at,
             user_epoch: record.open.user_epoch,
             has_password: user.secret.password.is_some(),
-            password_at: record.open.password_at,
+            addresses: user.secret.addresses,
             factor_at: record.open.factor_at,
         })
     }
@@ -228,9 +231,50 @@ async fn end_session(engine: &Engine, mut found: Found<AccessSession>) -> Result
     Err(FlowError::Busy)
 }
 
+/// When the first factor was last right: the password where the host has one.
+fn first_factor_at(open: &AccessOpen, user: &User) -> Option<Timestamp> {
+    // To sit in a network is enough to come in, but proves nobody: it changes no factor.
+    let by_place = open.provider.kind == ProviderKind::TrustedNetworks.word();
+    match open.password_at {
+        // After a reset only the one-time code, which leads to a new password, is the user's.
+        None if user.secret.password.is_some() || by_place || user.open.must_change_password => None,
+        None => Some(open.auth_time),
+        password_at => password_at,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::flow::record::{Document, UserOpen, UserSecret};
+
+    #[test]
+    fn who_has_no_password_here_proves_by_signing_in_again_and_nobody_by_where_they_sit() {
+        let (signed_in, right) = (Timestamp(1_767_225_600_000), Timestamp(1_767_225_660_000));
+        let at = |provider: &str, has_password: bool, must_change: bool, password_at: Option<Timestamp>| {
+            let open = json!({
+                "user": "u", "user_epoch": 0, "client_id": "c", "provider": {"type": provider, "id": null},
+                "created_at": signed_in, "auth_time": signed_in, "password_at": password_at, "factor_at": null,
+                "amr": [], "mfa_method_used": null, "mfa_verified_at": null,
+                "stage": {"is": "active", "expires_at": right},
+            });
+            let user = json!({
+                "name": "ada", "is_active": true, "is_owner": false, "created_at": signed_in, "epoch": 0,
+                "must_change_password": must_change,
+            });
+            let open: AccessOpen = serde_json::from_value(open).unwrap();
+            let user: UserOpen = serde_json::from_value(user).unwrap();
+            let password = has_password.then(|| "phc".to_owned());
+            first_factor_at(&open, &Document { open: user, secret: UserSecret { password, ..UserSecret::default() } })
+        };
+        assert_eq!(at("command_line", false, false, None), Some(signed_in));
+        assert_eq!(at("local", true, false, Some(right)), Some(right));
+        assert_eq!(at("command_line", true, false, None), None, "the host has a password to ask for");
+        assert_eq!(at("trusted_networks", false, false, None), None);
+        assert_eq!(at("command_line", false, true, None), None, "only the one-time code is the user's");
+    }
 
     #[test]
     fn tokens_shown_for_a_person_name_their_session_and_nothing_that_opens_it() {

@@ -18,13 +18,13 @@ use mfa_sdk::{
 use super::{
     Core, FlowError,
     lifetime::{self, Life},
-    record::{self, Enrolment, Found, SessionOpen, Stored, User, key},
+    record::{self, Addresses, Enrolment, Found, SessionOpen, Stored, User, key},
     token::{self, TokenKeys},
 };
 use crate::{
     clock::{Clock, Now, Timestamp},
     module_host::{CallError, ModuleHost},
-    provider::{FirstFactorThrottle, PasswordHasher},
+    provider::{CommandRunner, FirstFactorThrottle, PasswordHasher},
     settings::Settings,
     store::{Change, CommitError, Expectation, Key, Store, StoreError},
 };
@@ -45,6 +45,7 @@ pub struct Engine {
     pub config_directory: PathBuf,
     pub tokens: Arc<TokenKeys>,
     pub passwords: PasswordHasher,
+    pub commands: CommandRunner,
     pub throttle: Arc<FirstFactorThrottle>,
     queues: Arc<Queues>,
     ended: Arc<Mutex<HashMap<String, Timestamp>>>,
@@ -93,7 +94,12 @@ impl Engine {
     pub fn new(core: Core) -> Self {
         Self {
             tokens: Arc::new(TokenKeys::new(&core.keys)),
-            passwords: PasswordHasher::new(&core.settings.argon2, &core.settings.limits),
+            passwords: PasswordHasher::new(
+                &core.settings.argon2,
+                &core.settings.limits,
+                core.keys.derive("work of unknown names"),
+            ),
+            commands: CommandRunner::new(&core.settings.limits),
             throttle: Arc::new(FirstFactorThrottle::new()),
             queues: Arc::new(Queues::new()),
             ended: Arc::default(),
@@ -144,8 +150,16 @@ impl Engine {
 
     /// The step a module shows everybody, if it is one that does; asked for on behalf of nobody.
     pub async fn fixed_step(&self, module: &str, now: Timestamp) -> Result<Option<Arc<Form>>, CallError> {
-        let context =
-            || self.context(Ask { user_id: "", user_name: "", language: "en", seed: &token::new_seed(), now });
+        let context = || {
+            self.context(Ask {
+                user_id: "",
+                user_name: "",
+                addresses: &Addresses::default(),
+                language: "en",
+                seed: &token::new_seed(),
+                now,
+            })
+        };
         self.modules.fixed_step(module, context).await
     }
 
@@ -156,7 +170,7 @@ impl Engine {
             user: protocol::User {
                 id: ask.user_id.to_owned(),
                 name: ask.user_name.to_owned(),
-                addresses: std::collections::BTreeMap::new(),
+                addresses: ask.addresses.proved(),
             },
             channels: Vec::new(),
             mac_key: String::new(),
@@ -228,6 +242,7 @@ impl Engine {
 pub struct Ask<'a> {
     pub user_id: &'a str,
     pub user_name: &'a str,
+    pub addresses: &'a Addresses,
     pub language: &'a str,
     pub seed: &'a str,
     pub now: Timestamp,

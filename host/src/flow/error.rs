@@ -2,7 +2,7 @@
 
 use mfa_sdk::form::FieldErrors;
 
-use crate::store::StoreError;
+use crate::{provider::PasswordRefusal, store::StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum FlowError {
@@ -33,6 +33,12 @@ pub enum FlowError {
     /// Valid, but the proof of the factor (or password) is too old for this.
     #[error("this needs a fresh proof of your sign-in")]
     StaleProof { max_age_s: u64 },
+    /// The caller's rights are not enough.
+    #[error("{detail}")]
+    Forbidden { code: &'static str, detail: &'static str },
+    /// A new password that is not taken, by the field it stood in.
+    #[error("{refusal}")]
+    PasswordRefused { field: &'static str, refusal: PasswordRefusal },
     /// Wrong user name or password (plain login only; a login flow says so in its form).
     #[error("wrong user name or password")]
     InvalidAuth,

@@ -138,8 +138,9 @@ impl Engine {
                 continue;
             }
             let seed = token::new_seed();
-            let user_name = user.record.as_ref().map_or("", |user| &user.open.name);
-            let ask = Ask { user_id, user_name, language: "en", seed: &seed, now };
+            let Some(user) = &user.record else { continue };
+            let (user_name, addresses) = (&*user.open.name, &user.secret.addresses);
+            let ask = Ask { user_id, user_name, addresses, language: "en", seed: &seed, now };
             if let Err(error) = self.ask(module, ask, Operation::Depose { enrolment: for_module(&enrolment) }).await {
                 tracing::debug!(module, reason = kind_of(&error), "the module took no leave of an enrolment");
             }

@@ -8,6 +8,7 @@ mod error;
 mod lifetime;
 mod login;
 mod methods;
+mod new_password;
 mod people;
 mod proof;
 mod record;
@@ -25,7 +26,7 @@ pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
 pub use login::{ApiLogin, BeginLogin, ProviderView, ServiceLogin};
 pub use methods::MethodView;
-pub use people::{PeopleError, UserView};
+pub use people::{Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset, UserView, Who};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};
 pub use storage::changes_of_restore;
 pub use upkeep::SessionView;
@@ -59,6 +60,10 @@ pub struct Core {
 #[derive(Clone, Debug)]
 pub struct Asker {
     pub address: IpAddr,
+    /// Whether nobody between spoke for another: what the address alone opens asks for this.
+    pub is_certain: bool,
+    /// Whether the host was asked under a name of its own, and not by the page of another.
+    pub is_by_our_name: bool,
     pub language: String,
 }
 

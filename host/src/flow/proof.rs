@@ -5,7 +5,7 @@ use super::{
     engine::Engine,
     lifetime::is_fresh,
     login::{Outcome, Turn},
-    record::FactorsOpen,
+    record::{Factors, FactorsOpen, Found, key},
     token::{self, FlowToken},
 };
 use crate::{clock::Timestamp, flow::record::ProviderId};
@@ -17,6 +17,8 @@ pub enum Need {
     SetUp,
     /// Taking one away: a factor, and the password where the host has it.
     Removal,
+    /// A new password of one's own: a factor if there is one.
+    NewPassword,
 }
 
 impl Engine {
@@ -42,16 +44,30 @@ impl Engine {
 
 fn has_proved(access: &Access, factors: &FactorsOpen, need: Need, max_age_s: u64, now: Timestamp) -> bool {
     let factor = is_fresh(access.factor_at, max_age_s, now);
-    let first = if access.has_password { access.password_at } else { Some(access.auth_time) };
-    let first = is_fresh(first, max_age_s, now);
+    let first = is_fresh(access.first_factor_at, max_age_s, now);
     match (factors.requires_second_factor(), need) {
-        (true, Need::SetUp) => factor,
+        (true, Need::SetUp | Need::NewPassword) => factor,
+        // The former password comes with the wish.
+        (false, Need::NewPassword) => true,
         (true, Need::Removal) => factor && first,
         (false, _) => first,
     }
 }
 
 impl Flows {
+    /// Whether the caller may act on other users.
+    pub fn require_owner(&self, access: &Access) -> Result<(), FlowError> {
+        let detail = "Only an owner may do this.";
+        if access.is_owner { Ok(()) } else { Err(FlowError::Forbidden { code: "not_an_owner", detail }) }
+    }
+
+    /// As [`Flows::require_owner`], and proved freshly.
+    pub async fn require_fresh_owner(&self, access: &Access) -> Result<(), FlowError> {
+        self.require_owner(access)?;
+        let factors: Found<Factors> = self.engine.read(key::factors(&access.user_id)).await?;
+        self.engine.require_proof(access, &factors.open(), Need::SetUp, self.engine.clock.now().wall)
+    }
+
     /// Starts a proof: the user's password and factor once more, for the session of `access`. Answered like a
     /// login flow with the session's client id; ends in `create_entry` without a result, and the session is fresh.
     pub async fn begin_proof(&self, access: &Access, asker: &Asker) -> Result<Step, FlowError> {
@@ -87,12 +103,13 @@ impl Flows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::record::Addresses;
 
     const NOW: Timestamp = Timestamp(10_000_000);
     const FRESH: Option<Timestamp> = Some(Timestamp(9_700_000));
     const STALE: Option<Timestamp> = Some(Timestamp(9_699_999));
 
-    fn access(password_at: Option<Timestamp>, factor_at: Option<Timestamp>) -> Access {
+    fn access(first_factor_at: Option<Timestamp>, factor_at: Option<Timestamp>) -> Access {
         Access {
             session_id: String::new(),
             user_id: String::new(),
@@ -106,7 +123,8 @@ mod tests {
             mfa_verified_at: None,
             user_epoch: 0,
             has_password: true,
-            password_at,
+            addresses: Addresses::default(),
+            first_factor_at,
             factor_at,
         }
     }
@@ -123,16 +141,6 @@ mod tests {
         assert!(!proved(&access(STALE, FRESH), true, Need::Removal));
         assert!(!proved(&access(STALE, FRESH), false, Need::SetUp));
         assert!(!proved(&access(None, None), false, Need::SetUp));
-    }
-
-    #[test]
-    fn who_has_no_password_here_proves_by_signing_in_again() {
-        let signed_in = |at: i64| Access { has_password: false, auth_time: Timestamp(at), ..access(None, FRESH) };
-        assert!(
-            proved(&signed_in(9_700_000), false, Need::SetUp) && proved(&signed_in(9_700_000), true, Need::Removal)
-        );
-        assert!(!proved(&signed_in(9_699_999), false, Need::SetUp));
-        assert!(!proved(&signed_in(9_699_999), true, Need::Removal));
     }
 
     #[test]

@@ -169,16 +169,23 @@ fn host_label(name: &str) -> String {
     match name {
         "username" => "User name".to_owned(),
         "password" => "Password".to_owned(),
+        "new_password" => "New password".to_owned(),
+        "user" => "Who are you?".to_owned(),
         "multi_factor_auth_module" => "Second factor".to_owned(),
         "code" => "Code".to_owned(),
         other => other.replace('_', " "),
     }
 }
 
-fn error_text(key: &str) -> &str {
+pub fn error_text(key: &str) -> &str {
     match key {
         "invalid_auth" => "The user name or password is wrong.",
         "invalid_code" => "The code is wrong. Check it and try again.",
+        "too_short" => "The password is too short.",
+        "too_long" => "The password is too long.",
+        "too_common" => "This password is one of those everybody tries first. Choose another.",
+        "is_a_name" => "The password is little more than a name. Choose another.",
+        "no_blocklist" => "No password can be set now. Ask your administrator.",
         "invalid_auth_module" => "Choose one of the second factors listed.",
         other => other,
     }
@@ -190,6 +197,7 @@ pub fn abort_text(reason: &str) -> String {
         "login_expired" => "This sign-in took too long. Start again.",
         "too_many_retry" => "Too many wrong codes. Start again.",
         "unknown_error" => "The second factor could not be checked. Start again, or ask your administrator.",
+        "not_allowed" => "You cannot sign in this way from here.",
         "module_unavailable" => "Your second factor is not available now. Ask your administrator.",
         "delivery_failed" => "The message could not be sent. Choose another second factor or ask your administrator.",
         other => return other.to_owned(),

@@ -56,6 +56,28 @@ pub fn first_seed(flow_hash: &str, keys: &TokenKeys) -> String {
     data_encoding::HEXLOWER.encode(&tag(&keys.seeds, &[flow_hash.as_bytes()]))
 }
 
+/// Letters and digits that are not taken for one another when read aloud or typed; five bits each.
+const SPOKEN: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// A code to hand over on paper or by telephone: `groups` of four characters, 20 random bits each.
+pub fn new_spoken_code(groups: usize) -> String {
+    let letter = || char::from(SPOKEN[usize::from(random::<1>()[0] % 32)]);
+    let group = |_| std::iter::repeat_with(letter).take(4).collect::<String>();
+    (0..groups).map(group).collect::<Vec<_>>().join("-")
+}
+
+/// The code however it was typed: without blanks and hyphens, in capitals, letters that look like digits as those.
+pub fn folded_spoken_code(text: &str) -> String {
+    let letters = text.chars().filter(|letter| !letter.is_whitespace() && *letter != '-');
+    letters
+        .map(|letter| match letter.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            other => other,
+        })
+        .collect()
+}
+
 /// SHA-256 in hexadecimal: what is stored of an id.
 pub fn hash(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
@@ -203,6 +225,15 @@ mod tests {
     fn keys(first: u8) -> TokenKeys {
         let key = || Zeroizing::new([first; 32]);
         TokenKeys { flow: key(), access: key(), seeds: key() }
+    }
+
+    #[test]
+    fn a_spoken_code_is_the_same_however_it_is_typed() {
+        let code = new_spoken_code(3);
+        assert_eq!((code.len(), code.split('-').count()), (14, 3));
+        assert_ne!(code, new_spoken_code(3));
+        assert_eq!(folded_spoken_code(&code.to_lowercase()), code.replace('-', ""));
+        assert_eq!(folded_spoken_code(" o1-Li \u{a0}z"), "0111Z");
     }
 
     fn flow_token() -> FlowToken {

@@ -3,8 +3,8 @@
 use super::{
     FlowError, Flows, PeopleError,
     record::{
-        self, AccessSession, AccessStage, Document, Found, Grant, ProviderId, Restored, Session, SessionOpen,
-        SessionSecret, SessionStage, Setup, SetupStage, Stored, User, key,
+        self, AccessSession, AccessStage, Document, Found, Grant, Invitation, ProviderId, Restored, Session,
+        SessionOpen, SessionSecret, SessionStage, Setup, SetupStage, Stored, User, key,
     },
 };
 use crate::{
@@ -112,6 +112,16 @@ impl Flows {
         self.remove(sessions.into_iter().map(|(key, at, _)| (key, at)).collect()).await
     }
 
+    /// Learns what the stored password hashes cost, so that a name nobody has costs the same; `serve` calls it once.
+    pub async fn learn_password_costs(&self) -> Result<(), StoreError> {
+        for (_, _, user) in record::scan::<User>(&self.engine.store, "user/").await? {
+            if let Some(phc) = user.secret.password {
+                self.engine.passwords.note(&phc.into(), None);
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what has expired from memory and disk; `serve` calls it once a minute.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.engine.clock.now().wall;
@@ -125,6 +135,9 @@ impl Flows {
             .filter(|(_, _, setup)| now > setup.open.expires_at.plus_s(SETUP_TOMBSTONE_S))
             .map(|(key, at, _)| (key, at));
         self.remove(setups.collect()).await?;
+        let invitations = record::scan::<Invitation>(store, "invitation/").await?.into_iter();
+        let invitations = invitations.filter(|(_, _, invitation)| now > invitation.open.expires_at);
+        self.remove(invitations.map(|(key, at, _)| (key, at)).collect()).await?;
         let mut gone = Vec::new();
         for (key, at, access) in record::scan::<AccessSession>(store, "access/").await? {
             let expires_at = match access.open.stage {
@@ -237,6 +250,7 @@ fn session_tombstone(now: &Now, limits: &Limits) -> Session {
             retain_until: now.wall.plus_s(2 * limits.first_factor_lifetime_s),
             attempts_used: 0,
             password_at: None,
+            must_set_password: false,
             stage: SessionStage::Ended { reason: "dropped".to_owned() },
         },
         secret: SessionSecret {

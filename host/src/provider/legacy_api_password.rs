@@ -1,34 +1,23 @@
 //! One shared password in a file, for one named user: kept for clients that know nothing else.
 
-use std::{
-    fs::File,
-    io::Read,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::settings::ProviderSettings;
-
-/// More than this is not a password.
-const FILE_BYTES_MAX: u64 = 4096;
+use crate::{
+    secret_file::{self, SecretFileError},
+    settings::ProviderSettings,
+};
 
 #[derive(Debug, thiserror::Error)]
 enum PasswordFileError {
     #[error("no password_file is set")]
     Unset,
-    #[error("read {path}: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{0} is not a file of 1 to {FILE_BYTES_MAX} bytes")]
-    NotAPassword(PathBuf),
-    #[error("{0} can be read or written by others; run: chmod 600 {0}")]
-    Exposed(PathBuf),
-    #[error("{path} belongs to user id {owner}; run: chown {wanted} {path}")]
-    ForeignOwner { path: PathBuf, owner: u32, wanted: u32 },
+    #[error(transparent)]
+    File(#[from] SecretFileError),
 }
 
 /// Whether `password` is the one in the provider's file (0600, owner root or the host's user; else the answer is no
@@ -53,29 +42,9 @@ pub fn problem(provider: &ProviderSettings, config_directory: &Path) -> Option<S
     read(provider, config_directory).err().map(|error| error.to_string())
 }
 
-/// The password without the line's end.
 fn read(provider: &ProviderSettings, config_directory: &Path) -> Result<Zeroizing<Vec<u8>>, PasswordFileError> {
-    let path = config_directory.join(provider.password_file.as_ref().ok_or(PasswordFileError::Unset)?);
-    let io = |source| PasswordFileError::Io { path: path.clone(), source };
-    let file = File::open(&path).map_err(io)?;
-    // Asked of the open file, so that what was checked is what is read.
-    let metadata = file.metadata().map_err(io)?;
-    if !metadata.is_file() || !(1..=FILE_BYTES_MAX).contains(&metadata.len()) {
-        return Err(PasswordFileError::NotAPassword(path));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(PasswordFileError::Exposed(path));
-    }
-    let own = rustix::process::geteuid().as_raw();
-    if metadata.uid() != 0 && metadata.uid() != own {
-        return Err(PasswordFileError::ForeignOwner { path, owner: metadata.uid(), wanted: own });
-    }
-    let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX as usize));
-    file.take(FILE_BYTES_MAX).read_to_end(&mut content).map_err(io)?;
-    while matches!(content.last(), Some(b'\n' | b'\r')) {
-        content.pop();
-    }
-    if content.is_empty() { Err(PasswordFileError::NotAPassword(path)) } else { Ok(content) }
+    let file = provider.password_file.as_ref().ok_or(PasswordFileError::Unset)?;
+    Ok(secret_file::read(&config_directory.join(file))?)
 }
 
 #[cfg(test)]
@@ -95,13 +64,9 @@ mod tests {
 
     fn provider() -> ProviderSettings {
         ProviderSettings {
-            kind: ProviderKind::LegacyApiPassword,
-            id: None,
-            name: None,
-            enabled: true,
             user: Some("old".into()),
             password_file: Some("password".into()),
-            credentials: Vec::new(),
+            ..ProviderSettings::bare(ProviderKind::LegacyApiPassword)
         }
     }
 

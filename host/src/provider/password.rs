@@ -1,17 +1,22 @@
 //! Passwords of the `local` provider: argon2id (RFC 9106) with bounded concurrency and a bounded queue.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{
-        PasswordHasher as _, PasswordVerifier as _,
-        phc::{Output, ParamsString, PasswordHash, Salt},
-    },
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
+use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
 
+use super::password_memory::{HashMemory, hash_in};
 use crate::settings::{Argon2Settings, Limits};
 
 /// RFC 9106 section 3.1 recommends 16 bytes.
@@ -21,12 +26,25 @@ const SALT_BYTES: usize = 16;
 #[derive(Clone)]
 pub struct PasswordHasher {
     params: Params,
-    /// Stands in where there is no hash: same parameters, an output nobody knows a password for.
-    decoy: Arc<str>,
+    /// Decides what work a name without a hash costs.
+    decoy_key: Arc<Zeroizing<[u8; 32]>>,
+    /// How many hashes of each cost there are: memory, iterations, parallelism.
+    census: Arc<Mutex<BTreeMap<Cost, usize>>>,
     /// Those who compute or wait; none left means busy.
     admitted: Arc<Semaphore>,
     /// Those who compute.
     computing: Arc<Semaphore>,
+    memory: HashMemory,
+}
+
+type Cost = (u32, u32, u32);
+
+/// What a password is compared with.
+pub enum Expected<'a> {
+    /// A PHC string.
+    Hash(&'a SecretString),
+    /// This name has none: the work is done and the answer is no.
+    Nobody { name: &'a str },
 }
 
 /// The queue is full; the answer is 503 and nothing was decided.
@@ -38,70 +56,148 @@ impl PasswordHasher {
     /// # Panics
     /// When the parameters are out of argon2's own bounds or the system has no random bytes; settings that were
     /// loaded are within the bounds.
-    pub fn new(argon2: &Argon2Settings, limits: &Limits) -> Self {
+    pub fn new(argon2: &Argon2Settings, limits: &Limits, decoy_key: Zeroizing<[u8; 32]>) -> Self {
         let params = Params::new(argon2.memory_kib, argon2.iterations, argon2.parallelism, None)
             .expect("argon2 parameters were checked when the settings were loaded");
         let hashes_at_once = limits.password_hashes_at_once.clamp(1, Semaphore::MAX_PERMITS / 2);
         let waiting_max = limits.password_queue_max.min(Semaphore::MAX_PERMITS / 2);
         Self {
-            decoy: decoy(&params).to_string().into(),
+            decoy_key: Arc::new(decoy_key),
+            census: Arc::default(),
             params,
             admitted: Arc::new(Semaphore::new(hashes_at_once + waiting_max)),
             computing: Arc::new(Semaphore::new(hashes_at_once)),
+            memory: HashMemory::default(),
         }
     }
 
     /// A PHC string.
     pub async fn hash(&self, password: &SecretString) -> Result<SecretString, Busy> {
         let (password, params) = (password.clone(), self.params.clone());
-        self.compute(move || {
+        self.compute(move |blocks| {
             let salt: [u8; SALT_BYTES] = random();
-            argon2id(params)
-                .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
-                .map(|phc| SecretString::from(phc.to_string()))
-                .map_err(|_| Busy)
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let password = password.expose_secret().as_bytes();
+            let output = hash_in(blocks, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN).ok_or(Busy)?;
+            Ok(SecretString::from(phc_of(argon2.params(), &salt, &output).to_string()))
         })
         .await?
     }
 
-    /// Whether the password is the one of the PHC string. Without a PHC string the same work is done and the
-    /// answer is no.
-    pub async fn verify(&self, password: &SecretString, phc: Option<&SecretString>) -> Result<bool, Busy> {
-        let is_known = phc.is_some();
-        let phc = phc.cloned().unwrap_or_else(|| SecretString::from(&*self.decoy));
-        let (password, params) = (password.clone(), self.params.clone());
-        self.compute(move || {
-            let Ok(expected) = PasswordHash::new(phc.expose_secret()) else { return false };
-            let is_right = argon2id(params).verify_password(password.expose_secret().as_bytes(), &expected).is_ok();
-            is_right && is_known
+    /// Whether the password is the one expected.
+    pub async fn verify(&self, password: &SecretString, expected: Expected<'_>) -> Result<bool, Busy> {
+        let (phc, is_known) = match expected {
+            Expected::Hash(phc) => (phc.clone(), true),
+            Expected::Nobody { name } => (SecretString::from(decoy(&self.decoy_params(name)).to_string()), false),
+        };
+        let password = password.clone();
+        self.compute(move |blocks| {
+            let is_right = is_right(blocks, password.expose_secret().as_bytes(), phc.expose_secret());
+            is_right.unwrap_or(false) && is_known
         })
         .await
     }
 
+    /// Whether a hash was made at another cost than a new one would be.
+    pub fn is_outdated(&self, phc: &SecretString) -> bool {
+        cost_of(phc).is_none_or(|cost| cost != cost_of_params(&self.params))
+    }
+
+    /// Notes that there is a hash of this cost; `former` is the one it took the place of.
+    pub fn note(&self, phc: &SecretString, former: Option<&SecretString>) {
+        let mut census = self.census();
+        if let Some(count) = former.and_then(cost_of).and_then(|cost| census.get_mut(&cost)) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(cost) = cost_of(phc) {
+            *census.entry(cost).or_default() += 1;
+        }
+    }
+
+    /// Parameters of a hash that an unknown name might have: each cost as often as it is found among the known ones,
+    /// and always the same for one name. While older hashes wait to be renewed, the time a refusal takes says nothing.
+    /// Older costs come first, so that a name, like a user, goes over to the present one once and for good.
+    fn decoy_params(&self, name: &str) -> Params {
+        let census = self.census();
+        let own = cost_of_params(&self.params);
+        let older: Vec<(&Cost, &usize)> = census.iter().filter(|(cost, _)| **cost != own).collect();
+        let total: usize = census.values().sum();
+        let place = self.place_of(name);
+        let mut below = 0.0;
+        for (cost, count) in older {
+            below += *count as f64 / total.max(1) as f64;
+            if place < below {
+                return Params::new(cost.0, cost.1, cost.2, None).unwrap_or_else(|_| self.params.clone());
+            }
+        }
+        self.params.clone()
+    }
+
+    /// Between 0 and 1, known to nobody without the key.
+    fn place_of(&self, name: &str) -> f64 {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&**self.decoy_key).expect("HMAC takes a key of any length");
+        mac.update(name.trim().to_lowercase().as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let first = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+        f64::from(first) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    fn census(&self) -> MutexGuard<'_, BTreeMap<Cost, usize>> {
+        self.census.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The permits move into the work: a caller that goes away does not make room for another before it is done.
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| Busy)?;
+        let (memory, waiting) = (self.memory.clone(), self.memory.wait());
         let computing: OwnedSemaphorePermit = self.computing.clone().acquire_owned().await.map_err(|_| Busy)?;
         tokio::task::spawn_blocking(move || {
             let _permits = (admitted, computing);
-            work()
+            let mut blocks = waiting.take();
+            let done = work(&mut blocks);
+            memory.hand_on(blocks);
+            done
         })
         .await
         .map_err(|_| Busy)
     }
 }
 
-fn argon2id(params: Params) -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+/// Whether the password is the one of the PHC string; none if that is not one of argon2.
+fn is_right(blocks: &mut Vec<Block>, password: &[u8], phc: &str) -> Option<bool> {
+    let phc = PasswordHash::new(phc).ok()?;
+    let (salt, expected) = (phc.salt.as_ref()?, phc.hash.as_ref()?);
+    let algorithm = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
+    let version = phc.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&phc).ok()?);
+    let output = hash_in(blocks, &argon2, password, salt, expected.len())?;
+    Some(expected.as_bytes().ct_eq(&output).into())
 }
 
+fn cost_of(phc: &SecretString) -> Option<Cost> {
+    let phc = PasswordHash::new(phc.expose_secret()).ok()?;
+    Params::try_from(&phc).ok().map(|params| cost_of_params(&params))
+}
+
+fn cost_of_params(params: &Params) -> Cost {
+    (params.m_cost(), params.t_cost(), params.p_cost())
+}
+
+/// Stands in where there is no hash: an output nobody knows a password for.
 fn decoy(params: &Params) -> PasswordHash {
+    phc_of(params, &random(), &random::<{ Params::DEFAULT_OUTPUT_LEN }>())
+}
+
+fn phc_of(params: &Params, salt: &[u8; SALT_BYTES], output: &[u8]) -> PasswordHash {
     PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(params).expect("argon2 parameters fit a PHC string"),
-        salt: Some(Salt::new(&random::<SALT_BYTES>()).expect("16 bytes are a salt")),
-        hash: Some(Output::new(&random::<{ Params::DEFAULT_OUTPUT_LEN }>()).expect("32 bytes are an output")),
+        salt: Some(Salt::new(salt).expect("16 bytes are a salt")),
+        hash: Some(Output::new(output).expect("32 bytes are an output")),
     }
 }
 
@@ -113,12 +209,14 @@ fn random<const N: usize>() -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+
     use super::*;
 
     fn hasher(at_once: usize, queue: usize) -> PasswordHasher {
         let argon2 = Argon2Settings { memory_kib: 64, iterations: 1, parallelism: 1 };
         let limits = Limits { password_hashes_at_once: at_once, password_queue_max: queue, ..Limits::default() };
-        PasswordHasher::new(&argon2, &limits)
+        PasswordHasher::new(&argon2, &limits, Zeroizing::new([7; 32]))
     }
 
     #[tokio::test]
@@ -128,20 +226,67 @@ mod tests {
         let phc = hasher.hash(&password).await.unwrap();
         assert!(phc.expose_secret().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
         assert_ne!(phc.expose_secret(), hasher.hash(&password).await.unwrap().expose_secret());
-        assert!(hasher.verify(&password, Some(&phc)).await.unwrap());
-        assert!(!hasher.verify(&SecretString::from("correct hors"), Some(&phc)).await.unwrap());
-        assert!(!hasher.verify(&SecretString::from(""), Some(&phc)).await.unwrap());
-        assert!(!hasher.verify(&password, None).await.unwrap());
-        assert!(!hasher.verify(&password, Some(&SecretString::from("plain"))).await.unwrap());
-        assert!(!hasher.verify(&SecretString::from("plain"), Some(&SecretString::from("plain"))).await.unwrap());
+        assert!(hasher.verify(&password, Expected::Hash(&phc)).await.unwrap());
+        assert!(!hasher.verify(&SecretString::from("correct hors"), Expected::Hash(&phc)).await.unwrap());
+        assert!(!hasher.verify(&SecretString::from(""), Expected::Hash(&phc)).await.unwrap());
+        assert!(!hasher.verify(&password, Expected::Nobody { name: "x" }).await.unwrap());
+        let plain = SecretString::from("plain");
+        assert!(!hasher.verify(&password, Expected::Hash(&plain)).await.unwrap());
+        assert!(!hasher.verify(&plain, Expected::Hash(&plain)).await.unwrap());
     }
 
-    #[test]
-    fn the_decoy_costs_what_a_real_hash_costs() {
+    #[tokio::test]
+    async fn hashes_made_elsewhere_are_taken_and_ours_are_taken_elsewhere() {
         let hasher = hasher(1, 1);
-        let decoy = PasswordHash::new(&hasher.decoy).unwrap();
-        assert_eq!(Params::try_from(&decoy).unwrap().m_cost(), hasher.params.m_cost());
-        assert_eq!(decoy.hash.unwrap().len(), Params::DEFAULT_OUTPUT_LEN);
+        let password = SecretString::from("x");
+        let params = Params::new(96, 2, 1, None).unwrap();
+        for algorithm in [Algorithm::Argon2id, Algorithm::Argon2i, Algorithm::Argon2d] {
+            let argon2 = Argon2::new(algorithm, Version::V0x13, params.clone());
+            let phc: PasswordHash = argon2.hash_password_with_salt(b"x", b"sixteen bytes ok").unwrap();
+            let phc = SecretString::from(phc.to_string());
+            assert!(hasher.verify(&password, Expected::Hash(&phc)).await.unwrap());
+            assert!(!hasher.verify(&SecretString::from("y"), Expected::Hash(&phc)).await.unwrap());
+        }
+        let made = hasher.hash(&password).await.unwrap();
+        let made = PasswordHash::new(made.expose_secret()).unwrap();
+        assert!(Argon2::default().verify_password(b"x", &made).is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_all_answered_and_leave_no_memory_behind() {
+        let hasher = hasher(2, 40);
+        let password = SecretString::from("x");
+        let phc = hasher.hash(&password).await.unwrap();
+        let mut asked = tokio::task::JoinSet::new();
+        for one in 0..40 {
+            let (hasher, phc) = (hasher.clone(), phc.clone());
+            let (password, is_right) = if one % 2 == 0 { ("x", true) } else { ("y", false) };
+            asked.spawn(async move {
+                let password = SecretString::from(password);
+                hasher.verify(&password, Expected::Hash(&phc)).await.unwrap() == is_right
+            });
+        }
+        assert!(asked.join_all().await.into_iter().all(|as_expected| as_expected));
+        assert!(hasher.memory.is_empty());
+    }
+
+    #[tokio::test]
+    async fn unknown_names_cost_what_the_known_ones_cost() {
+        let hasher = hasher(1, 1);
+        let own = cost_of_params(&hasher.params);
+        let cost = |name: usize| cost_of_params(&hasher.decoy_params(&format!("name {name}")));
+        assert!((0..100).all(|name| cost(name) == own));
+        let older = |cost: u32| SecretString::from(decoy(&Params::new(cost, 1, 1, None).unwrap()).to_string());
+        let new = hasher.hash(&SecretString::from("x")).await.unwrap();
+        (0..30).for_each(|_| hasher.note(&older(32), None));
+        (0..70).for_each(|_| hasher.note(&new, None));
+        let dear: Vec<usize> = (0..1000).filter(|name| cost(*name) != own).collect();
+        assert!((230..370).contains(&dear.len()), "{}", dear.len());
+        (0..20).for_each(|_| hasher.note(&new, Some(&older(32))));
+        let left: Vec<usize> = (0..1000).filter(|name| cost(*name) != own).collect();
+        assert!((50..150).contains(&left.len()) && left.iter().all(|name| dear.contains(name)), "{}", left.len());
+        assert!(hasher.is_outdated(&older(32)) && !hasher.is_outdated(&new));
+        assert!(hasher.is_outdated(&SecretString::from("plain")));
     }
 
     #[tokio::test]
@@ -149,8 +294,8 @@ mod tests {
         let hasher = hasher(1, 1);
         let held = hasher.admitted.clone().acquire_many_owned(2).await.unwrap();
         let password = SecretString::from("x");
-        assert!(hasher.verify(&password, None).await.is_err());
+        assert!(hasher.verify(&password, Expected::Nobody { name: "x" }).await.is_err());
         drop(held);
-        assert!(!hasher.verify(&password, None).await.unwrap());
+        assert!(!hasher.verify(&password, Expected::Nobody { name: "x" }).await.unwrap());
     }
 }

@@ -32,13 +32,9 @@ mod tests {
             clients: clients.iter().map(|client| (*client).to_owned()).collect(),
         };
         ProviderSettings {
-            kind: ProviderKind::Service,
             id: Some("shop".into()),
-            name: None,
-            enabled: true,
-            user: None,
-            password_file: None,
             credentials: vec![credential("backend", &["app"]), credential("nobody", &[])],
+            ..ProviderSettings::bare(ProviderKind::Service)
         }
     }
 

@@ -1,6 +1,6 @@
 //! Between which values each number may be set.
 
-use super::{Argon2Settings, Limits};
+use super::{Argon2Settings, ChannelSettings, DeliverySettings, Limits, Passwords, SignUp};
 
 /// A number of the settings with its bounds, both included.
 pub struct Bounded {
@@ -39,7 +39,7 @@ pub fn of_limits(limits: &Limits) -> Vec<Bounded> {
         bounded("limits.module_crashes_max", limits.module_crashes_max.into(), 1, 1000),
         bounded("limits.password_hashes_at_once", limits.password_hashes_at_once as u64, 1, 256),
         bounded("limits.password_queue_max", limits.password_queue_max as u64, 1, 10_000),
-        bounded("limits.password_length_min", limits.password_length_min as u64, 8, 128),
+        bounded("limits.commands_at_once", limits.commands_at_once as u64, 1, 256),
     ]
 }
 
@@ -51,6 +51,45 @@ pub fn of_argon2(argon2: &Argon2Settings) -> Vec<Bounded> {
         bounded("argon2.parallelism", argon2.parallelism.into(), 1, 16),
     ]
 }
+
+/// All numbers of `[delivery]`.
+pub fn of_delivery(delivery: &DeliverySettings) -> Vec<Bounded> {
+    vec![
+        bounded("delivery.sends_at_once_max", delivery.sends_at_once_max as u64, 1, 64),
+        bounded("delivery.messages_per_user_hour_max", delivery.messages_per_user_hour_max, 1, 10_000),
+        bounded("delivery.messages_per_target_hour_max", delivery.messages_per_target_hour_max, 1, 10_000),
+        bounded("delivery.messages_per_hour_max", delivery.messages_per_hour_max, 1, 10_000_000),
+    ]
+}
+
+/// All numbers of one `[[channel]]`.
+pub fn of_channel(channel: &ChannelSettings) -> Vec<Bounded> {
+    // A command on a running host waits a minute for its answer.
+    vec![bounded("channel.timeout_s", channel.timeout_s, 1, 50)]
+}
+
+/// All numbers of `[passwords]` and `[sign_up]`.
+pub fn of_people(passwords: &Passwords, sign_up: &SignUp) -> Vec<Bounded> {
+    const DAY_S: u64 = 24 * 3600;
+    vec![
+        bounded("passwords.length_min", passwords.length_min as u64, 8, 128),
+        bounded("sign_up.invitation_lifetime_s", sign_up.invitation_lifetime_s, 60, 31 * DAY_S),
+    ]
+}
+
+/// The number of one `[[provider]]`; the place is without its position.
+pub fn of_provider(time_limit_s: u64) -> Bounded {
+    bounded("provider.time_limit_s", time_limit_s, 1, 60)
+}
+
+/// As [`of_provider`], with the default.
+#[cfg(test)]
+pub fn of_any_provider() -> Bounded {
+    of_provider(super::provider_types::TIME_LIMIT_S)
+}
+
+/// Longest `client_id`, in the settings and in a request.
+pub const CLIENT_ID_BYTES_MAX: usize = 255;
 
 /// Memory times iterations below which a start warns: the weakest of the recommendations for argon2id in the OWASP password storage
 /// cheat sheet (7 MiB, 5 iterations).

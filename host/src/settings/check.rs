@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{
-    ProviderKind, ProviderSettings, Settings,
-    bounds::{self, Bounded},
+    Settings,
+    bounds::{self, Bounded, CLIENT_ID_BYTES_MAX},
+    check_channels,
+    check_providers::providers,
     load::Mistake,
 };
 
 /// Makes a mistake of a place in the file, the problem and its remedy.
-type MistakeAt<'a> = &'a dyn Fn(&str, String, String) -> Mistake;
+pub(super) type MistakeAt<'a> = &'a dyn Fn(&str, String, String) -> Mistake;
 
 /// The first mistake, if there is one.
 pub fn check(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
@@ -18,6 +20,11 @@ pub fn check(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake>
     clients(settings, mistake)?;
     providers(settings, mistake)?;
     modules(settings, mistake)?;
+    check_channels::check(settings, mistake)?;
+    if settings.passwords.blocklist_file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+        let problem = "blocklist_file is empty".into();
+        return Err(mistake("passwords.blocklist_file", problem, "name a file or remove the key".into()));
+    }
     match settings.development.as_ref().and_then(|development| development.clock_file.as_ref()) {
         Some(file) if file.as_os_str().is_empty() => {
             Err(mistake("development.clock_file", "clock_file is empty".into(), "name a file or remove the key".into()))
@@ -58,7 +65,11 @@ fn general(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
 }
 
 fn numbers(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
-    let all = bounds::of_limits(&settings.limits).into_iter().chain(bounds::of_argon2(&settings.argon2));
+    let all = bounds::of_limits(&settings.limits)
+        .into_iter()
+        .chain(bounds::of_argon2(&settings.argon2))
+        .chain(bounds::of_delivery(&settings.delivery))
+        .chain(bounds::of_people(&settings.passwords, &settings.sign_up));
     for Bounded { place, value, min, max } in all {
         if !(min..=max).contains(&value) {
             let name = place.rsplit('.').next().unwrap_or(place);
@@ -83,11 +94,14 @@ fn clients(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
     let mut ids = BTreeSet::new();
     for (index, client) in settings.clients.iter().enumerate() {
         let place = format!("client.{index}.id");
-        if client.id.is_empty() || client.id.len() > 256 || client.id.chars().any(|c| c.is_control() || c == ' ') {
+        if client.id.is_empty()
+            || client.id.len() > CLIENT_ID_BYTES_MAX
+            || client.id.chars().any(|c| c.is_control() || c == ' ')
+        {
             return Err(mistake(
                 &place,
                 format!("the client id {:?} is not usable", client.id),
-                "use 1 to 256 characters without spaces".into(),
+                format!("use 1 to {CLIENT_ID_BYTES_MAX} bytes without spaces"),
             ));
         }
         unique(&mut ids, client.id.clone(), "client", &place, mistake)?;
@@ -111,92 +125,6 @@ fn check_redirect_uri(uri: &str) -> Result<(), String> {
     }
     if url.fragment().is_some() {
         return Err("has a fragment (RFC 6749 section 3.1.2 forbids it)".into());
-    }
-    Ok(())
-}
-
-fn providers(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
-    let mut handlers = BTreeSet::new();
-    for (index, provider) in settings.providers.iter().enumerate() {
-        let place = format!("provider.{index}");
-        if let Some(id) = provider.id.as_ref().filter(|id| !is_id(id)) {
-            return Err(mistake(
-                &format!("{place}.id"),
-                format!("the provider id {id:?} is not usable"),
-                ID_REMEDY.into(),
-            ));
-        }
-        if provider.name.as_ref().is_some_and(|name| !is_name(name)) {
-            return Err(mistake(
-                &format!("{place}.name"),
-                "the provider's name is not usable".into(),
-                NAME_REMEDY.into(),
-            ));
-        }
-        let handler = format!("{:?} {}", provider.kind, provider.id.as_deref().unwrap_or("(no id)"));
-        unique(&mut handlers, handler, "provider", &format!("{place}.id"), mistake)?;
-        provider_keys(provider, &place, mistake)?;
-        credentials(provider, &place, mistake)?;
-    }
-    if !settings.providers.iter().any(|provider| provider.enabled) {
-        return Err(mistake(
-            "provider",
-            "no provider is enabled, so nobody could sign in".into(),
-            "add [[provider]] with type = \"local\"".into(),
-        ));
-    }
-    Ok(())
-}
-
-fn provider_keys(provider: &ProviderSettings, place: &str, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
-    let legacy = provider.kind == ProviderKind::LegacyApiPassword;
-    let service = provider.kind == ProviderKind::Service;
-    let user = provider.user.as_ref().is_some_and(|user| !user.is_empty());
-    let file = provider.password_file.as_ref().is_some_and(|file| !file.as_os_str().is_empty());
-    let refuse = |key: &str, problem: &str, remedy: &str| {
-        Err(mistake(&format!("{place}.{key}"), problem.to_owned(), remedy.to_owned()))
-    };
-    if legacy && !user {
-        return refuse("user", "legacy_api_password needs user", "name the user it signs in");
-    }
-    if legacy && !file {
-        return refuse("password_file", "legacy_api_password needs password_file", "name the file with the password");
-    }
-    if !legacy && provider.user.is_some() {
-        return refuse("user", "user belongs to legacy_api_password only", "remove it");
-    }
-    if !legacy && provider.password_file.is_some() {
-        return refuse("password_file", "password_file belongs to legacy_api_password only", "remove it");
-    }
-    if service && provider.credentials.is_empty() {
-        return refuse(
-            "credential",
-            "service needs a credential",
-            "add [[provider.credential]] with id, secret_sha256, clients",
-        );
-    }
-    if !service && !provider.credentials.is_empty() {
-        return refuse("credential", "credential belongs to service only", "remove it");
-    }
-    Ok(())
-}
-
-fn credentials(provider: &ProviderSettings, place: &str, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
-    let mut ids = BTreeSet::new();
-    for (index, credential) in provider.credentials.iter().enumerate() {
-        let place = format!("{place}.credential.{index}");
-        if !is_id(&credential.id) {
-            let problem = format!("the credential id {:?} is not usable", credential.id);
-            return Err(mistake(&format!("{place}.id"), problem, ID_REMEDY.into()));
-        }
-        unique(&mut ids, credential.id.clone(), "credential", &format!("{place}.id"), mistake)?;
-        let place = format!("{place}.secret_sha256");
-        if !is_sha256(&credential.secret_sha256) {
-            return Err(mistake(&place, "secret_sha256 is not a SHA-256 in hexadecimal".into(), SHA256_REMEDY.into()));
-        }
-        if credential.secret_sha256.eq_ignore_ascii_case(SHA256_OF_NOTHING) {
-            return Err(mistake(&place, "secret_sha256 is that of an empty secret".into(), SHA256_REMEDY.into()));
-        }
     }
     Ok(())
 }
@@ -239,12 +167,11 @@ const AMR_VALUES: [&str; 18] = [
     "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "otp", "pin", "rba", "retina", "sc", "sms", "swk", "tel",
     "user", "vbm", "wia",
 ];
-const ID_REMEDY: &str = "use 1 to 64 of a-z, 0-9, _ and -";
-const NAME_REMEDY: &str = "use 1 to 128 characters without control characters";
-const SHA256_REMEDY: &str = "write the 64 hexadecimal digits that sha256sum prints";
-const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub(super) const ID_REMEDY: &str = "use 1 to 64 of a-z, 0-9, _ and -";
+pub(super) const NAME_REMEDY: &str = "use 1 to 128 characters without control characters";
+pub(super) const SHA256_REMEDY: &str = "write the 64 hexadecimal digits that sha256sum prints";
 
-fn unique(
+pub(super) fn unique(
     seen: &mut BTreeSet<String>,
     id: String,
     what: &str,
@@ -258,14 +185,14 @@ fn unique(
     Ok(())
 }
 
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     (1..=128).contains(&name.chars().count()) && !name.trim().is_empty() && !name.chars().any(char::is_control)
 }
 
-fn is_sha256(text: &str) -> bool {
+pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,18 +1,18 @@
 //! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs`,
-//! defaults and bounds from the values a host runs with, rules for texts from what the checks answer to an empty one.
-//! `cargo xtask settings-doc` writes the document anew.
+//! `provider_types.rs` and `channel.rs`, defaults and bounds from the values a host runs with, rules for texts from what
+//! the checks answer to an empty one. `cargo xtask settings-doc` writes the document anew.
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use super::{
-    Argon2Settings, Limits, Settings,
+    Argon2Settings, DeliverySettings, Limits, Passwords, Settings, SignUp,
     bounds::{self, Bounded},
     load::{Mistake, parse},
 };
 
 /// Set by `cargo xtask settings-doc`.
 const WRITE_VARIABLE: &str = "MFA_SETTINGS_DOC";
-const TYPES: &str = include_str!("types.rs");
+const TYPES: &str = concat!(include_str!("types.rs"), include_str!("provider_types.rs"), include_str!("channel.rs"));
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
 const LOCAL: &str = "[[provider]]\ntype = \"local\"\n";
@@ -28,10 +28,13 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 13] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[delivery]`", structure: "DeliverySettings", before: "[delivery]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[passwords]`", structure: "Passwords", before: "[passwords]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
     Section {
         heading: "`[[client]]`",
         structure: "Client",
@@ -57,10 +60,24 @@ const SECTIONS: [Section; 8] = [
         after: "",
     },
     Section {
+        heading: "`[[provider.network]]`",
+        structure: "TrustedNetwork",
+        before: "[[provider]]\ntype = \"trusted_networks\"\n[[provider.network]]\n",
+        keys: &[("cidr", "[\"10.0.0.0/8\"]")],
+        after: "",
+    },
+    Section {
         heading: "`[[module]]`",
         structure: "ModuleSettings",
         before: "[[module]]\n",
         keys: &[("type", "\"a\"")],
+        after: LOCAL,
+    },
+    Section {
+        heading: "`[[channel]]`",
+        structure: "ChannelSettings",
+        before: "[[channel]]\n",
+        keys: &[("name", "\"a\""), ("type", "\"email\""), ("host", "\"localhost\""), ("from", "\"a@example.org\"")],
         after: LOCAL,
     },
     Section {
@@ -84,7 +101,7 @@ impl Section {
     }
 }
 
-/// A key as `types.rs` declares it.
+/// A key as its type declares it.
 struct Key {
     name: String,
     rust_type: String,
@@ -125,12 +142,28 @@ fn declared(structure: &str) -> (String, Vec<Key>) {
             attribute.clear();
         }
     }
-    panic!("types.rs has no structure {structure}");
+    panic!("there is no structure {structure}");
 }
 
 fn numbers() -> Vec<Bounded> {
+    let of_channels = SECTIONS.iter().find(|section| section.structure == "ChannelSettings").expect("a section");
     let limits = bounds::of_limits(&Limits::default()).into_iter();
-    limits.chain(bounds::of_argon2(&Argon2Settings::default())).collect()
+    let delivery = bounds::of_delivery(&DeliverySettings::default());
+    let people = bounds::of_people(&Passwords::default(), &SignUp::default());
+    let least = format!(
+        "{}{}",
+        of_channels.before,
+        of_channels.keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect::<String>()
+    );
+    let channel =
+        parse(Path::new("host.toml"), &format!("{least}{LOCAL}")).expect("the least channel loads").channels.remove(0);
+    limits
+        .chain(bounds::of_argon2(&Argon2Settings::default()))
+        .chain(delivery)
+        .chain(people)
+        .chain([bounds::of_any_provider()])
+        .chain(bounds::of_channel(&channel))
+        .collect()
 }
 
 fn type_in_words(section: &Section, key: &Key) -> String {
@@ -139,14 +172,31 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "String" => "text",
         "PathBuf" => "path",
         "bool" => "`true` or `false`",
-        "u32" | "u64" | "usize" => "whole number",
+        "u16" | "u32" | "u64" | "usize" => "whole number",
         "SocketAddr" => "address and port",
         "url::Url" => "URL",
         "Vec<IpNet>" => "list of networks",
         "Vec<String>" => "list of texts",
-        "toml::Table" | "Limits" | "Argon2Settings" | "Development" => "table",
-        "Vec<Client>" | "Vec<ProviderSettings>" | "Vec<ModuleSettings>" | "Vec<ServiceCredential>" => "list of tables",
-        "ProviderKind" | "mfa_sdk::protocol::Kind" => return variants(section, key),
+        "BTreeMap<String, String>" => "table of texts",
+        "toml::Value" => "table or text",
+        "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Development" => {
+            "table"
+        }
+        "Vec<Client>"
+        | "Vec<ProviderSettings>"
+        | "Vec<ModuleSettings>"
+        | "Vec<ServiceCredential>"
+        | "Vec<ChannelSettings>"
+        | "Vec<TrustedNetwork>" => "list of tables",
+        "ProviderKind"
+        | "SignUpMode"
+        | "mfa_sdk::protocol::Kind"
+        | "ChannelKind"
+        | "TargetKind"
+        | "Encryption"
+        | "Preset"
+        | "Method"
+        | "BodyFormat" => return variants(section, key),
         other => panic!("say in document_tests.rs how the type {other} is called in the document"),
     };
     words.to_owned()
@@ -170,6 +220,9 @@ fn default_in_words(section: &Section, key: &Key) -> String {
     match key.attribute.split_once("default = \"default::").map(|(_, rest)| rest.split('"').next().unwrap_or_default())
     {
         Some(function) => default_of(&settings, function),
+        None if key.rust_type == "SignUpMode" => "`\"off\"`".to_owned(),
+        None if key.rust_type == "bool" => "`false`".to_owned(),
+        None if matches!(section.structure, "Passwords") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
         None if key.rust_type.starts_with("Vec<") => "`[]`".to_owned(),
         None => "–".to_owned(),
@@ -202,7 +255,10 @@ fn bounds_in_words(section: &Section, key: &Key) -> String {
     };
     match section.mistake(&key.name, unusable) {
         // What the parser says itself is about the type, which has a column of its own.
-        Some(mistake) if !mistake.remedy.starts_with("correct the value") => mistake.remedy,
+        // One that says to remove the key is about its block's type, as the key's meaning says.
+        Some(mistake) if !["correct the value", "remove it"].iter().any(|begin| mistake.remedy.starts_with(begin)) => {
+            mistake.remedy
+        }
         _ => "–".to_owned(),
     }
 }
@@ -223,7 +279,7 @@ fn document() -> String {
         write!(text, "\n## {}\n\n{meaning}\n\n", section.heading).unwrap();
         text.push_str("| key | type | default | bounds | meaning |\n|---|---|---|---|---|\n");
         for key in &keys {
-            assert!(!key.meaning.is_empty(), "{}.{} has no comment in types.rs", section.structure, key.name);
+            assert!(!key.meaning.is_empty(), "{}.{} has no comment", section.structure, key.name);
             let cells = [
                 format!("`{}`", key.name),
                 type_in_words(section, key),
@@ -261,7 +317,7 @@ fn the_document_has_all_keys_that_load_and_no_others() {
 
 #[test]
 fn the_sample_shows_every_default() {
-    for section in &SECTIONS[..3] {
+    for section in &SECTIONS[..6] {
         for key in declared(section.structure).1 {
             let default = default_in_words(section, &key).trim_matches('`').to_owned();
             let (key, is_shown) = (&key.name, matches!(default.as_str(), "–" | "[]"));
@@ -283,9 +339,7 @@ fn the_sample_with_its_defaults_switched_on_is_the_default() {
         })
         .collect();
     let loaded = parse(Path::new("host.toml"), &format!("{switched_on}{LOCAL}")).expect("every key shown is one");
-    let values = |limits: &Limits, argon2: &Argon2Settings| -> Vec<u64> {
-        bounds::of_limits(limits).iter().chain(&bounds::of_argon2(argon2)).map(|number| number.value).collect()
-    };
-    let defaults = values(&Limits::default(), &Argon2Settings::default());
-    assert_eq!(values(&loaded.limits, &loaded.argon2), defaults);
+    assert_eq!((loaded.limits, loaded.argon2), (Limits::default(), Argon2Settings::default()));
+    assert_eq!((loaded.delivery, loaded.sign_up), (DeliverySettings::default(), SignUp::default()));
+    assert_eq!(loaded.passwords.length_min, Passwords::default().length_min);
 }

@@ -30,6 +30,7 @@ impl AtStart {
                 was.limits.password_hashes_at_once != now.limits.password_hashes_at_once,
             ),
             ("limits.password_queue_max", was.limits.password_queue_max != now.limits.password_queue_max),
+            ("limits.commands_at_once", was.limits.commands_at_once != now.limits.commands_at_once),
             ("development", was.development != now.development),
         ];
         let waiting = differ.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect();
@@ -38,6 +39,7 @@ impl AtStart {
         edited.argon2 = was.argon2.clone();
         edited.limits.password_hashes_at_once = was.limits.password_hashes_at_once;
         edited.limits.password_queue_max = was.limits.password_queue_max;
+        edited.limits.commands_at_once = was.limits.commands_at_once;
         edited.development = was.development.clone();
         (edited, waiting)
     }

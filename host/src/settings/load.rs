@@ -150,6 +150,7 @@ mod tests {
             ("[[provider]]\ntype = \"service\"\n", 4, "credential"),
             ("[[provider]]\ntype = \"magic\"\n", 5, "magic"),
             ("[development]\nclock_file = \"\"\n", 2, "clock_file"),
+            ("[delivery]\nsends_at_once_max = 0\n", 2, "sends_at_once_max"),
         ];
         for (text, line, word) in cases {
             let text =

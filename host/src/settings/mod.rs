@@ -1,26 +1,34 @@
 //! `host.toml` → typed settings, each mistake told with file, line and remedy.
 
 mod bounds;
+mod channel;
+#[cfg(test)]
+mod channel_tests;
 mod check;
+mod check_channels;
+mod check_providers;
 #[cfg(test)]
 mod document_tests;
 mod edit;
 mod fixed;
+mod gateway;
 mod load;
 mod locate;
+mod provider_types;
 mod replace_file;
 mod types;
 mod warnings;
 mod watch;
 
+pub use bounds::CLIENT_ID_BYTES_MAX;
+pub use channel::{ChannelKind, ChannelSettings, DeliverySettings, Encryption, Method};
 pub use edit::{EditError, Edited, claims, set_module_enabled};
 pub use fixed::AtStart;
+pub use gateway::{GatewayBody, GatewayRequest, Part, parts, places};
 pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use locate::line_of_place;
+pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
 pub use replace_file::{FileMode, replace_file};
-pub use types::{
-    Argon2Settings, Client, Development, Limits, ModuleSettings, ProviderKind, ProviderSettings, ServiceCredential,
-    Settings,
-};
+pub use types::{Argon2Settings, Client, Development, Limits, ModuleSettings, Passwords, Settings, SignUp, SignUpMode};
 pub use warnings::{is_loopback, warnings};
 pub use watch::SettingsWatch;

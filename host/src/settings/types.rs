@@ -1,9 +1,17 @@
 //! What can be set, with units in the names and defaults that are safe. Parsed once, then trusted.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use ipnet::IpNet;
 use serde::Deserialize;
+
+use super::{
+    channel::{ChannelSettings, DeliverySettings},
+    provider_types::ProviderSettings,
+};
 
 /// All of `host.toml`. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -30,6 +38,12 @@ pub struct Settings {
     /// Cost of a password hash.
     #[serde(default)]
     pub argon2: Argon2Settings,
+    /// What a new password has to be.
+    #[serde(default)]
+    pub passwords: Passwords,
+    /// Whether people may add themselves as users.
+    #[serde(default)]
+    pub sign_up: SignUp,
     /// Applications that may ask for logins.
     #[serde(default, rename = "client")]
     pub clients: Vec<Client>,
@@ -39,12 +53,24 @@ pub struct Settings {
     /// Second factors in the order they are offered.
     #[serde(default, rename = "module")]
     pub modules: Vec<ModuleSettings>,
+    /// How many messages may go out.
+    #[serde(default)]
+    pub delivery: DeliverySettings,
+    /// Ways to bring a message to a person.
+    #[serde(default, rename = "channel")]
+    pub channels: Vec<ChannelSettings>,
     /// For tests and demonstrations only; each start warns of it.
     #[serde(default)]
     pub development: Option<Development>,
 }
 
 impl Settings {
+    /// The file that replaces the clocks in a test.
+    pub fn clock_file(&self, config_directory: &Path) -> Option<PathBuf> {
+        let file = self.development.as_ref()?.clock_file.as_ref()?;
+        Some(config_directory.join(file))
+    }
+
     /// Where users reach the host, without a slash at its end.
     pub fn base_url(&self) -> String {
         match &self.public_url {
@@ -94,8 +120,8 @@ pub struct Limits {
     pub password_hashes_at_once: usize,
     /// Password checks that may wait; more are answered 503.
     pub password_queue_max: usize,
-    /// Shortest password `user add` and `user passwd` take, in characters.
-    pub password_length_min: usize,
+    /// Programs of `command_line` providers that run at once; more are answered 503.
+    pub commands_at_once: usize,
 }
 
 impl Limits {
@@ -133,7 +159,7 @@ impl Default for Limits {
             module_crashes_max: 5,
             password_hashes_at_once: 2,
             password_queue_max: 64,
-            password_length_min: 8,
+            commands_at_once: 8,
         }
     }
 }
@@ -156,6 +182,47 @@ impl Default for Argon2Settings {
     }
 }
 
+/// What every new password has to be, whoever sets it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Passwords {
+    /// Shortest password, in characters.
+    pub length_min: usize,
+    /// File of passwords nobody may have, one a line, besides the commonest ones; relative to the configuration
+    /// directory. While it cannot be read, no password is set.
+    pub blocklist_file: Option<PathBuf>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { length_min: 8, blocklist_file: None }
+    }
+}
+
+/// Whether people may add themselves as users.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignUp {
+    /// `invite` asks for a code of `mfa-host user invite`; `open` lets anybody in.
+    pub mode: SignUpMode,
+    /// Life of an invitation.
+    pub invitation_lifetime_s: u64,
+}
+
+impl Default for SignUp {
+    fn default() -> Self {
+        Self { mode: SignUpMode::Off, invitation_lifetime_s: 7 * 24 * 3600 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignUpMode {
+    Off,
+    Invite,
+    Open,
+}
+
 /// An application that may ask for logins. A `client_id` that is an `http(s)` URL needs no entry when the redirect
 /// URI has its origin.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -169,54 +236,6 @@ pub struct Client {
     /// Addresses a login may lead back to, as a whole; without a fragment.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
-}
-
-/// One first factor.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderSettings {
-    /// How the first factor is checked.
-    #[serde(rename = "type")]
-    pub kind: ProviderKind,
-    /// Second part of the handler; without it the handler is `[type, null]`.
-    #[serde(default)]
-    pub id: Option<String>,
-    /// Shown to users. Default: a name for its type.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Whether it is offered.
-    #[serde(default = "default::yes")]
-    pub enabled: bool,
-    /// `legacy_api_password`: the user it signs in.
-    #[serde(default)]
-    pub user: Option<String>,
-    /// `legacy_api_password`: file that holds the password, relative to the configuration directory.
-    #[serde(default)]
-    pub password_file: Option<PathBuf>,
-    /// `service`: applications that may vouch.
-    #[serde(default, rename = "credential")]
-    pub credentials: Vec<ServiceCredential>,
-}
-
-/// An application that may vouch for users.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceCredential {
-    /// The application's name when it vouches.
-    pub id: String,
-    /// Hexadecimal SHA-256 of the secret; the secret has at least 128 random bits.
-    pub secret_sha256: String,
-    /// Clients whose logins it may vouch in; empty = none.
-    #[serde(default)]
-    pub clients: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderKind {
-    Local,
-    LegacyApiPassword,
-    Service,
 }
 
 /// One second factor.

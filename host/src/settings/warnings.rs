@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{ProviderKind, Settings, bounds};
+use ipnet::IpNet;
+
+use super::{ChannelKind, ProviderKind, Settings, SignUpMode, bounds};
 
 /// Sentences for the log and for `status`.
 pub fn warnings(settings: &Settings) -> Vec<String> {
@@ -38,6 +40,16 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
             found.push(format!("the credential {} lists no clients, so it can vouch for nobody", credential.id));
         }
     }
+    for channel in settings.channels.iter().filter(|channel| channel.enabled && channel.kind == ChannelKind::Http) {
+        let url = channel.url.as_deref().and_then(|url| url::Url::parse(&url.replace(['{', '}'], "x")).ok());
+        if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(&url)) {
+            found.push(format!("the channel {} is not https: codes travel readable to its gateway", channel.name));
+        }
+    }
+    found.extend(proxies_in_trusted_networks(settings));
+    if settings.sign_up.mode == SignUpMode::Open {
+        found.push("sign_up is open: anybody who reaches this host adds themselves as a user".to_owned());
+    }
     if !settings.modules.iter().any(|module| module.enabled) {
         found.push("no module is enabled: there is no second factor; run: mfa-host module enable totp".to_owned());
     }
@@ -48,6 +60,24 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whoever comes through such a proxy without an address of their own would look as if they sat in the network.
+fn proxies_in_trusted_networks(settings: &Settings) -> Vec<String> {
+    let networks =
+        settings.providers.iter().filter(|provider| provider.enabled).flat_map(|provider| &provider.networks);
+    let overlap = |network: &IpNet, proxy: &&IpNet| network.contains(*proxy) || proxy.contains(network);
+    let pairs = networks.flat_map(|entry| &entry.cidr).filter_map(|network| {
+        settings.trusted_proxies.iter().find(|proxy| overlap(network, proxy)).map(|proxy| (network, proxy))
+    });
+    pairs
+        .map(|(network, proxy)| {
+            format!(
+                "trusted_proxies holds {proxy}, which lies in the trusted network {network} or around it: nobody is let \
+                 in from a proxy's own address; name networks without the proxies in them"
+            )
+        })
+        .collect()
 }
 
 /// Whether the address leads to this machine only.

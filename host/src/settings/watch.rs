@@ -1,4 +1,4 @@
-//! Tells that `host.toml` or a module's file was changed, once it has been quiet for a moment.
+//! Tells that `host.toml`, a module's file, a template or a translation was changed, once it has been quiet for a moment.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,6 +15,9 @@ const QUIET: Duration = Duration::from_millis(250);
 /// Somebody who never stops writing cannot put a look off any longer than this.
 const QUIET_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// Folders of the configuration directory whose files are taken over as they change.
+const FOLDERS: [&str; 3] = ["modules", "templates", "translations"];
+
 /// Watches until it is dropped.
 pub struct SettingsWatch {
     changes: tokio::sync::mpsc::Receiver<()>,
@@ -22,14 +25,14 @@ pub struct SettingsWatch {
 }
 
 impl SettingsWatch {
-    /// Watches `host.toml` and `modules/`.
+    /// Watches `host.toml` and the folders.
     ///
     /// # Errors
     /// The system refuses the watch.
     pub fn start(config_directory: &Path) -> Result<Self, notify::Error> {
         let directory = std::path::absolute(config_directory).map_err(notify::Error::io)?;
-        let modules = directory.join("modules");
-        let watched = Watched { file: directory.join(FILE_NAME), modules: modules.clone() };
+        let folders = FOLDERS.map(|name| directory.join(name));
+        let watched = Watched { file: directory.join(FILE_NAME), folders: folders.clone() };
         let (sender, events) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if watched.concerns(&event) {
@@ -38,8 +41,10 @@ impl SettingsWatch {
             }
         })?;
         watcher.watch(&directory, RecursiveMode::NonRecursive)?;
-        // It may not be there yet; when it comes, the directory above tells.
-        let _ = watcher.watch(&modules, RecursiveMode::NonRecursive);
+        for folder in &folders {
+            // It may not be there yet; when it comes, the directory above tells.
+            let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
+        }
         let watcher = Arc::new(Mutex::new(watcher));
         let watching = Arc::downgrade(&watcher);
         let (changed, changes) = tokio::sync::mpsc::channel(1);
@@ -50,11 +55,13 @@ impl SettingsWatch {
                     let until = Instant::now() + QUIET_WAIT_MAX;
                     while Instant::now() < until && events.recv_timeout(QUIET).is_ok() {}
                     let Some(watcher) = watching.upgrade() else { return };
-                    // The folder may be another one now, and a watch is on the folder, not on its name.
-                    let _ = watcher
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .watch(&modules, RecursiveMode::NonRecursive);
+                    for folder in &folders {
+                        // The folder may be another one now, and a watch is on the folder, not on its name.
+                        let _ = watcher
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .watch(folder, RecursiveMode::NonRecursive);
+                    }
                     drop(watcher);
                     // One that waits already will see this change too.
                     let _ = changed.try_send(());
@@ -75,7 +82,7 @@ impl SettingsWatch {
 /// The state of the store is written beside the settings with every commit, so not every event counts.
 struct Watched {
     file: PathBuf,
-    modules: PathBuf,
+    folders: [PathBuf; 3],
 }
 
 impl Watched {
@@ -87,7 +94,10 @@ impl Watched {
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
             Ok(event) => {
                 event.need_rescan()
-                    || event.paths.iter().any(|path| *path == self.file || path.starts_with(&self.modules))
+                    || event
+                        .paths
+                        .iter()
+                        .any(|path| *path == self.file || self.folders.iter().any(|folder| path.starts_with(folder)))
             }
         }
     }
@@ -101,9 +111,12 @@ mod tests {
 
     #[test]
     fn only_settings_and_modules_count() {
-        let watched = Watched { file: "/d/host.toml".into(), modules: "/d/modules".into() };
+        let folders = FOLDERS.map(|name| Path::new("/d").join(name));
+        let watched = Watched { file: "/d/host.toml".into(), folders };
         let changed = |path: &str| Ok(Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into()));
-        for path in ["/d/host.toml", "/d/modules", "/d/modules/totp.so"] {
+        for path in
+            ["/d/host.toml", "/d/modules", "/d/modules/totp.so", "/d/templates/mail_code.html", "/d/translations"]
+        {
             assert!(watched.concerns(&changed(path)), "{path}");
         }
         for path in ["/d/storage.anchor", "/d/clock.json", "/d/host.toml~", "/d/modules2"] {

@@ -5,12 +5,13 @@ use std::{
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Wire, host_binary};
+use super::{Wire, host_binary, status::PATIENCE};
 
 /// How long a start may take on a busy machine before a test gives up.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -63,6 +64,22 @@ impl Host {
     /// Everything the host wrote so far, at the most talkative level.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").clone()
+    }
+
+    /// The first line with this word that comes after the first `from` bytes of the log; a line may come later than the
+    /// answer it is about.
+    #[track_caller]
+    pub fn until_logged(&self, from: usize, word: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            let whole = log[from..].split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            if let Some(line) = whole.map(str::to_owned).find(|line| line.contains(word)) {
+                return line;
+            }
+            assert!(Instant::now() < end, "never {word}:\n{}", &log[from..]);
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Power failure of one process.

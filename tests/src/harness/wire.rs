@@ -70,6 +70,11 @@ impl Wire {
         self.send("POST", path, &headers, Some(body.to_string().into_bytes())).expect("an answer")
     }
 
+    pub fn patch_as(&self, token: &str, path: &str, body: &Value) -> Answer {
+        let headers = [("authorization", &*bearer(token)), ("content-type", "application/json")];
+        self.send("PATCH", path, &headers, Some(body.to_string().into_bytes())).expect("an answer")
+    }
+
     pub fn post_with_basic(&self, id: &str, secret: &str, path: &str, body: &Value) -> Answer {
         let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));
         let basic = format!("Basic {credentials}");

@@ -2,7 +2,7 @@
 
 use mfa_sdk::form::{Field, FieldKind, Form};
 
-use super::{Outcome, Turn, handler};
+use super::{Outcome, Turn, handler, trusted};
 use crate::{
     flow::{
         Asker, FlowError, Flows, Step,
@@ -10,10 +10,9 @@ use crate::{
         render::{self, Place},
         token::{self, FlowToken},
     },
-    settings::{ProviderKind, ProviderSettings, Settings},
+    settings::{CLIENT_ID_BYTES_MAX, ProviderKind, ProviderSettings, Settings},
 };
 
-const CLIENT_ID_BYTES_MAX: usize = 255;
 const REDIRECT_URI_BYTES_MAX: usize = 2000;
 const STATE_BYTES_MAX: usize = 512;
 
@@ -39,14 +38,15 @@ pub struct BeginLogin {
 }
 
 impl Flows {
-    /// The enabled providers in order.
-    pub fn providers(&self) -> Vec<ProviderView> {
+    /// The enabled providers in order; those that let only some networks in, for these.
+    pub fn providers(&self, asker: &Asker) -> Vec<ProviderView> {
         let enabled = self.engine.settings.providers.iter().filter(|provider| provider.enabled);
         enabled
+            .filter(|provider| self.engine.lets_in(provider, asker))
             .map(|provider| ProviderView {
                 name: provider.name.clone().unwrap_or_else(|| default_name(provider.kind).to_owned()),
                 id: provider.id.clone(),
-                kind: kind_word(provider.kind).to_owned(),
+                kind: provider.kind.word().to_owned(),
             })
             .collect()
     }
@@ -55,7 +55,7 @@ impl Flows {
     pub async fn begin_login(&self, begin: BeginLogin, asker: &Asker) -> Result<Step, FlowError> {
         let settings = &self.engine.settings;
         let provider = provider_id(&begin.handler);
-        find_provider(settings, &provider).ok_or(FlowError::UnknownHandler)?;
+        let found = find_provider(settings, &provider).ok_or(FlowError::UnknownHandler)?;
         check_client(settings, &begin.client_id, Some(&begin.redirect_uri))?;
         check_challenge(&begin)?;
         let now = self.engine.clock.now();
@@ -71,14 +71,27 @@ impl Flows {
         };
         let flow_id = token.seal(&self.engine.tokens);
         let turn = Turn::at(now, &self.engine, &flow_id, asker);
+        if found.kind == ProviderKind::TrustedNetworks {
+            let outcome = turn.begin_by_place(found, provider, &begin.client_id, &token).await?;
+            return turn.step(outcome).await;
+        }
         turn.step(Outcome::FirstFactor { provider, error: None, proof_of: None }).await
     }
 }
 
 impl Turn<'_> {
     /// The form of the first factor.
-    pub(super) fn first_factor_step(&self, provider: &ProviderId, error: Option<&str>, is_proof: bool) -> Step {
-        let form = find_provider(&self.engine.settings, provider).map(|found| first_factor_form(found.kind, is_proof));
+    pub(super) async fn first_factor_step(
+        &self,
+        provider: &ProviderId,
+        error: Option<&str>,
+        is_proof: bool,
+    ) -> Result<Step, FlowError> {
+        let form = match find_provider(&self.engine.settings, provider) {
+            Some(found) if found.kind == ProviderKind::TrustedNetworks => self.engine.choice(found, self.asker).await?,
+            Some(found) => first_factor_form(found.kind, is_proof),
+            None => Form::default(),
+        };
         let place = Place {
             flow_id: self.flow_id,
             handler: handler(provider),
@@ -86,7 +99,7 @@ impl Turn<'_> {
             language: &self.asker.language,
             expires_at: None,
         };
-        Step::Form(render::host_step(place, &form.unwrap_or_default(), error))
+        Ok(Step::Form(render::host_step(place, &form, error)))
     }
 }
 
@@ -96,8 +109,10 @@ pub(super) fn first_factor_form(kind: ProviderKind, is_proof: bool) -> Form {
     let password = field("password", FieldKind::Password { length_max: 1024 });
     let fields = match kind {
         ProviderKind::Local if is_proof => vec![password],
-        ProviderKind::Local => vec![name, password],
+        ProviderKind::Local | ProviderKind::CommandLine => vec![name, password],
         ProviderKind::LegacyApiPassword => vec![password],
+        // Whom there is to choose from is for those in the network; an answer is a user's id.
+        ProviderKind::TrustedNetworks => vec![field(trusted::USER, FieldKind::Text { length_max: 64 })],
         ProviderKind::Service => vec![field("user_id", FieldKind::Text { length_max: 64 })],
     };
     Form { fields, ..Form::default() }
@@ -112,7 +127,7 @@ pub(super) fn find_provider<'a>(settings: &'a Settings, wanted: &ProviderId) -> 
     settings
         .providers
         .iter()
-        .find(|provider| provider.enabled && kind_word(provider.kind) == wanted.kind && provider.id == wanted.id)
+        .find(|provider| provider.enabled && provider.kind.word() == wanted.kind && provider.id == wanted.id)
 }
 
 /// `["homeassistant", null]` is another name of `["local", null]`.
@@ -121,19 +136,13 @@ fn provider_id((kind, id): &(String, Option<String>)) -> ProviderId {
     ProviderId { kind: kind.to_owned(), id: id.clone() }
 }
 
-pub(super) fn kind_word(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Local => "local",
-        ProviderKind::LegacyApiPassword => "legacy_api_password",
-        ProviderKind::Service => "service",
-    }
-}
-
 fn default_name(kind: ProviderKind) -> &'static str {
     match kind {
         ProviderKind::Local => "User name and password",
         ProviderKind::LegacyApiPassword => "Legacy API password",
         ProviderKind::Service => "Application",
+        ProviderKind::CommandLine => "User name and password (program)",
+        ProviderKind::TrustedNetworks => "This network",
     }
 }
 

@@ -30,17 +30,38 @@ pub struct Proved {
     pub granted: Granted,
 }
 
+impl Proved {
+    /// Of a flow that goes on before it gives anything.
+    pub(super) fn nothing_yet() -> Self {
+        let granted = Granted { result_code: None, state: None, tokens: None };
+        Self { changes: Vec::new(), expectations: Vec::new(), granted }
+    }
+}
+
 /// A flow that passed, with the module that said so.
 pub struct Finish<'a> {
     session: &'a Session,
     module: Option<&'a str>,
+    /// When the module said so.
+    factor_at: Option<Timestamp>,
     now: Timestamp,
     flow_hash: String,
 }
 
 impl<'a> Finish<'a> {
     pub(super) fn new(turn: &Turn<'_>, session: &'a Session, module: Option<&'a str>) -> Self {
-        Self { session, module, now: turn.now.wall, flow_hash: turn.flow_hash().to_owned() }
+        let factor_at = module.map(|_| turn.now.wall);
+        Self { session, module, factor_at, now: turn.now.wall, flow_hash: turn.flow_hash().to_owned() }
+    }
+
+    /// A flow whose module said so some steps ago.
+    pub(super) fn later(
+        turn: &Turn<'_>,
+        session: &'a Session,
+        module: Option<&'a str>,
+        factor_at: Option<Timestamp>,
+    ) -> Self {
+        Self { factor_at, ..Self::new(turn, session, module) }
     }
 
     /// The access session, new or (for a proof) made fresh.
@@ -99,10 +120,10 @@ impl<'a> Finish<'a> {
             created_at: self.now,
             auth_time: session.created_at,
             password_at: session.password_at,
-            factor_at: self.module.map(|_| self.now),
+            factor_at: self.factor_at,
             amr: methods_references(settings, &session.provider, self.module),
             mfa_method_used: self.module.map(str::to_owned),
-            mfa_verified_at: self.module.map(|_| self.now),
+            mfa_verified_at: self.factor_at,
             stage: AccessStage::Issued { code_expires_at: self.now },
             unknown: Unknown::new(),
         }
@@ -142,7 +163,7 @@ impl<'a> Finish<'a> {
 /// RFC 8176: `pwd` for a password, what the admin's settings say of the module, and `mfa` only for two kinds of factor.
 /// What a module says of itself earns nothing here.
 fn methods_references(settings: &Settings, provider: &ProviderId, module: Option<&str>) -> Vec<String> {
-    let by_password = matches!(provider.kind.as_str(), "local" | "legacy_api_password");
+    let by_password = matches!(provider.kind.as_str(), "local" | "legacy_api_password" | "command_line");
     let mut references: Vec<String> = by_password.then(|| "pwd".to_owned()).into_iter().collect();
     let configured = module.and_then(|id| settings.modules.iter().find(|module| module.id() == id));
     if let Some(module) = configured {

@@ -1,13 +1,14 @@
 //! The first factor: a provider says who it is, or says no. Nothing of it is stored until it said yes.
 
 use mfa_sdk::form::Fields;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
     Outcome, Turn,
     begin::{find_provider, first_factor_form},
     opening::Start,
+    trusted,
 };
 use crate::{
     clock::Timestamp,
@@ -18,7 +19,7 @@ use crate::{
         record::{AccessSession, Found, Grant, ProviderId, Session, User, UserName, key},
         token::{self, FlowToken},
     },
-    provider,
+    provider::{self, Expected},
     settings::{ProviderKind, ProviderSettings},
 };
 
@@ -35,6 +36,24 @@ pub struct Vouched {
     pub provider: ProviderId,
     /// Whether the user's own password was checked.
     pub by_password: bool,
+    /// Whether an admin's one-time code was, which leads to a new password only.
+    pub must_set_password: bool,
+    /// Whether the provider leaves second factors to the host.
+    pub supports_mfa: bool,
+}
+
+/// What the words given by name and password came to.
+enum Verdict {
+    Right,
+    /// The one-time code of a reset.
+    RightCode,
+    Wrong,
+}
+
+impl From<bool> for Verdict {
+    fn from(is_right: bool) -> Self {
+        if is_right { Self::Right } else { Self::Wrong }
+    }
 }
 
 /// What a client gives for the first factor.
@@ -82,6 +101,9 @@ impl Turn<'_> {
             return Ok(expired);
         }
         let provider = find_provider(&self.engine.settings, &token.provider).ok_or(FlowError::UnknownFlow)?;
+        if !self.engine.lets_in(provider, self.asker) {
+            return Ok(self.not_allowed(token.provider));
+        }
         let form = first_factor_form(provider.kind, token.proof_for.is_some());
         let fields = form.normalise(&fields).map_err(FlowError::InvalidInput)?;
         let claim = self.claim(client_id, &token, provider, &fields, service).await?;
@@ -118,7 +140,8 @@ impl Turn<'_> {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let name = match (&token.proof_for, provider.kind) {
             (Some(access), _) => self.name_of(access).await?,
-            (None, ProviderKind::Local) => text("username"),
+            (None, ProviderKind::Local | ProviderKind::CommandLine) => text("username"),
+            (None, ProviderKind::TrustedNetworks) => text(trusted::USER),
             (None, ProviderKind::LegacyApiPassword) => provider.user.clone().unwrap_or_default(),
             (None, ProviderKind::Service) => text("user_id"),
         };
@@ -162,32 +185,82 @@ impl Engine {
         let admission = self.throttle.admit(address, &claim.name, &turn.now);
         let admission = admission.map_err(|retry_after_s| FlowError::Throttled { retry_after_s })?;
         let user = match provider.kind {
-            ProviderKind::Service => self.user_by_id(&claim.name).await?,
+            ProviderKind::Service | ProviderKind::TrustedNetworks => self.user_by_id(&claim.name).await?,
             _ => self.user_by_name(&claim.name).await?,
         };
-        let is_right = match provider.kind {
-            ProviderKind::Local => self.is_password_of(user.as_ref(), &claim.password).await?,
+        let known = user.as_ref().and_then(|found| found.record.as_ref());
+        let mut metadata = None;
+        let verdict = match provider.kind {
+            ProviderKind::Local => self.password_verdict(known, &claim, turn).await?,
             ProviderKind::LegacyApiPassword => {
-                provider::check_legacy_api_password(provider, &self.config_directory, &claim.password)
+                provider::check_legacy_api_password(provider, &self.config_directory, &claim.password).into()
             }
-            ProviderKind::Service => claim.service.as_ref().is_some_and(|service| {
-                provider::check_service(provider, &service.credential_id, &service.credential_secret, claim.client_id)
-            }),
+            ProviderKind::Service => claim
+                .service
+                .as_ref()
+                .is_some_and(|service| {
+                    provider::check_service(
+                        provider,
+                        &service.credential_id,
+                        &service.credential_secret,
+                        claim.client_id,
+                    )
+                })
+                .into(),
+            ProviderKind::CommandLine => {
+                // The host's own spelling: another could be another person's to the program.
+                let name = known.map_or(claim.name.trim(), |user| &user.open.name);
+                metadata = self.commands.check(provider, name, &claim.password).await.map_err(|_| FlowError::Busy)?;
+                metadata.is_some().into()
+            }
+            ProviderKind::TrustedNetworks => {
+                known.is_some_and(|user| self.may_choose(provider, turn.asker, user)).into()
+            }
         };
-        let user = user.filter(|found| found.record.as_ref().is_some_and(|user| user.open.is_active));
-        let Some(user) = user.filter(|_| is_right) else {
+        let user = match (user, metadata) {
+            (None, Some(metadata)) if provider.create_users => self.user_of_program(&claim.name, metadata).await?,
+            (user, _) => user,
+        };
+        let may_come =
+            |user: &User| user.open.is_active && (!user.open.local_only || provider::is_local(turn.asker.source()));
+        let user = user.filter(|found| found.record.as_ref().is_some_and(may_come));
+        let Some(user) = user.filter(|_| !matches!(verdict, Verdict::Wrong)) else {
             admission.failed(&turn.now);
             tracing::info!(target: "audit", event = "first_factor_refused", provider = provider_id.kind, %address);
             return Ok(None);
         };
         admission.passed();
-        Ok(Some(Vouched { user, provider: provider_id.clone(), by_password: provider.kind == ProviderKind::Local }))
+        let by_password = provider.kind == ProviderKind::Local && matches!(verdict, Verdict::Right);
+        let user = if by_password { self.renew_hash(user, &claim.password).await? } else { user };
+        Ok(Some(Vouched {
+            user,
+            provider: provider_id.clone(),
+            by_password,
+            must_set_password: matches!(verdict, Verdict::RightCode),
+            supports_mfa: provider.supports_mfa(),
+        }))
     }
 
-    async fn is_password_of(&self, user: Option<&Found<User>>, password: &SecretString) -> Result<bool, FlowError> {
-        let user = user.and_then(|found| found.record.as_ref());
-        let phc: Option<SecretString> = user.and_then(|user| user.secret.password.clone()).map(Into::into);
-        self.passwords.verify(password, phc.as_ref()).await.map_err(|_| FlowError::Busy)
+    /// The password, or after a reset the one-time code in its place. One hash is computed whatever there is.
+    async fn password_verdict(
+        &self,
+        user: Option<&User>,
+        claim: &Claim<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<Verdict, FlowError> {
+        let secret = user.map(|user| &user.secret);
+        let reset = secret.and_then(|secret| secret.reset.as_ref());
+        let phc = reset.map(|reset| &reset.phc).or(secret.and_then(|secret| secret.password.as_ref()));
+        let phc = phc.map(|phc| SecretString::from(phc.as_str()));
+        let expected = phc.as_ref().map_or(Expected::Nobody { name: &claim.name }, Expected::Hash);
+        let folded = reset.map(|_| token::folded_spoken_code(claim.password.expose_secret()).into());
+        let given = folded.as_ref().unwrap_or(&claim.password);
+        let is_right = self.passwords.verify(given, expected).await.map_err(|_| FlowError::Busy)?;
+        Ok(match reset {
+            None => is_right.into(),
+            Some(reset) if is_right && turn.now.wall <= reset.expires_at => Verdict::RightCode,
+            Some(_) => Verdict::Wrong,
+        })
     }
 
     /// The user of a name, if there is one.
@@ -199,7 +272,7 @@ impl Engine {
         }
     }
 
-    async fn user_by_id(&self, id: &str) -> Result<Option<Found<User>>, FlowError> {
+    pub(in crate::flow) async fn user_by_id(&self, id: &str) -> Result<Option<Found<User>>, FlowError> {
         let Some(key) = key::user(id) else { return Ok(None) };
         let user: Found<User> = self.read(Some(key)).await?;
         Ok(user.record.is_some().then_some(user))

@@ -9,12 +9,15 @@ mod plain;
 mod poll;
 mod second_factor;
 mod session;
+mod set_password;
+mod trusted;
 
 use serde_json::{Map, Value};
 
 pub use begin::{BeginLogin, ProviderView};
 pub use first_factor::ServiceLogin;
 pub use plain::ApiLogin;
+pub(super) use session::ended;
 
 use super::{
     Abort, Asker, Created, FlowError, Flows, Handler, Step,
@@ -73,7 +76,8 @@ impl Flows {
 
     /// Ends a login flow at the user's wish.
     pub async fn abort_login(&self, flow_id: &str) -> Result<(), FlowError> {
-        let asker = Asker { address: std::net::Ipv4Addr::UNSPECIFIED.into(), language: String::new() };
+        let address = std::net::Ipv4Addr::UNSPECIFIED.into();
+        let asker = Asker { address, is_certain: false, is_by_our_name: false, language: String::new() };
         let turn = Turn::new(&self.engine, flow_id, &asker);
         let found = turn.session().await?;
         match &found.record {
@@ -110,7 +114,7 @@ impl<'a> Turn<'a> {
     pub(super) async fn step(&self, outcome: Outcome) -> Result<Step, FlowError> {
         Ok(match outcome {
             Outcome::FirstFactor { provider, error, proof_of } => {
-                self.first_factor_step(&provider, error, proof_of.is_some())
+                self.first_factor_step(&provider, error, proof_of.is_some()).await?
             }
             Outcome::Shown { session, error } => self.session_step(&session, error.as_deref()).await?,
             Outcome::Granted { provider, granted } => Step::Created(Created {

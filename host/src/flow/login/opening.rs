@@ -37,6 +37,13 @@ pub struct Start {
     pub at_once: bool,
 }
 
+impl Start {
+    /// A provider may opt out of second factors, but a proof is of the user's factors whatever the provider.
+    fn asks_second_factor(&self) -> bool {
+        self.vouched.supports_mfa || matches!(self.grant, Grant::Proof { .. })
+    }
+}
+
 impl Turn<'_> {
     /// After the first factor: the result if no second one is due, else a session and its first step. `place` is where
     /// the session will stand.
@@ -49,7 +56,15 @@ impl Turn<'_> {
             let factors: Found<Factors> = self.engine.read(key::factors(&user_id)).await?;
             let account: Found<Account> = self.engine.read(key::account(&user_id)).await?;
             let modules = self.engine.modules.modules();
-            let stage = match selection::select(&factors.open(), &account.open(), &modules, self.now.wall) {
+            let choice = if start.asks_second_factor() {
+                selection::select(&factors.open(), &account.open(), &modules, self.now.wall)
+            } else {
+                Selection::NotRequired
+            };
+            let stage = match choice {
+                Selection::NotRequired if start.vouched.must_set_password => {
+                    SessionStage::SettingPassword { module: None, factor_at: None }
+                }
                 Selection::NotRequired => match self.grant_without_second_factor(&start, &place, &factors).await? {
                     Some(granted) => return Ok(Outcome::Granted { provider: start.vouched.provider, granted }),
                     None => {
@@ -133,6 +148,7 @@ impl Turn<'_> {
                 retain_until: start.retain_until.max(expires_at.plus_s(TOMBSTONE_S)),
                 attempts_used: 0,
                 password_at: start.vouched.by_password.then_some(self.now.wall),
+                must_set_password: start.vouched.must_set_password,
                 stage,
             },
             secret: SessionSecret {

@@ -5,12 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, Turn,
-    begin::{check_client, kind_word},
-    first_factor::Claim,
-    opening::Start,
-    second_factor::attempts_max,
-    session::Look,
+    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, second_factor::attempts_max, session::Look,
 };
 use crate::{
     flow::{
@@ -48,14 +43,19 @@ impl Flows {
             .iter()
             .find(|provider| provider.enabled && provider.kind == ProviderKind::Local)
             .ok_or(FlowError::UnknownHandler)?;
-        let provider_id = ProviderId { kind: kind_word(provider.kind).to_owned(), id: provider.id.clone() };
+        let provider_id = ProviderId { kind: provider.kind.word().to_owned(), id: provider.id.clone() };
         let flow_id = token::new_flow_id();
         let turn = Turn::new(engine, &flow_id, asker);
         let password = SecretString::from(password.expose_secret());
         let claim = Claim { client_id, name: username.to_owned(), password, service: None };
         let vouched = engine.check_first_factor(provider, &provider_id, claim, &turn).await?;
+        let vouched = vouched.ok_or(FlowError::InvalidAuth)?;
+        if vouched.must_set_password {
+            let detail = "this code leads to a new password; sign in with it at /auth/login_flow".to_owned();
+            return Err(FlowError::NotPossible { code: "must_set_password", detail });
+        }
         let start = Start {
-            vouched: vouched.ok_or(FlowError::InvalidAuth)?,
+            vouched,
             client_id: client_id.to_owned(),
             grant: Grant::Tokens,
             retain_until: turn.now.wall,
@@ -189,7 +189,7 @@ impl Turn<'_> {
 fn module_of(stage: &SessionStage) -> Option<String> {
     match stage {
         SessionStage::Initialising { module, .. } | SessionStage::Waiting { module } => Some(module.clone()),
-        SessionStage::Selecting | SessionStage::Ended { .. } => None,
+        SessionStage::Selecting | SessionStage::SettingPassword { .. } | SessionStage::Ended { .. } => None,
     }
 }
 

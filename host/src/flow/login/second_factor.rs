@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::{
     Outcome, Turn,
-    finish::Finish,
+    finish::{Finish, Proved},
     session::{Alive, Look, NO_FORM, ended},
+    set_password,
 };
 use crate::{
     flow::{
@@ -41,6 +42,7 @@ impl Turn<'_> {
         let stage = alive.found.record.as_ref().map(|session| session.open.stage.clone());
         match stage {
             Some(SessionStage::Selecting) => self.choose(alive.found, raw).await,
+            Some(SessionStage::SettingPassword { .. }) => self.set_password(alive, raw).await,
             Some(SessionStage::Waiting { module }) => self.guess(alive, &module, raw).await,
             _ => self.show_again(alive.found).await,
         }
@@ -174,9 +176,11 @@ impl Turn<'_> {
         enrolment: &Enrolment,
         seed: &str,
     ) -> Option<VerdictReply> {
+        let user = basis.user.record.as_ref()?;
         let ask = Ask {
             user_id: &basis.session.open.user,
-            user_name: basis.user.record.as_ref().map_or("", |user| &user.open.name),
+            user_name: &user.open.name,
+            addresses: &user.secret.addresses,
             language: &self.asker.language,
             seed,
             now: self.now.wall,
@@ -207,12 +211,16 @@ impl Turn<'_> {
         let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
         let counted = account.open();
         let mut counted = attempts::forgive(counted, &guess.target);
-        counted.sessions.retain(|open| open.flow != self.flow_hash());
         counted.last_used.insert(guess.module.id.clone(), self.now.wall);
         let finish = Finish::new(self, basis.session, Some(&guess.module.id));
-        let proved = finish.access(self.engine).await?;
+        let (proved, next) = if basis.session.open.must_set_password {
+            (Proved::nothing_yet(), set_password::due(basis.session, &guess.module.id, self.now.wall))
+        } else {
+            counted.sessions.retain(|open| open.flow != self.flow_hash());
+            (finish.access(self.engine).await?, ended(basis.session, "passed"))
+        };
         let mut changes = proved.changes;
-        changes.push(basis.found.put(&ended(basis.session, "passed")));
+        changes.push(basis.found.put(&next));
         changes.push(account.put(&Document { open: counted, secret: () }));
         if let Some(next) = changed.and_then(|data| with_data(basis.enrolment, &guess.module, data)) {
             changes.push(basis.enrolment.put(&next));
@@ -222,6 +230,9 @@ impl Turn<'_> {
         expectations.extend([basis.enrolment.unchanged(), basis.factors.unchanged()]);
         match self.engine.commit(changes, expectations).await? {
             Committed::Conflict => Ok(None),
+            Committed::Done if basis.session.open.must_set_password => {
+                Ok(Some(Outcome::Shown { session: Box::new(next), error: None }))
+            }
             Committed::Done => {
                 finish.tell();
                 let provider = basis.session.open.provider.clone();

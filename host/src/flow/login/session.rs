@@ -5,7 +5,7 @@ use mfa_sdk::{
     protocol::{LoginReply, Operation, Reply},
 };
 
-use super::{Outcome, Turn, handler};
+use super::{Outcome, Turn, handler, set_password};
 use crate::{
     flow::{
         FlowError, Step,
@@ -40,7 +40,7 @@ impl Turn<'_> {
         match &session.open.stage {
             SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
             SessionStage::Initialising { .. } => self.initialise(found).await,
-            SessionStage::Selecting | SessionStage::Waiting { .. } => {
+            SessionStage::Selecting | SessionStage::Waiting { .. } | SessionStage::SettingPassword { .. } => {
                 Ok(Outcome::Shown { session: Box::new(session.clone()), error: None })
             }
         }
@@ -87,6 +87,7 @@ impl Turn<'_> {
                 let ask = Ask {
                     user_id: &session.open.user,
                     user_name: &user.open.name,
+                    addresses: &user.secret.addresses,
                     language: &self.asker.language,
                     seed: &session.secret.seed,
                     now: self.now.wall,
@@ -194,7 +195,8 @@ impl Turn<'_> {
                 let form = self.selection_form(session).await?;
                 Ok(Step::Form(render::host_step(place("select_mfa_module"), &form, error)))
             }
-            _ => Err(FlowError::UnknownFlow),
+            SessionStage::SettingPassword { .. } => Ok(Step::Form(set_password::step(place("set_password"), error))),
+            SessionStage::Initialising { .. } | SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
         }
     }
 

@@ -13,7 +13,8 @@ pub use restored::{Restored, RestoredOpen};
 pub use session::{Grant, ProviderId, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
-    Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, NameOpen, User, UserName, UserOpen, UserSecret,
+    Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Invitation, InvitationOpen,
+    NameOpen, Owners, ResetCode, User, UserName, UserOpen, UserSecret,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -133,6 +134,14 @@ pub mod key {
 
     pub fn user_name(folded_name_hash: &str) -> Option<Key> {
         Key::new(&["user_name", folded_name_hash]).ok()
+    }
+
+    pub fn owners() -> Option<Key> {
+        Key::new(&["owners"]).ok()
+    }
+
+    pub fn invitation(code_hash: &str) -> Option<Key> {
+        Key::new(&["invitation", code_hash]).ok()
     }
 
     pub fn account(user: &str) -> Option<Key> {

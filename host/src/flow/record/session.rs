@@ -26,6 +26,9 @@ pub struct SessionOpen {
     /// When the user's own password was right, if that was the first factor.
     #[serde(default)]
     pub password_at: Option<Timestamp>,
+    /// Whether a one-time code was the first factor, which leads to a new password before anything else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_set_password: bool,
     #[serde(flatten)]
     pub stage: SessionStage,
 }
@@ -47,6 +50,8 @@ pub enum SessionStage {
     Initialising { module: String, cause: Cause },
     /// The step is shown; the module waits for an answer.
     Waiting { module: String },
+    /// The user chooses a new password, after the module that let them in, if one did.
+    SettingPassword { module: Option<String>, factor_at: Option<Timestamp> },
     /// Over, with or without success; the flow id is dead.
     Ended { reason: String },
 }

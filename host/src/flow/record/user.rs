@@ -1,5 +1,7 @@
 //! Users, their names, and what they set up.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,14 +19,94 @@ pub struct UserOpen {
     pub created_at: Timestamp,
     /// Raised when all sessions of the user must end: a new password, switched off, reset.
     pub epoch: u64,
+    /// For people; the name is what the user signs in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Primary subtag of BCP 47, such as `de`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Name in the IANA time zone database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// After a reset: the one-time code leads to a new password and to nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_change_password: bool,
+    /// Whether the user signs in from local networks only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local_only: bool,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct UserSecret {
     /// PHC string for the `local` provider.
     pub password: Option<String>,
+    #[serde(default)]
+    pub addresses: Addresses,
+    /// Takes the place of the password after a reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<ResetCode>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// Where a user can be reached. What is not proved confirms nothing and is shown to no module.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    #[serde(default)]
+    pub email: Vec<Address>,
+    #[serde(default)]
+    pub phone: Vec<Address>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    pub value: String,
+    pub added_at: Timestamp,
+    pub proved_at: Option<Timestamp>,
+}
+
+impl Addresses {
+    /// The proved ones by channel, as modules get them.
+    pub fn proved(&self) -> BTreeMap<String, Vec<String>> {
+        let proved = |list: &[Address]| -> Vec<String> {
+            list.iter().filter(|address| address.proved_at.is_some()).map(|address| address.value.clone()).collect()
+        };
+        let channels = [("email", proved(&self.email)), ("phone", proved(&self.phone))];
+        channels.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name.to_owned(), list)).collect()
+    }
+}
+
+/// A code an admin hands to a user.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ResetCode {
+    /// PHC string of the folded code.
+    pub phc: String,
+    pub expires_at: Timestamp,
+}
+
+/// `owners`: written by every change that takes an owner away, so that two of them cannot take the last two at once.
+pub type Owners = Document<OwnersOpen, ()>;
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct OwnersOpen {
+    /// Raised by every such change.
+    pub epoch: u64,
+}
+
+/// `invitation/<hash of the folded code>`: lets one person sign up.
+pub type Invitation = Document<InvitationOpen, ()>;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct InvitationOpen {
+    pub groups: Vec<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// `user_name/<hash of the folded name>`
@@ -148,6 +230,21 @@ mod tests {
         let one = again.without("a");
         assert_eq!(primary(&one), ["b"]);
         assert!(!one.without("b").requires_second_factor());
+    }
+
+    #[test]
+    fn only_proved_addresses_are_told() {
+        let at = |value: &str, proved_at| Address { value: value.into(), added_at: NOW, proved_at };
+        let email = vec![at("a@example.org", Some(NOW)), at("b@example.org", None)];
+        let addresses = Addresses { email, phone: vec![at("+4930123456", None)] };
+        assert_eq!(addresses.proved(), BTreeMap::from([("email".to_owned(), vec!["a@example.org".to_owned()])]));
+    }
+
+    #[test]
+    fn a_user_of_an_older_build_is_read_and_one_of_a_newer_loses_nothing() {
+        let secret: UserSecret = serde_json::from_value(serde_json::json!({"password": "p", "newer": 1})).unwrap();
+        assert!(secret.addresses == Addresses::default() && secret.reset.is_none());
+        assert_eq!(serde_json::to_value(&secret).unwrap()["newer"], 1);
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl Flows {
 
     /// Ends a set-up flow at the user's wish.
     pub async fn cancel_setup(&self, access: &Access, flow_id: &str) -> Result<(), FlowError> {
-        let asker = Asker { address: std::net::Ipv4Addr::UNSPECIFIED.into(), language: String::new() };
+        let address = std::net::Ipv4Addr::UNSPECIFIED.into();
+        let asker = Asker { address, is_certain: false, is_by_our_name: false, language: String::new() };
         let turn = Turn { engine: &self.engine, access, flow_id, asker: &asker, now: self.engine.clock.now() };
         match turn.own().await? {
             Ok(found) => turn.end(found, "cancelled").await.map(drop),
@@ -173,6 +174,7 @@ impl Turn<'_> {
         Ask {
             user_id: &self.access.user_id,
             user_name: &self.access.user_name,
+            addresses: &self.access.addresses,
             language: &self.asker.language,
             seed,
             now: self.now.wall,

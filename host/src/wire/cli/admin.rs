@@ -7,13 +7,14 @@ use tokio::sync::watch;
 use super::{directory, failure::Failure, render};
 use crate::{
     clock::Clock,
+    delivery::Delivery,
     flow::{Core, Flows, SessionView, changes_of_restore},
     keys::MasterKey,
     module_host::ModuleHost,
     settings::{self, Settings},
     store::{OpenError, OpenReport, Store},
     wire::{
-        control::{self, AskError, Command, Host, Outcome},
+        control::{self, AskError, Command, Host, Outcome, channel_lines, test_channel},
         current::{Current, SettingsNews},
     },
 };
@@ -52,6 +53,18 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
         directory::refuse_foreign(config_directory)?;
         let settings = settings::load(config_directory)?;
         let clock = clock_of(config_directory, &settings);
+        // Channels need neither key nor store.
+        match &command {
+            Command::ChannelList {} => {
+                let delivery = Delivery::new(&settings, config_directory);
+                return Ok(Outcome::Channels { channels: channel_lines(&delivery) });
+            }
+            Command::ChannelTest { name, to } => {
+                let delivery = Delivery::new(&settings, config_directory);
+                return Ok(test_channel(&delivery, &clock, &settings, name, to).await);
+            }
+            _ => {}
+        }
         let keys = MasterKey::load(&config_directory.join(&settings.secret_key_file))?;
         if matches!(command, Command::StorageCheck {}) {
             match Store::check_stopped(config_directory, &keys) {
@@ -67,6 +80,7 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                     Command::ModuleList {}
                     | Command::MfaList { .. }
                     | Command::MfaReset { .. }
+                    | Command::UserReset { methods: true, .. }
                     | Command::UserRemove { .. } => ModuleHost::start(config_directory, &settings).await,
                     _ => ModuleHost::offline(&settings),
                 };
@@ -81,7 +95,8 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                 };
                 let flows = Flows::new(core);
                 take_up(&flows, &report).await?;
-                let current = Current { flows: flows.clone(), settings: SettingsNews::default() };
+                let delivery = Delivery::new(flows.settings(), &directory);
+                let current = Current { flows: flows.clone(), delivery, settings: SettingsNews::default() };
                 let current = watch::Sender::new(current).subscribe();
                 let host = Host { current, config_directory: directory, report, listening_on: None };
                 let outcome = control::execute(&host, &own_actor(), command).await;
@@ -156,8 +171,5 @@ pub fn own_actor() -> String {
 
 /// The machine's clocks, unless the settings name a file for tests.
 pub fn clock_of(config_directory: &Path, settings: &Settings) -> Clock {
-    match settings.development.as_ref().and_then(|development| development.clock_file.as_ref()) {
-        Some(file) => Clock::File(config_directory.join(file)),
-        None => Clock::system(),
-    }
+    Clock::read_from(settings.clock_file(config_directory))
 }

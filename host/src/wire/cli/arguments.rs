@@ -46,6 +46,11 @@ pub enum Verb {
         #[command(subcommand)]
         command: ModuleCommand,
     },
+    /// List the channels messages go out by, and try one
+    Channel {
+        #[command(subcommand)]
+        command: ChannelCommand,
+    },
     /// Look at and reset a user's second factors
     Mfa {
         #[command(subcommand)]
@@ -118,6 +123,55 @@ pub enum UserCommand {
     Enable { name: String },
     /// Remove a user and everything of theirs
     Remove { name: String },
+    /// Show a user with addresses, language and groups
+    Show { name: String },
+    /// Change what is known of a user; what is not given stays, an empty value takes away
+    Set {
+        name: String,
+        #[command(flatten)]
+        profile: Profile,
+    },
+    /// Make the password open nothing and print a one-time code for the user's hand
+    ///
+    /// With user name and code the user signs in at /auth/login_flow and chooses a new password. The code is good for
+    /// 24 hours, and until it was used or the next reset. Ends the user's sessions and logins in progress.
+    Reset {
+        name: String,
+        /// Remove all second factors as well
+        #[arg(long)]
+        mfa: bool,
+    },
+    /// Print an invitation with which one person can sign up
+    Invite {
+        /// Group the new user is put in; give it again for more
+        #[arg(long, value_name = "GROUP")]
+        group: Vec<String>,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct Profile {
+    /// E-mail address; give it again for more, they take the place of the former ones
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: Option<Vec<String>>,
+    /// Telephone number with + and country code; give it again for more
+    #[arg(long, value_name = "NUMBER")]
+    pub phone: Option<Vec<String>>,
+    /// The addresses given here are the user's own; without this new ones confirm nothing until they are proved
+    #[arg(long)]
+    pub proved: bool,
+    /// Language such as de
+    #[arg(long, value_name = "WORD")]
+    pub language: Option<String>,
+    /// Time zone such as Europe/Berlin
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// Group; give it again for more, they take the place of the former ones
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<Vec<String>>,
+    /// Name the user is shown by
+    #[arg(long, value_name = "TEXT")]
+    pub display_name: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -130,6 +184,21 @@ pub enum ModuleCommand {
     Enable { id: String },
     /// Switch a module off in host.toml; users who have it set up cannot sign in with it then
     Disable { id: String },
+}
+
+#[derive(Subcommand)]
+pub enum ChannelCommand {
+    /// List the configured channels, whether they can send, and what mends those that cannot
+    List,
+    /// Send a test message and say what the other side answered
+    ///
+    /// Works with the host stopped and running. Exit code 1 when the message was not taken.
+    Test {
+        /// The channel's name in host.toml
+        name: String,
+        /// An e-mail address, a phone number, or what else the channel takes
+        target: String,
+    },
 }
 
 #[derive(Subcommand)]

@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use super::{
-    admin, directory,
+    admin, channels, directory,
     doctor::permissions,
     failure::Failure,
     findings::{self, Finding, Level},
@@ -17,7 +17,8 @@ use crate::{
     wire::control::{ModuleLine, module_lines},
 };
 
-/// Exit code 0: sound; 2: `host.toml`, or a module it switches on, has a mistake; 1: something else is in the way.
+/// Exit code 0: sound; 2: `host.toml`, or a module it switches on, has a mistake; 1: something else, such as a key file or a
+/// template, is in the way.
 pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     // What would be logged is among the findings.
     logging::start("off");
@@ -34,6 +35,10 @@ pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
             found.extend(permissions::of_directory(config_directory));
             let key = of_key(config_directory, &settings);
             let modules = of_stopped_modules(config_directory, &settings, &text)?;
+            let delivery = channels::of_delivery(config_directory, &settings, &text);
+            if findings::worst(&delivery) == Level::Fail {
+                code = 1;
+            }
             if key.level == Level::Fail {
                 code = 1;
             }
@@ -42,6 +47,7 @@ pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
             }
             found.push(key);
             found.extend(modules);
+            found.extend(delivery);
         }
     }
     findings::show(&found, json);
@@ -74,6 +80,20 @@ pub fn of_settings(config_directory: &Path, settings: &Settings) -> Vec<Finding>
             None => Finding::warn(subject, warning, "change it in host.toml unless it is meant so"),
         }
     }));
+    let command =
+        |provider: &&settings::ProviderSettings| provider.enabled && provider.kind == ProviderKind::CommandLine;
+    found.extend(settings.providers.iter().filter(command).filter_map(|entry| {
+        let message = format!("command_line refuses every sign-in: {}", provider::command_line_problem(entry)?);
+        Some(Finding::warn(
+            "settings",
+            message,
+            "put right what it names; only root and the host's user may write there",
+        ))
+    }));
+    if let Some(problem) = provider::blocklist_problem(&settings.passwords, config_directory) {
+        let remedy = "put the file there, readable for the host's user, or remove blocklist_file";
+        found.push(Finding::warn("settings", format!("no password can be set: {problem}"), remedy));
+    }
     let legacy =
         |provider: &&settings::ProviderSettings| provider.enabled && provider.kind == ProviderKind::LegacyApiPassword;
     found.extend(settings.providers.iter().filter(legacy).filter_map(|entry| {

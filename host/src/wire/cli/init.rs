@@ -150,7 +150,7 @@ async fn make_store(directory: &Path, user: &str, password: &SecretString, made:
     store.close().await;
     added.map(|owner| owner.name).map_err(|error| {
         let remedy = match &error {
-            PeopleError::PasswordTooShort { .. } => "choose a longer password; nothing was made",
+            PeopleError::PasswordRefused(_) => "choose another password; nothing was made",
             PeopleError::InvalidName => "choose another name with --user; nothing was made",
             _ => "nothing was made",
         };

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    delivery::{Delivery, Place, Problem},
     flow::Flows,
     module_host::{Change, ModuleInstance, ModuleState},
     settings::{self, AtStart, Settings, SettingsError, SettingsWatch},
@@ -28,7 +29,9 @@ pub struct Live {
 impl Live {
     /// `at_start` is what the host started with, and `flows` stand on it.
     pub fn new(config_directory: &Path, at_start: AtStart, flows: Flows) -> Self {
-        let current = Current { flows, settings: SettingsNews::default() };
+        let delivery = Delivery::new(flows.settings(), config_directory);
+        tell_problems(config_directory, &delivery, &[]);
+        let current = Current { flows, delivery, settings: SettingsNews::default() };
         let site = watch::Sender::new(Arc::new(Site::new(&current)));
         Self { config_directory: config_directory.to_owned(), at_start, current: watch::Sender::new(current), site }
     }
@@ -84,14 +87,26 @@ impl Live {
         }
         changes.iter().for_each(tell_change);
         let is_edited = *former.flows.settings() != settings;
+        // Templates, translations and secrets may have changed without an edit of host.toml; reading them is cheap.
+        let delivery = self.read_delivery(&former.delivery, &settings).await;
+        tell_problems(&self.config_directory, &delivery, former.delivery.problems());
         if !is_edited && changes.is_empty() && news == former.settings {
-            return;
+            return self.put(Current { delivery, ..former });
         }
         if is_edited {
             settings::warnings(&settings).iter().for_each(|warning| tracing::warn!("{warning}"));
             tracing::info!(target: "audit", event = "settings_changed", "the settings in host.toml are in force");
         }
-        self.put(Current { flows: former.flows.with(Arc::new(settings), modules), settings: news });
+        self.put(Current { flows: former.flows.with(Arc::new(settings), modules), delivery, settings: news });
+    }
+
+    async fn read_delivery(&self, former: &Delivery, settings: &Settings) -> Delivery {
+        let (kept, settings, directory) = (former.clone(), settings.clone(), self.config_directory.clone());
+        let reading = tokio::task::spawn_blocking(move || kept.with(&settings, &directory)).await;
+        reading.unwrap_or_else(|error| {
+            tracing::error!("channels and templates could not be read: {error}");
+            former.clone()
+        })
     }
 
     fn refuse(&self, error: &SettingsError) {
@@ -104,14 +119,25 @@ impl Live {
     }
 
     fn tell(&self, settings: SettingsNews) {
-        let flows = self.current.borrow().flows.clone();
-        self.put(Current { flows, settings });
+        let former = self.current.borrow().clone();
+        self.put(Current { settings, ..former });
     }
 
     fn put(&self, current: Current) {
         // Whoever is told of it by a command must find HTTP answering by it.
         drop(self.site.send_replace(Arc::new(Site::new(&current))));
         drop(self.current.send_replace(current));
+    }
+}
+
+/// What was told before is not told again.
+fn tell_problems(config_directory: &Path, delivery: &Delivery, told: &[Problem]) {
+    for problem in delivery.problems().iter().filter(|problem| !told.contains(problem)) {
+        let place = match &problem.place {
+            Place::Setting(place) => format!("{}: {place}", config_directory.join(settings::FILE_NAME).display()),
+            Place::Line { path, line } => format!("{}:{line}", path.display()),
+        };
+        tracing::error!("{place}: {}; {}", problem.message, problem.remedy);
     }
 }
 

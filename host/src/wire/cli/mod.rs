@@ -2,6 +2,7 @@
 
 mod admin;
 mod arguments;
+mod channels;
 mod config_check;
 mod directory;
 mod doctor;
@@ -12,6 +13,7 @@ mod live;
 mod logging;
 mod modules;
 mod password;
+mod people;
 mod render;
 mod serve;
 mod storage;
@@ -24,11 +26,12 @@ use clap::Parser;
 
 use self::{
     arguments::{
-        Arguments, ConfigCommand, MfaCommand, ModuleCommand, SessionCommand, StorageCommand, UserCommand, Verb,
+        Arguments, ChannelCommand, ConfigCommand, MfaCommand, ModuleCommand, Profile, SessionCommand, StorageCommand,
+        UserCommand, Verb,
     },
     failure::Failure,
 };
-use crate::wire::control::Command;
+use crate::{flow::UserChanges, wire::control::Command};
 
 /// Runs the command line. 0: done; 1: it failed; 2: the command or `host.toml` is not usable.
 pub fn main() -> ExitCode {
@@ -63,6 +66,13 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Verb::Module { command: ModuleCommand::List } => {
             admin::run(&directory::find(config)?, Command::ModuleList {}, json)?
+        }
+        Verb::Channel { command } => {
+            let command = match command {
+                ChannelCommand::List => Command::ChannelList {},
+                ChannelCommand::Test { name, target } => Command::ChannelTest { name, to: target },
+            };
+            admin::run(&directory::find(config)?, command, json)?;
         }
         Verb::Config { command: ConfigCommand::Check } => return config_check::run(&directory::find(config)?, json),
         Verb::Doctor => return doctor::run(&directory::find(config)?, json),
@@ -110,5 +120,13 @@ fn user_command(command: UserCommand) -> Result<Command, Failure> {
         UserCommand::Disable { name } => Command::UserActive { name, active: false },
         UserCommand::Enable { name } => Command::UserActive { name, active: true },
         UserCommand::Remove { name } => Command::UserRemove { name },
+        UserCommand::Show { name } => Command::UserShow { name },
+        UserCommand::Reset { name, mfa } => Command::UserReset { name, methods: mfa },
+        UserCommand::Invite { group } => Command::UserInvite { groups: group },
+        UserCommand::Set { name, profile } => {
+            let Profile { email, phone, proved, language, zone, group: groups, display_name } = profile;
+            let changes = UserChanges { display_name, language, zone, email, phone, groups, proved };
+            Command::UserSet { name, changes }
+        }
     })
 }

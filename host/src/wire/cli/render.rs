@@ -6,14 +6,17 @@ use serde_json::json;
 
 use super::{
     failure::Failure,
+    people,
     table::{print, print_json, printable, table},
 };
 use crate::{
     clock::Timestamp,
-    flow::{SessionView, UserView},
+    flow::SessionView,
     store::{Behind, RepairDeed},
     system_clock::SystemClock,
-    wire::control::{MethodLine, ModuleLine, Outcome, ROLLED_BACK_REMEDY, StatusReport, StorageCheck, StorageRepair},
+    wire::control::{
+        ChannelLine, MethodLine, ModuleLine, Outcome, ROLLED_BACK_REMEDY, StatusReport, StorageCheck, StorageRepair,
+    },
 };
 
 /// Prints the outcome; one that did not happen is a failure.
@@ -34,10 +37,15 @@ fn show_json(outcome: &Outcome) {
     match outcome {
         Outcome::User { deed, user } => print_json(&json!({ "deed": deed, "user": user })),
         Outcome::Users { users } => print_json(users),
+        Outcome::UserDetails { details } => print_json(details),
+        Outcome::UserReset { reset } => print_json(reset),
+        Outcome::Invited { invited } => print_json(invited),
         Outcome::Methods { methods, .. } => print_json(methods),
         Outcome::MethodsReset { user, removed } => print_json(&json!({ "user": user, "removed": removed })),
         Outcome::Sessions { sessions } => print_json(sessions),
         Outcome::Modules { modules } => print_json(modules),
+        Outcome::Channels { channels } => print_json(channels),
+        Outcome::ChannelTested { name, to } => print_json(&json!({ "channel": name, "to": to, "sent": true })),
         Outcome::Status { status } => print_json(status),
         Outcome::StorageChecked { check } => print_json(check),
         Outcome::StorageBackedUp { file, records, bytes } => {
@@ -55,7 +63,10 @@ fn show_json(outcome: &Outcome) {
 fn text_of(outcome: &Outcome) -> String {
     match outcome {
         Outcome::User { deed, user } => format!("user {}: {}\n", printable(&user.name), deed.replace('_', " ")),
-        Outcome::Users { users } => users_table(users),
+        Outcome::Users { users } => people::users_table(users),
+        Outcome::UserDetails { details } => people::details_text(details),
+        Outcome::UserReset { reset } => people::reset_text(reset),
+        Outcome::Invited { invited } => people::invited_text(invited),
         Outcome::Methods { methods, .. } => methods_table(methods),
         Outcome::MethodsReset { user, removed } if removed.is_empty() => {
             format!("user {}: there was no second factor to remove\n", printable(user))
@@ -65,6 +76,10 @@ fn text_of(outcome: &Outcome) -> String {
         }
         Outcome::Sessions { sessions } => sessions_table(sessions),
         Outcome::Modules { modules } => modules_text(modules),
+        Outcome::Channels { channels } => channels_text(channels),
+        Outcome::ChannelTested { name, to } => {
+            format!("channel {}: the message to {} was taken\n", printable(name), printable(to))
+        }
         Outcome::Status { status } => status_text(status),
         Outcome::StorageChecked { check } => check_text(check),
         Outcome::StorageBackedUp { file, records, bytes } => {
@@ -161,24 +176,6 @@ fn repaired_text(repair: &StorageRepair) -> String {
     text
 }
 
-fn users_table(users: &[UserView]) -> String {
-    let rows: Vec<_> = users
-        .iter()
-        .map(|user| {
-            vec![
-                user.name.clone(),
-                if user.is_active { "on" } else { "off" }.to_owned(),
-                yes(user.is_owner),
-                yes(user.has_password),
-                dash(&user.methods.join(",")),
-                user.created_at.rfc3339(),
-                user.id.clone(),
-            ]
-        })
-        .collect();
-    table(&["NAME", "STATE", "OWNER", "PASSWORD", "MFA", "CREATED", "ID"], &rows)
-}
-
 fn methods_table(methods: &[MethodLine]) -> String {
     let rows: Vec<_> = methods
         .iter()
@@ -241,6 +238,21 @@ fn modules_text(modules: &[ModuleLine]) -> String {
     text
 }
 
+fn channels_text(channels: &[ChannelLine]) -> String {
+    let row = |channel: &ChannelLine| {
+        let ChannelLine { name, kind, label, target, state, .. } = channel.clone();
+        vec![name, kind, label, target, state]
+    };
+    let rows: Vec<_> = channels.iter().map(row).collect();
+    let mut text = table(&["NAME", "TYPE", "LABEL", "TARGET", "STATE"], &rows);
+    for channel in channels {
+        if let (Some(reason), Some(remedy)) = (&channel.reason, &channel.remedy) {
+            let _ = writeln!(text, "{}: {}\n  {}", channel.name, printable(reason), printable(remedy));
+        }
+    }
+    text
+}
+
 fn status_text(status: &StatusReport) -> String {
     let mut lines = vec![
         format!("mfa-host {}", status.version),
@@ -281,14 +293,18 @@ fn status_text(status: &StatusReport) -> String {
     lines.push(format!("clock     {clock}"));
     lines.extend(status.settings.warnings.iter().map(|warning| format!("warning   {}", printable(warning))));
     lines.push(status.users.map_or("users     unknown".to_owned(), |count| format!("users     {count}")));
-    format!("{}\n\n{}", lines.join("\n"), modules_text(&status.modules))
+    let mut text = format!("{}\n\n{}", lines.join("\n"), modules_text(&status.modules));
+    if !status.channels.is_empty() {
+        let _ = write!(text, "\n{}", channels_text(&status.channels));
+    }
+    text
 }
 
-fn yes(is: bool) -> String {
+pub(super) fn yes(is: bool) -> String {
     if is { "yes" } else { "no" }.to_owned()
 }
 
-fn dash(text: &str) -> String {
+pub(super) fn dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 

@@ -149,6 +149,11 @@ async fn sweep(current: watch::Receiver<Current>, stopping: watch::Receiver<bool
     let mut every = tokio::time::interval(SWEEP_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stopped = std::pin::pin!(until_true(stopping));
+    let flows = current.borrow().flows.clone();
+    if let Err(error) = flows.learn_password_costs().await {
+        tracing::warn!("what the passwords cost is not known: {error}");
+    }
+    drop(flows);
     loop {
         tokio::select! {
             () = &mut stopped => return,

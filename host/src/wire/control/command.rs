@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
-    flow::{SessionView, UserView},
+    flow::{Invited, SessionView, UserChanges, UserDetails, UserReset, UserView},
     store::{Behind, CheckReport, Loss, OpenReport, RepairDeed, Repaired},
     system_clock::SystemClock,
     wire::current::SettingsNews,
@@ -36,6 +36,21 @@ pub enum Command {
     UserRemove {
         name: String,
     },
+    UserShow {
+        name: String,
+    },
+    UserSet {
+        name: String,
+        changes: UserChanges,
+    },
+    UserReset {
+        name: String,
+        /// Whether the enrolments go too.
+        methods: bool,
+    },
+    UserInvite {
+        groups: Vec<String>,
+    },
     MfaList {
         user: String,
     },
@@ -49,6 +64,12 @@ pub enum Command {
         user: Option<String>,
     },
     ModuleList {},
+    ChannelList {},
+    /// Sends a test message through a channel.
+    ChannelTest {
+        name: String,
+        to: String,
+    },
     Status {},
     StorageCheck {},
     /// The file's path is absolute.
@@ -69,6 +90,15 @@ pub enum Outcome {
     Users {
         users: Vec<UserView>,
     },
+    UserDetails {
+        details: UserDetails,
+    },
+    UserReset {
+        reset: UserReset,
+    },
+    Invited {
+        invited: Invited,
+    },
     Methods {
         user: String,
         methods: Vec<MethodLine>,
@@ -82,6 +112,14 @@ pub enum Outcome {
     },
     Modules {
         modules: Vec<ModuleLine>,
+    },
+    Channels {
+        channels: Vec<ChannelLine>,
+    },
+    /// The other side has taken the message.
+    ChannelTested {
+        name: String,
+        to: String,
     },
     Status {
         status: StatusReport,
@@ -148,6 +186,23 @@ pub struct ModuleLine {
     pub remedy: Option<String>,
 }
 
+/// A configured channel as an admin sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelLine {
+    pub name: String,
+    pub label: String,
+    /// `email`, `http` or `outbox`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What a user gives to be reached: `email`, `phone`, `text` or `listed`.
+    pub target: String,
+    pub targets: Vec<String>,
+    /// `ready`, `disabled` or `failed`.
+    pub state: String,
+    pub reason: Option<String>,
+    pub remedy: Option<String>,
+}
+
 /// The host at a glance.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StatusReport {
@@ -164,6 +219,8 @@ pub struct StatusReport {
     /// None when the store cannot be read.
     pub users: Option<usize>,
     pub modules: Vec<ModuleLine>,
+    #[serde(default)]
+    pub channels: Vec<ChannelLine>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,15 +5,20 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 use crate::{
-    flow::{MethodView, PeopleError, UserView},
+    clock::Clock,
+    flow::{MethodView, PeopleError, UserView, Who},
     module_host::{ModuleInstance, ModuleState},
+    provider::PasswordRefusal,
     settings,
     store::{BackupError, BackupReport, OpenError, OpenReport, StoreError},
     system_clock::SystemClock,
     wire::current::Current,
 };
 
-use super::{Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState};
+use super::{
+    Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState,
+    channels::{channel_lines, test_channel},
+};
 
 /// What commands are executed on.
 pub struct Host {
@@ -44,6 +49,19 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
         Command::UserActive { name, active } => {
             flows.set_active(actor, &name, active).await.map(done(if active { "enabled" } else { "disabled" }))
         }
+        Command::UserShow { name } => {
+            flows.user_details(Who::Name(&name)).await.map(|details| Outcome::UserDetails { details })
+        }
+        Command::UserSet { name, changes } => flows
+            .change_profile(actor, Who::Name(&name), &changes)
+            .await
+            .map(|details| Outcome::UserDetails { details }),
+        Command::UserReset { name, methods } => {
+            flows.reset_user(actor, Who::Name(&name), methods).await.map(|reset| Outcome::UserReset { reset })
+        }
+        Command::UserInvite { groups } => {
+            flows.invite(actor, &groups).await.map(|invited| Outcome::Invited { invited })
+        }
         Command::UserRemove { name } => flows.remove_user(actor, &name).await.map(done("removed")),
         Command::MfaList { user } => flows.methods_of(&user).await.map(|methods| {
             let methods = methods.into_iter().map(method_line).collect();
@@ -57,6 +75,12 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
             flows.sessions(user.as_deref()).await.map(|sessions| Outcome::Sessions { sessions })
         }
         Command::ModuleList {} => Ok(Outcome::Modules { modules: lines_of(host, &current) }),
+        Command::ChannelList {} => Ok(Outcome::Channels { channels: channel_lines(&current.delivery) }),
+        Command::ChannelTest { name, to } => {
+            tracing::info!(target: "audit", event = "channel_tested", actor, channel = name, "a test message was asked for");
+            let clock = Clock::read_from(flows.settings().clock_file(&host.config_directory));
+            return test_channel(&current.delivery, &clock, flows.settings(), &name, &to).await;
+        }
         Command::Status {} => Ok(Outcome::Status { status: status(host, &current).await }),
         Command::StorageCheck {} => flows
             .check_storage()
@@ -78,8 +102,11 @@ pub const ROLLED_BACK_REMEDY: &str = "stop the host; then put the present state 
 fn remedy(error: &PeopleError) -> &'static str {
     match error {
         PeopleError::InvalidName => "choose another name",
-        PeopleError::PasswordTooShort { .. } => "choose a longer password",
-        PeopleError::PasswordTooLong => "choose a shorter password",
+        PeopleError::InvalidProfile { .. } => "correct the value; `mfa-host user set --help` says what is taken",
+        PeopleError::PasswordRefused(PasswordRefusal::NoBlocklist { .. }) => {
+            "put the file there, readable for the host's user, or remove blocklist_file from host.toml"
+        }
+        PeopleError::PasswordRefused(_) => "choose another password",
         PeopleError::NameTaken(_) => "choose another name; `mfa-host user list` shows who is there",
         PeopleError::UnknownUser(_) => "`mfa-host user list` shows who is there",
         PeopleError::LastOwner(_) => "run: mfa-host user add NAME --owner",
@@ -123,6 +150,7 @@ async fn status(host: &Host, current: &Current) -> StatusReport {
         system_clock: SystemClock::look(),
         users: current.flows.users().await.ok().map(|users| users.len()),
         modules: lines_of(host, current),
+        channels: channel_lines(&current.delivery),
     }
 }
 

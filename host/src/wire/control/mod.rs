@@ -2,6 +2,7 @@
 //! (then it travels over a socket only its owner can open) or not.
 
 mod address;
+mod channels;
 mod client;
 mod command;
 mod execute;
@@ -9,9 +10,11 @@ mod frame;
 mod password;
 mod server;
 
+pub use channels::{channel_lines, test_channel};
 pub use client::{AskError, ask};
 pub use command::{
-    Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StorageCheck, StorageRepair, StoreState,
+    ChannelLine, Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StorageCheck, StorageRepair,
+    StoreState,
 };
 pub use execute::{Host, ROLLED_BACK_REMEDY, backup_failed, execute, module_lines};
 pub use server::ControlSocket;

@@ -7,13 +7,29 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 use ipnet::IpNet;
 
 use crate::flow::{Asker, Flows};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+/// What proxies and delivery networks add to what they hand on.
+const FORWARDING: [&str; 13] = [
+    FORWARDED_FOR,
+    "forwarded",
+    "via",
+    "x-forwarded",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+];
 
 /// The asker of a request.
 pub struct Client(pub Asker);
@@ -27,16 +43,16 @@ impl FromRequestParts<Flows> for Client {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
-        Ok(Self(Asker {
-            address: address(peer, &parts.headers, &flows.settings().trusted_proxies),
-            language: language(&parts.headers),
-        }))
+        let (address, is_certain) = address(peer, &parts.headers, &flows.settings().trusted_proxies);
+        let is_by_our_name = is_by_our_name(&parts.headers, flows.settings().public_url.as_ref());
+        Ok(Self(Asker { address, is_certain, is_by_our_name, language: language(&parts.headers) }))
     }
 }
 
 /// The peer, or, when the peer is a trusted proxy, the rightmost address in `X-Forwarded-For` that is not one:
-/// everything left of it could have been written by the client itself.
-fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// everything left of it could have been written by the client itself. And whether that is certain: nobody who is no
+/// trusted proxy claims to speak for another.
+fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (IpAddr, bool) {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut nearest = peer.to_canonical();
     let mut hops = Vec::new();
@@ -46,14 +62,35 @@ fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
             Err(_) => hops.push(None),
         }
     }
+    let comes_by_proxy = is_trusted(&nearest);
     while is_trusted(&nearest) {
         match hops.pop() {
             Some(Some(address)) => nearest = address,
             // The chain ends, or is not readable from here on.
-            Some(None) | None => break,
+            Some(None) | None => return (nearest, false),
         }
     }
-    nearest
+    // A proxy of ours is told by the headers of its own; any other sign of one is of a proxy nobody named.
+    let speaks_for_others = FORWARDING.iter().any(|name| headers.contains_key(*name));
+    (nearest, hops.is_empty() && (comes_by_proxy || !speaks_for_others))
+}
+
+/// Whether the request names this host as it is known: by `public_url`, by an address, or as this machine. A web page
+/// whose own name was made to lead here is asked for, and speaks, under that name of its own.
+fn is_by_our_name(headers: &HeaderMap, public_url: Option<&url::Url>) -> bool {
+    let is_ours = |url: Option<url::Url>| match url.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => {
+            let is_public = public_url.and_then(url::Url::host_str).is_some_and(|public| public == name);
+            is_public || name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+        None => false,
+    };
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    let host = headers.get(header::HOST).map(|host| format!("http://{}/", text(host)));
+    let origin = headers.get(header::ORIGIN).map(text);
+    is_ours(host.and_then(|host| url::Url::parse(&host).ok()))
+        && origin.is_none_or(|origin| is_ours(url::Url::parse(&origin).ok()))
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.
@@ -84,8 +121,28 @@ mod tests {
         for line in lines {
             headers.append(FORWARDED_FOR, line.parse().unwrap());
         }
-        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        address(peer.parse().unwrap(), &headers, &trusted).to_string()
+        address(peer.parse().unwrap(), &headers, &trusted()).0.to_string()
+    }
+
+    fn trusted() -> [IpNet; 2] {
+        ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]
+    }
+
+    #[test]
+    fn an_address_is_certain_when_nobody_but_our_proxies_spoke_for_another() {
+        let certain = |peer: &str, lines: &[(&'static str, &str)]| {
+            let headers =
+                lines.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect();
+            address(peer.parse().unwrap(), &headers, &trusted()).1
+        };
+        assert!(certain("192.168.1.9", &[]));
+        for name in FORWARDING {
+            assert!(!certain("192.168.1.9", &[(name, "192.168.1.7")]), "{name}");
+        }
+        assert!(certain("10.0.0.1", &[("x-forwarded-for", "192.168.1.9"), ("via", "1.1 proxy")]));
+        assert!(!certain("10.0.0.1", &[]), "a proxy that names nobody");
+        assert!(!certain("10.0.0.1", &[("x-forwarded-for", "unknown")]));
+        assert!(!certain("10.0.0.1", &[("x-forwarded-for", "203.0.113.9, 192.168.1.9")]), "another proxy behind ours");
     }
 
     #[test]
@@ -93,6 +150,28 @@ mod tests {
         assert_eq!(seen("203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", &["198.51.100.1, 203.0.113.9"]), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", &["198.51.100.1", "203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_name_that_was_made_to_lead_here_is_none_of_ours() {
+        let public = url::Url::parse("https://login.example.org").unwrap();
+        let named = |host: &str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            origin.map(|origin| headers.insert(header::ORIGIN, origin.parse().unwrap()));
+            is_by_our_name(&headers, Some(&public))
+        };
+        for host in ["login.example.org", "LOGIN.example.org:443", "192.168.1.2:8126", "[fd00::1]:8126", "localhost:1"]
+        {
+            assert!(named(host, None), "{host}");
+        }
+        for host in ["evil.example", "login.example.org.evil.example", "192.168.1.2.evil.example", "x@evil.example", ""]
+        {
+            assert!(!named(host, None), "{host}");
+        }
+        assert!(named("192.168.1.2", Some("https://login.example.org")));
+        assert!(!named("192.168.1.2", Some("https://evil.example")) && !named("192.168.1.2", Some("null")));
+        assert!(!is_by_our_name(&HeaderMap::new(), None));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    flow::{FlowError, TokenError},
+    flow::{FlowError, PeopleError, TokenError},
+    provider::PasswordRefusal,
     store::StoreError,
 };
 
@@ -221,6 +222,19 @@ impl From<FlowError> for Failure {
                 Self::new(S::UNAUTHORIZED, CODE, "This needs a fresh proof of your sign-in: POST /api/proof.")
                     .challenge(format!("Bearer error=\"{CODE}\", max_age=\"{max_age_s}\""))
             }
+            FlowError::Forbidden { code, detail } => Self::new(S::FORBIDDEN, code, detail),
+            FlowError::PasswordRefused { refusal: refusal @ PasswordRefusal::NoBlocklist { .. }, .. } => {
+                // The path is for the admin's eyes.
+                tracing::error!("no password can be set: {refusal}");
+                let detail = "No password can be set now. Ask your administrator.";
+                Self::new(S::SERVICE_UNAVAILABLE, "no_blocklist", detail).retry(60)
+            }
+            FlowError::PasswordRefused { field, refusal } => {
+                let mut detail = format!("{refusal}.");
+                detail[..1].make_ascii_uppercase();
+                let words = BTreeMap::from([(field.to_owned(), refusal.word().to_owned())]);
+                Self::new(S::BAD_REQUEST, "password_refused", detail).errors(words)
+            }
             FlowError::InvalidAuth => {
                 Self::new(S::UNAUTHORIZED, "invalid_auth", "Wrong user name or password.").challenge("Bearer")
             }
@@ -238,6 +252,29 @@ impl From<FlowError> for Failure {
             FlowError::NotFound { what } => Self::new(S::NOT_FOUND, "not_found", format!("There is no {what}.")),
             FlowError::NotPossible { code, detail } => Self::new(S::CONFLICT, code, detail),
             FlowError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PeopleError> for Failure {
+    fn from(error: PeopleError) -> Self {
+        use StatusCode as S;
+        let field = |field: &str, word: &str| BTreeMap::from([(field.to_owned(), word.to_owned())]);
+        match error {
+            PeopleError::InvalidName => {
+                Self::new(S::BAD_REQUEST, "invalid_input", "This is no user name.").errors(field("name", "invalid"))
+            }
+            PeopleError::InvalidProfile { field: name, word, problem } => {
+                Self::new(S::BAD_REQUEST, "invalid_input", format!("{name}: {problem}.")).errors(field(name, word))
+            }
+            PeopleError::PasswordRefused(refusal) => FlowError::PasswordRefused { field: "password", refusal }.into(),
+            PeopleError::NameTaken(_) => Self::new(S::CONFLICT, "name_taken", "This user name is taken."),
+            PeopleError::UnknownUser(_) => FlowError::NotFound { what: "such user" }.into(),
+            PeopleError::LastOwner(_) => {
+                Self::new(S::CONFLICT, "last_owner", "This is the only owner that is switched on.")
+            }
+            PeopleError::Busy => FlowError::Busy.into(),
+            PeopleError::Store(error) => error.into(),
         }
     }
 }

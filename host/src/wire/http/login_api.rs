@@ -94,7 +94,7 @@ pub async fn login(State(flows): State<Flows>, Client(asker): Client, Json(login
 /// The code of the method that asks. A wrong one is 401 `invalid_code`; the token stays.
 #[utoipa::path(
     post, path = "/api/login/verify", tag = "plain login", request_body = Verify,
-    responses((status = 200, description = "Tokens", body = TokensJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>))
+    responses((status = 200, description = "Tokens", body = TokensJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn verify(
     State(flows): State<Flows>,
@@ -107,7 +107,7 @@ pub async fn verify(
 /// Another method for the same login. The former token is dead.
 #[utoipa::path(
     post, path = "/api/login/change", tag = "plain login", request_body = Change,
-    responses((status = 200, description = "Tokens, or the token and methods of the second step", body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>))
+    responses((status = 200, description = "Tokens, or the token and methods of the second step", body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn change(State(flows): State<Flows>, Client(asker): Client, Json(change): Json<Change>) -> Answer {
     Ok(axum::Json(flows.api_change(&change.token, &change.method, &asker).await?.into()))
@@ -116,7 +116,7 @@ pub async fn change(State(flows): State<Flows>, Client(asker): Client, Json(chan
 /// A new code from a method that sends. The former token is dead.
 #[utoipa::path(
     post, path = "/api/login/resend", tag = "plain login", request_body = Resend,
-    responses((status = 200, description = "Tokens, or the token and methods of the second step", body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>))
+    responses((status = 200, description = "Tokens, or the token and methods of the second step", body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn resend(State(flows): State<Flows>, Client(asker): Client, Json(resend): Json<Resend>) -> Answer {
     Ok(axum::Json(flows.api_resend(&resend.token, &asker).await?.into()))

@@ -71,8 +71,8 @@ pub struct Note {
 
 /// The first factors on offer, in order.
 #[utoipa::path(get, path = "/auth/providers", tag = "login flow", responses((status = 200, description = "The enabled providers, in order", body = Providers)))]
-pub async fn providers(State(flows): State<Flows>) -> Json<Providers> {
-    Json(Providers { providers: flows.providers(), preselect_remember_me: false })
+pub async fn providers(State(flows): State<Flows>, Client(asker): Client) -> Json<Providers> {
+    Json(Providers { providers: flows.providers(&asker), preselect_remember_me: false })
 }
 
 /// Starts a login.

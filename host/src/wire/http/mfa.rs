@@ -7,13 +7,14 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
-    flow::{Access, Asker, Flows, MethodView},
+    flow::{Access, Asker, Flows, MethodView, UserDetails},
 };
 
 use super::{
     body::Json,
     client_address::Client,
     error::Failure,
+    people::PersonJson,
     session::{Bearer, PathId},
     step_json::StepJson,
 };
@@ -65,6 +66,9 @@ pub struct User {
     id: String,
     name: String,
     is_owner: bool,
+    /// What else is known of the caller.
+    #[schema(value_type = PersonJson)]
+    profile: UserDetails,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -221,9 +225,10 @@ pub async fn proof(
     get, path = "/api/me", tag = "session", security(("bearer" = [])),
     responses((status = 200, description = "The caller and what their session has proved", body = Me))
 )]
-pub async fn me(Bearer(access): Bearer) -> Answer<Me> {
-    Answer(Me {
-        user: User { id: access.user_id, name: access.user_name, is_owner: access.is_owner },
+pub async fn me(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<Answer<Me>, Failure> {
+    let profile = flows.own_details(&access).await?;
+    Ok(Answer(Me {
+        user: User { id: access.user_id, name: access.user_name, is_owner: access.is_owner, profile },
         session: Session {
             id: access.session_id,
             client_id: access.client_id,
@@ -233,7 +238,7 @@ pub async fn me(Bearer(access): Bearer) -> Answer<Me> {
             mfa_method_used: access.mfa_method_used,
             mfa_verified_at: access.mfa_verified_at,
         },
-    })
+    }))
 }
 
 /// Signs out: ends the bearer's session.

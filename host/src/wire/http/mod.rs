@@ -10,6 +10,8 @@ mod login_api;
 mod login_flow;
 mod mfa;
 mod openapi;
+mod outbox;
+mod people;
 mod routes;
 mod session;
 mod status;

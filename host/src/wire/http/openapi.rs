@@ -15,7 +15,7 @@ use utoipa::{
 
 use super::{
     error::{Dialect, Message, OAuthError, Problem},
-    login_api, login_flow, mfa, status, step_json, token,
+    login_api, login_flow, mfa, people, status, step_json, token,
 };
 
 #[derive(OpenApi)]
@@ -31,6 +31,7 @@ use super::{
         (name = "plain login", description = "Password, then code"),
         (name = "methods", description = "A user's own second factors"),
         (name = "session", description = "Who is signed in; the fresh proof"),
+        (name = "people", description = "Users: signing up, and what owners do"),
         (name = "host", description = "Health and this document"),
     ),
     paths(
@@ -39,11 +40,13 @@ use super::{
         login_api::login, login_api::verify, login_api::change, login_api::resend,
         mfa::list, mfa::delete_all, mfa::delete, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
+        people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,
+        people::reset_user,
         status::healthz, status::status, serve,
     ),
     components(schemas(
         Message<'static>, OAuthError<'static>, Problem<'static>, login_flow::ProviderJson, step_json::StepJson,
-        mfa::MethodJson,
+        mfa::MethodJson, people::PersonJson, people::UserJson,
     )),
     modifiers(&Additions)
 )]
@@ -71,7 +74,7 @@ impl Modify for Additions {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.delete].into_iter().filter_map(Option::as_mut)
+    [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().filter_map(Option::as_mut)
 }
 
 /// Adds the refusals of a dialect where the handler does not describe its own.

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{ConnectInfo, Request},
     middleware,
     response::Response,
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, delete, get, patch, post},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     wire::current::{Current, SettingsNews},
 };
 
-use super::{fences, login_api, login_flow, mfa, openapi, status, token};
+use super::{fences, login_api, login_flow, mfa, openapi, outbox, people, status, token};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
@@ -43,6 +43,13 @@ pub fn routes() -> Vec<Route> {
         ("delete", "/api/mfa/setup/{flow_id}", delete(mfa::cancel_setup)),
         ("post", "/api/proof", post(mfa::proof)),
         ("get", "/api/me", get(mfa::me)),
+        ("patch", "/api/me", patch(people::change_me)),
+        ("post", "/api/password", post(people::change_password)),
+        ("post", "/api/signup", post(people::sign_up)),
+        ("get", "/api/users", get(people::list_users)),
+        ("get", "/api/users/{id}", get(people::show_user)),
+        ("patch", "/api/users/{id}", patch(people::change_user)),
+        ("post", "/api/users/{id}/reset", post(people::reset_user)),
         ("delete", "/api/me/session", delete(mfa::sign_out)),
         ("get", "/healthz", get(status::healthz)),
         ("get", "/api/status", get(status::status)),
@@ -60,18 +67,23 @@ pub struct Site {
 
 impl Site {
     pub fn new(current: &Current) -> Self {
-        let router = routes()
-            .into_iter()
-            .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler))
-            .fallback(fences::no_route)
-            .method_not_allowed_fallback(fences::no_method);
+        let flows = current.flows.clone();
+        let router = routes().into_iter().fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
+        let router = match flows.settings().development {
+            // Of no use to a client, and codes can be read there: not part of the documented interface.
+            Some(_) => {
+                let messages = get(outbox::messages).layer(Extension(current.delivery.clone()));
+                router.route("/dev/outbox", messages)
+            }
+            None => router,
+        };
+        let router = router.fallback(fences::no_route).method_not_allowed_fallback(fences::no_method);
         // A layer costs every request; only who reads of routes pays for this one.
         let router = if tracing::enabled!(tracing::Level::DEBUG) {
             router.layer(middleware::from_fn(fences::name_route))
         } else {
             router
         };
-        let flows = current.flows.clone();
         Self { router: router.with_state(flows.clone()), flows, news: Arc::new(current.settings.clone()) }
     }
 

@@ -66,7 +66,16 @@ impl MfaModule for FavouriteColour {
 
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         match ask.state() {
-            None => Ok(SetupStep::form(QuestionForm::form().title("questions_title"), Setup::AskedWhich)),
+            None => {
+                let form = QuestionForm::form().title("questions_title");
+                // A module that sends would offer these; this one only says that it was told them.
+                let known: Vec<&str> = ask.user().addresses.values().flatten().map(String::as_str).collect();
+                let form = match known.is_empty() {
+                    true => form,
+                    false => form.sentence(Text::new("known_addresses").with("addresses", known.join(" "))),
+                };
+                Ok(SetupStep::form(form, Setup::AskedWhich))
+            }
             Some(Setup::AskedWhich) => {
                 let QuestionForm { question } = ask.input()?;
                 Ok(SetupStep::form(answer_form(&question), Setup::Asked { question }))

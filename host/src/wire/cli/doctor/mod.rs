@@ -10,7 +10,7 @@ use std::{path::Path, process::ExitCode};
 
 use self::running::Found;
 use super::{
-    admin, config_check, directory,
+    admin, channels, config_check, directory,
     failure::Failure,
     findings::{self, Finding, Level},
     logging,
@@ -60,6 +60,11 @@ fn of_configuration(
     found.extend(match running {
         Some(status) => config_check::of_modules(config_directory, settings, text, &status.modules),
         None => config_check::of_stopped_modules(config_directory, settings, text)?,
+    });
+    found.extend(match running {
+        // Its environment, and so its secrets, may be another than this command's.
+        Some(status) => channels::of_running(&status.channels),
+        None => channels::of_delivery(config_directory, settings, text),
     });
     if matches!(host, Found::Stopped) {
         let clock = admin::clock_of(config_directory, settings);

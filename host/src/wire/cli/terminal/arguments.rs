@@ -35,7 +35,7 @@ impl TerminalArguments {
             Some(url::Host::Ipv6(address)) => address.is_loopback(),
             None => false,
         };
-        if !is_local {
+        if !is_local && url.scheme() == "http" {
             terminal.complain(&format!("warning: {url} is not this machine and the connection is not encrypted"));
         }
         Ok(Host::new(url.as_str().trim_end_matches('/')))
@@ -54,12 +54,8 @@ impl TerminalArguments {
 fn checked(text: &str) -> Result<url::Url, Stop> {
     let url: url::Url = text.parse().map_err(|error| Stop(format!("{text:?} is not a URL: {error}")))?;
     match url.scheme() {
-        "http" => Ok(url),
-        "https" => Err(Stop(format!(
-            "{url}: this client speaks plain http and runs beside the host; give its listen address, for example \
-             --url http://{LISTEN}"
-        ))),
-        other => Err(Stop(format!("{other:?} is not a scheme of a host; use http://ADDRESS:PORT"))),
+        "http" | "https" => Ok(url),
+        other => Err(Stop(format!("{other:?} is not a scheme of a host; use http://ADDRESS:PORT or https://NAME"))),
     }
 }
 
@@ -103,9 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_http_is_spoken() {
+    fn only_http_is_spoken() {
         assert!(checked("http://127.0.0.1:1").is_ok());
-        assert!(checked("https://door.example").err().unwrap().0.contains("--url http://"));
+        assert!(checked("https://door.example").is_ok());
         assert!(checked("file:///etc/passwd").is_err());
         assert!(checked("door").is_err());
     }

@@ -9,6 +9,7 @@ use ureq::{
 };
 
 use super::conversation::Stop;
+use crate::tls::Trust;
 
 /// The client id of the terminal client; `init` writes it into `host.toml`.
 pub const CLIENT_ID: &str = "mfa-host-cli";
@@ -33,16 +34,18 @@ pub struct Answer {
 
 impl Host {
     pub fn new(url: &str) -> Self {
-        let agent = Agent::config_builder()
+        let settings = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
             .timeout_connect(Some(Duration::from_secs(CONNECT_TIMEOUT_S)))
             .timeout_global(Some(Duration::from_secs(TIMEOUT_S)))
-            .user_agent(concat!("mfa-host-cli/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
+            .user_agent(concat!("mfa-host-cli/", env!("CARGO_PKG_VERSION")));
+        // Without TLS the authorities of a machine, hundreds of them, need not be read.
+        let is_encrypted = url.starts_with("https:");
+        let settings = if is_encrypted { settings.tls_config(Trust::of_machine().for_http()) } else { settings };
+        let agent = settings.build().new_agent();
         Self { agent, url: url.to_owned() }
     }
 

@@ -1,0 +1,24 @@
+//! From a message to the person it is for: words, a channel, and what the other side said. This room knows neither the
+//! store nor the flow: who may be written to, how often, and what happens after a failure is decided there.
+
+mod channel;
+mod compose;
+mod contract;
+mod gateway;
+mod outbox;
+mod post;
+mod problem;
+mod room;
+mod secret;
+mod smtp;
+mod target;
+mod templates;
+mod texts;
+mod values;
+
+pub use contract::{MessageId, Parcel, Rendered, SendError, Told};
+pub use outbox::OutboxMessage;
+pub use problem::{Place, Problem};
+pub use room::{ChannelState, Delivery};
+pub use target::TargetError;
+pub use templates::{RenderError, TEMPLATES, TemplateKind};

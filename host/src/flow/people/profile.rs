@@ -1,0 +1,221 @@
+//! What is known of a user beside name and secrets: addresses, language, zone, groups.
+
+use mfa_sdk::form::{Field, FieldKind, Form};
+use serde_json::{Map, Value};
+
+use super::{PeopleError, UserDetails, Who, add::is_deceptive, view::details};
+use crate::{
+    clock::Timestamp,
+    flow::{
+        Flows,
+        engine::{Committed, TRIES_MAX},
+        record::{Address, Factors, Found, User, key},
+    },
+};
+
+const DISPLAY_NAME_CHARS_MAX: usize = 128;
+const ADDRESSES_MAX: usize = 5;
+const GROUPS_MAX: usize = 32;
+
+/// What to change; what is not given stays. An empty text or list takes away.
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UserChanges {
+    pub display_name: Option<String>,
+    pub language: Option<String>,
+    pub zone: Option<String>,
+    pub email: Option<Vec<String>>,
+    pub phone: Option<Vec<String>>,
+    pub groups: Option<Vec<String>>,
+    /// Whether the given addresses count as the user's own, by the word of whoever changes them.
+    pub proved: bool,
+}
+
+impl Flows {
+    /// Changes what is known of a user. Addresses that stay keep their proof; new ones have none unless `proved`.
+    ///
+    /// A change of an address is told to nobody yet: the notice at the former address belongs to the delivery of
+    /// messages, and so does the proof of a new one.
+    pub async fn change_profile(
+        &self,
+        actor: &str,
+        who: Who<'_>,
+        changes: &UserChanges,
+    ) -> Result<UserDetails, PeopleError> {
+        let now = self.engine.clock.now().wall;
+        for _ in 0..TRIES_MAX {
+            let (id, found, mut user) = self.engine.person(who).await?;
+            let changed = apply(&mut user, changes, now)?;
+            let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
+            if changed.is_empty() {
+                return Ok(details(&id, &user, &factors.open()));
+            }
+            if let Committed::Done = self.engine.commit(vec![found.put(&user)], vec![found.unchanged()]).await? {
+                let by_word = changes.proved && changed.iter().any(|field| matches!(*field, "email" | "phone"));
+                tracing::info!(target: "audit", event = "user_changed", actor, user = id, fields = ?changed, proved = by_word);
+                return Ok(details(&id, &user, &factors.open()));
+            }
+        }
+        Err(PeopleError::Busy)
+    }
+}
+
+/// Changes the user; the names of the fields that changed.
+pub(super) fn apply(user: &mut User, changes: &UserChanges, now: Timestamp) -> Result<Vec<&'static str>, PeopleError> {
+    let before = user.clone();
+    let open = &mut user.open;
+    if let Some(name) = &changes.display_name {
+        open.display_name = if name.trim().is_empty() { None } else { Some(display_name(name)?) };
+    }
+    if let Some(language) = &changes.language {
+        open.language = if language.trim().is_empty() { None } else { Some(checked_language(language)?) };
+    }
+    if let Some(zone) = &changes.zone {
+        open.zone = if zone.trim().is_empty() { None } else { Some(checked_zone(zone)?) };
+    }
+    if let Some(groups) = &changes.groups {
+        open.groups = checked_groups(groups)?;
+    }
+    let proved_at = changes.proved.then_some(now);
+    let addresses = &mut user.secret.addresses;
+    if let Some(given) = &changes.email {
+        addresses.email = merged(&addresses.email, normalised("email", FieldKind::Email, given)?, now, proved_at);
+    }
+    if let Some(given) = &changes.phone {
+        addresses.phone = merged(&addresses.phone, normalised("phone", FieldKind::Phone, given)?, now, proved_at);
+    }
+    let (open, former) = (&user.open, &before.open);
+    let differ = [
+        ("display_name", open.display_name != former.display_name),
+        ("language", open.language != former.language),
+        ("zone", open.zone != former.zone),
+        ("groups", open.groups != former.groups),
+        ("email", user.secret.addresses.email != before.secret.addresses.email),
+        ("phone", user.secret.addresses.phone != before.secret.addresses.phone),
+    ];
+    Ok(differ.into_iter().filter(|(_, differs)| *differs).map(|(field, _)| field).collect())
+}
+
+fn merged(former: &[Address], given: Vec<String>, now: Timestamp, proved_at: Option<Timestamp>) -> Vec<Address> {
+    let address = |value: String| match former.iter().find(|address| address.value == value) {
+        Some(known) => Address { proved_at: known.proved_at.or(proved_at), ..known.clone() },
+        None => Address { value, added_at: now, proved_at },
+    };
+    given.into_iter().map(address).collect()
+}
+
+fn refused(field: &'static str, word: &'static str, problem: &'static str) -> PeopleError {
+    PeopleError::InvalidProfile { field, word, problem }
+}
+
+/// As the fields of forms have them, so that an address here is the address a module gets typed. Empty ones are none.
+fn normalised(field: &'static str, kind: FieldKind, given: &[String]) -> Result<Vec<String>, PeopleError> {
+    let form = Form {
+        fields: vec![Field { name: field.to_owned(), kind, label: None, help: None, required: true, default: None }],
+        ..Form::default()
+    };
+    let mut addresses: Vec<String> = Vec::new();
+    for text in given.iter().filter(|text| !text.trim().is_empty()) {
+        let raw = Map::from_iter([(field.to_owned(), Value::from(text.as_str()))]);
+        let mut fields = form.normalise(&raw).map_err(|_| {
+            refused(field, "invalid_address", "not an e-mail address, or not a number with + and country code")
+        })?;
+        if let Some(Value::String(address)) = fields.remove(field)
+            && !addresses.contains(&address)
+        {
+            addresses.push(address);
+        }
+    }
+    if addresses.len() > ADDRESSES_MAX {
+        return Err(refused(field, "too_long", "at most five addresses of a kind"));
+    }
+    Ok(addresses)
+}
+
+/// A name for people.
+pub(super) fn display_name(text: &str) -> Result<String, PeopleError> {
+    let text = text.trim();
+    let fits = (1..=DISPLAY_NAME_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(is_deceptive);
+    let problem = "1 to 128 characters, and no control, invisible or combining ones";
+    if fits { Ok(text.to_owned()) } else { Err(refused("display_name", "invalid_characters", problem)) }
+}
+
+fn checked_language(text: &str) -> Result<String, PeopleError> {
+    let text = text.trim().to_ascii_lowercase();
+    let fits = (2..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    if fits { Ok(text) } else { Err(refused("language", "invalid_characters", "a language is a word such as de")) }
+}
+
+fn checked_zone(text: &str) -> Result<String, PeopleError> {
+    let text = text.trim();
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+');
+    let fits = text.len() <= 64 && text.split('/').all(|part| !part.is_empty() && part.bytes().all(is_letter));
+    let problem = "a zone is a name such as Europe/Berlin";
+    if fits { Ok(text.to_owned()) } else { Err(refused("zone", "invalid_characters", problem)) }
+}
+
+/// Groups as they are kept: in order, each once. Empty names are none.
+pub(super) fn checked_groups(given: &[String]) -> Result<Vec<String>, PeopleError> {
+    let mut groups: Vec<String> = given.iter().filter(|group| !group.is_empty()).cloned().collect();
+    if !groups.iter().all(|group| is_group(group)) {
+        return Err(refused("groups", "invalid_characters", "a group has 1 to 64 of a-z, 0-9, _ and -"));
+    }
+    groups.sort();
+    groups.dedup();
+    if groups.len() > GROUPS_MAX {
+        return Err(refused("groups", "too_long", "at most 32 groups"));
+    }
+    Ok(groups)
+}
+
+pub(super) fn is_group(text: &str) -> bool {
+    let is_letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(is_letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+    const LATER: Timestamp = Timestamp(2_000_000);
+
+    fn given(text: &str) -> Vec<String> {
+        vec![text.to_owned()]
+    }
+
+    #[test]
+    fn an_address_that_stays_keeps_its_proof_and_no_other_gets_one() {
+        let one = merged(&[], given("a@example.org"), NOW, Some(NOW));
+        let two = merged(&one, vec!["b@example.org".into(), "a@example.org".into()], LATER, None);
+        assert_eq!((two[0].proved_at, two[0].added_at), (None, LATER));
+        assert_eq!((two[1].proved_at, two[1].added_at), (Some(NOW), NOW));
+        assert!(merged(&two, Vec::new(), LATER, None).is_empty());
+        let back = merged(&[], given("a@example.org"), LATER, None);
+        assert_eq!(back[0].proved_at, None, "what was taken away is proved no more");
+    }
+
+    #[test]
+    fn addresses_are_those_a_form_would_take() {
+        let email = |text: &str| normalised("email", FieldKind::Email, &given(text));
+        assert_eq!(email(" a@example.org ").unwrap(), ["a@example.org"]);
+        for odd in ["a", "a@b\r\nBcc: c@d", "a@@b", "a b@example.org"] {
+            assert!(email(odd).is_err(), "{odd}");
+        }
+        let phone = |text: &str| normalised("phone", FieldKind::Phone, &given(text));
+        assert!(phone("+49 30 123456").is_ok() && phone("030123456").is_err() && phone("+49;rm").is_err());
+        let twice = vec!["a@example.org".to_owned(), "a@example.org".to_owned(), String::new()];
+        assert_eq!(normalised("email", FieldKind::Email, &twice).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn words_are_checked() {
+        assert_eq!(checked_language(" DE ").unwrap(), "de");
+        assert!(checked_language("d").is_err() && checked_language("../de").is_err());
+        assert!(
+            checked_zone("Europe/Berlin").is_ok() && checked_zone("../etc").is_err() && checked_zone("a//b").is_err()
+        );
+        assert_eq!(checked_groups(&["b".into(), "a".into(), "b".into()]).unwrap(), ["a", "b"]);
+        assert!(checked_groups(&given("Family")).is_err());
+    }
+}

@@ -1,0 +1,55 @@
+//! Whose certificates are believed when the host calls another server: those the machine trusts, or those of one file.
+
+use std::sync::{Arc, LazyLock};
+
+use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use ureq::tls::{RootCerts, TlsConfig};
+
+/// Certificates of the authorities that are believed.
+#[derive(Clone)]
+pub struct Trust(Arc<Vec<CertificateDer<'static>>>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("it holds no certificate in PEM form")]
+pub struct NoCertificate;
+
+/// Read once: hundreds of files on some machines.
+static MACHINE: LazyLock<Trust> = LazyLock::new(|| Trust(Arc::new(rustls_native_certs::load_native_certs().certs)));
+
+impl Trust {
+    /// What the machine trusts, in `/etc/ssl` or where `SSL_CERT_FILE` points.
+    pub fn of_machine() -> Self {
+        MACHINE.clone()
+    }
+
+    /// The certificates of this PEM text and no others.
+    ///
+    /// # Errors
+    /// There is none in it, or one that cannot be read.
+    pub fn of_pem(pem: &[u8]) -> Result<Self, NoCertificate> {
+        let certificates =
+            CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| NoCertificate)?;
+        if certificates.is_empty() { Err(NoCertificate) } else { Ok(Self(Arc::new(certificates))) }
+    }
+
+    /// For an HTTP client.
+    pub fn for_http(&self) -> TlsConfig {
+        let certificates = self.0.iter().map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        TlsConfig::builder()
+            .root_certs(RootCerts::Specific(Arc::new(certificates)))
+            .unversioned_rustls_crypto_provider(provider)
+            .build()
+    }
+
+    /// For a connection to the mail server of this name.
+    ///
+    /// # Errors
+    /// The certificates cannot be used.
+    pub fn for_smtp(&self, host: &str) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+        let builder = TlsParameters::builder(host.to_owned()).certificate_store(CertificateStore::None);
+        let certificates = self.0.iter().filter_map(|der| Certificate::from_der(der.to_vec()).ok());
+        certificates.fold(builder, |builder, certificate| builder.add_root_certificate(certificate)).build()
+    }
+}

@@ -1,0 +1,136 @@
+//! Servers of others that the host sends to: a mail server and a gateway, as small programs under `tests/servers/`.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// How long a busy machine may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that ends with the test.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+    lines: Receiver<String>,
+}
+
+impl Server {
+    /// A mail server, aiosmtpd, with these options.
+    pub fn mail(options: &[&str]) -> Self {
+        Self::start("mail.py", options)
+    }
+
+    /// A gateway with these options.
+    pub fn gateway(options: &[&str]) -> Self {
+        Self::start("gateway.py", options)
+    }
+
+    /// A reverse proxy with TLS in front of this port.
+    pub fn tls_proxy(certificate: &[String], to_port: &str) -> Self {
+        let options = certificate.iter().map(String::as_str).chain(["--to-port", to_port]);
+        Self::start("tls_proxy.py", &options.collect::<Vec<_>>())
+    }
+
+    fn start(script: &str, options: &[&str]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(script);
+        let mut child = Command::new(interpreter())
+            .arg(&script)
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python starts; cargo xtask test installs what it needs");
+        let output = child.stdout.take().expect("a pipe");
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                let Ok(line) = line else { return };
+                let _ = sender.send(line);
+            }
+        });
+        let first = lines.recv_timeout(PATIENCE).expect("the server listens");
+        let port = first.strip_prefix("listening ").expect("the port first").parse().expect("a number");
+        Self { child, port, lines }
+    }
+
+    /// The next thing that reached it.
+    #[track_caller]
+    pub fn next(&self) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("something reaches the server");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    /// Whether nothing has reached it that was not looked at.
+    pub fn is_quiet(&self) -> bool {
+        self.lines.try_recv().is_err()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port where nobody listens.
+pub fn closed_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn interpreter() -> PathBuf {
+    match std::env::var_os("MFA_TEST_PYTHON") {
+        Some(path) => path.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python"),
+    }
+}
+
+/// An authority of its own and a certificate for `localhost`, made by openssl.
+pub struct Certificates {
+    directory: tempfile::TempDir,
+}
+
+impl Certificates {
+    pub fn new() -> Self {
+        let certificates = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        std::fs::write(certificates.path("names"), "subjectAltName=DNS:localhost\n").expect("is written");
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout"];
+        let authority =
+            ["authority.key", "-x509", "-days", "3650", "-subj", "/CN=Test authority", "-out", "authority.pem"];
+        certificates.openssl(&[&["req"], &key[..], &authority[..]].concat());
+        let request = ["server.key", "-subj", "/CN=localhost", "-out", "server.csr"];
+        certificates.openssl(&[&["req"], &key[..], &request[..]].concat());
+        let signed = ["x509", "-req", "-in", "server.csr", "-CA", "authority.pem", "-CAkey", "authority.key"];
+        let rest = ["-CAcreateserial", "-days", "3650", "-extfile", "names", "-out", "server.pem"];
+        certificates.openssl(&[&signed[..], &rest[..]].concat());
+        certificates
+    }
+
+    fn openssl(&self, arguments: &[&str]) {
+        let output = Command::new("openssl").args(arguments).current_dir(self.directory.path()).output();
+        let output = output.expect("openssl runs; cargo xtask test installs it");
+        assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The authority's certificate, to be trusted.
+    pub fn authority(&self) -> String {
+        self.path("authority.pem").to_str().expect("UTF-8").to_owned()
+    }
+
+    /// Options of a server that shows the certificate.
+    pub fn options(&self) -> [String; 4] {
+        let path = |name: &str| self.path(name).to_str().expect("UTF-8").to_owned();
+        ["--certificate".to_owned(), path("server.pem"), "--key".to_owned(), path("server.key")]
+    }
+}
