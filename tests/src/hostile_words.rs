@@ -136,11 +136,12 @@ fn a_module_that_calls_itself_something_else_when_it_is_started_again_is_refused
     let path = stage.directory.path();
     set_up(&stage, ADA);
     let tokens = stage.login(BOB);
-    fs::remove_file(path.join("modules/lying.so")).expect("the file is taken away");
-    until_reason(&stage, LYING, "there is no");
     // It lies at one start in two. What counts is a lie at a start after one that was honest.
     let mut was_ready = false;
     for _ in 0..60 {
+        // What is told from now on is told of the file that comes next.
+        fs::remove_file(path.join("modules/lying.so")).expect("the file is taken away");
+        until_reason(&stage, LYING, "there is no");
         install(&path, "changing");
         loop {
             let reason = settled(&stage);
