@@ -80,6 +80,8 @@ impl Flows {
     pub async fn remove_user(&self, actor: &str, name: &str) -> Result<UserView, PeopleError> {
         for _ in 0..TRIES_MAX {
             let (id, found, user) = self.user_named(name).await?;
+            // Or the user's own logins would make this commit fail over and over.
+            let turn = self.engine.queue(&id).await;
             let named: Found<UserName> = self.engine.read(key::user_name(&token::folded_name_hash(name))).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
             let account: Found<Account> = self.engine.read(key::account(&id)).await?;
@@ -93,7 +95,9 @@ impl Flows {
             changes.extend(account.record.is_some().then(|| account.delete()));
             expectations.extend(unchanged);
             expectations.extend([found.unchanged(), named.unchanged(), factors.unchanged(), account.unchanged()]);
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            let committed = self.engine.commit(changes, expectations).await?;
+            drop(turn);
+            if let Committed::Done = committed {
                 tracing::info!(target: "audit", event = "user_removed", actor, user = id);
                 self.engine.depose(&found, enrolments, self.engine.clock.now().wall).await;
                 return Ok(view(&id, &user, &listed));
@@ -106,6 +110,7 @@ impl Flows {
     pub async fn unlock(&self, actor: &str, name: &str) -> Result<UserView, PeopleError> {
         for _ in 0..TRIES_MAX {
             let (id, found, user) = self.user_named(name).await?;
+            let _turn = self.engine.queue(&id).await;
             let account: Found<Account> = self.engine.read(key::account(&id)).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
             let counted = AccountOpen { wrong: BTreeMap::new(), wrong_in_all: Count::default(), ..account.open() };

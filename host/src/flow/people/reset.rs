@@ -57,6 +57,7 @@ impl Flows {
     async fn take(&self, actor: &str, who: Who<'_>, taken: &Taken) -> Result<(UserView, Vec<String>), PeopleError> {
         for _ in 0..TRIES_MAX {
             let (id, found, mut user) = self.engine.person(who).await?;
+            let turn = self.engine.queue(&id).await;
             let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
             let account: Found<Account> = self.engine.read(key::account(&id)).await?;
             let mut listed = factors.open();
@@ -79,7 +80,9 @@ impl Flows {
             }
             changes.push(found.put(&user));
             expectations.extend([found.unchanged(), factors.unchanged(), account.unchanged()]);
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            let committed = self.engine.commit(changes, expectations).await?;
+            drop(turn);
+            if let Committed::Done = committed {
                 if taken.factors {
                     tracing::info!(target: "audit", event = "factors_reset", actor, user = id, methods = ?enrolled);
                 }
