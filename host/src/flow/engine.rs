@@ -18,11 +18,13 @@ use mfa_sdk::{
 use super::{
     Core, FlowError,
     lifetime::{self, Life},
+    messages::Messages,
     record::{self, Addresses, Enrolment, Found, SessionOpen, Stored, User, key},
     token::{self, TokenKeys},
 };
 use crate::{
     clock::{Clock, Now, Timestamp},
+    delivery::Delivery,
     module_host::{CallError, ModuleHost},
     provider::{CommandRunner, FirstFactorThrottle, PasswordHasher},
     settings::Settings,
@@ -40,6 +42,8 @@ const ENDED_TOKENS_MAX: usize = 100_000;
 pub struct Engine {
     pub store: Store,
     pub modules: ModuleHost,
+    pub delivery: Delivery,
+    pub messages: Arc<Messages>,
     pub settings: Arc<Settings>,
     pub clock: Clock,
     pub config_directory: PathBuf,
@@ -107,15 +111,17 @@ impl Engine {
             uses_unknown_until_ms: Arc::new(AtomicI64::new(i64::MIN)),
             store: core.store,
             modules: core.modules,
+            delivery: core.delivery,
+            messages: Arc::new(Messages::new(&core.keys)),
             settings: core.settings,
             clock: core.clock,
             config_directory: core.config_directory,
         }
     }
 
-    /// The same with other settings and modules; counters, queues and the hasher stay.
-    pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost) -> Self {
-        Self { settings, modules, ..self.clone() }
+    /// The same with other settings, modules and channels; counters, queues and the hasher stay.
+    pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost, delivery: Delivery) -> Self {
+        Self { settings, modules, delivery, ..self.clone() }
     }
 
     /// Reads a record by a key that may not be one: what names no record is not there.
@@ -144,26 +150,29 @@ impl Engine {
 
     /// Asks a module about a user.
     pub async fn ask(&self, module: &str, ask: Ask<'_>, operation: Operation) -> Result<Reply, CallError> {
-        let context = self.context(ask);
+        let context = self.context(module, ask);
         self.modules.call(module, Request { context, operation }).await
     }
 
     /// The step a module shows everybody, if it is one that does; asked for on behalf of nobody.
     pub async fn fixed_step(&self, module: &str, now: Timestamp) -> Result<Option<Arc<Form>>, CallError> {
         let context = || {
-            self.context(Ask {
-                user_id: "",
-                user_name: "",
-                addresses: &Addresses::default(),
-                language: "en",
-                seed: &token::new_seed(),
-                now,
-            })
+            self.context(
+                module,
+                Ask {
+                    user_id: "",
+                    user_name: "",
+                    addresses: &Addresses::default(),
+                    language: "en",
+                    seed: &token::new_seed(),
+                    now,
+                },
+            )
         };
         self.modules.fixed_step(module, context).await
     }
 
-    fn context(&self, ask: Ask<'_>) -> Context {
+    fn context(&self, module: &str, ask: Ask<'_>) -> Context {
         Context {
             now_ms: ask.now.0,
             seed: ask.seed.to_owned(),
@@ -172,8 +181,8 @@ impl Engine {
                 name: ask.user_name.to_owned(),
                 addresses: ask.addresses.proved(),
             },
-            channels: Vec::new(),
-            mac_key: String::new(),
+            channels: if self.modules.sends(module) { self.delivery.channels() } else { Vec::new() },
+            mac_key: self.messages.mac_key(module, ask.user_id),
             language: ask.language.to_owned(),
             public_url: self.settings.base_url(),
             host_name: self.settings.name.clone(),

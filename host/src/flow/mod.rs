@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod lifetime;
 mod login;
+mod messages;
 mod methods;
 mod new_password;
 mod people;
@@ -33,6 +34,7 @@ pub use upkeep::SessionView;
 
 use crate::{
     clock::Clock,
+    delivery::Delivery,
     keys::MasterKey,
     module_host::ModuleHost,
     settings::Settings,
@@ -49,6 +51,7 @@ pub struct Flows {
 pub struct Core {
     pub store: Store,
     pub modules: ModuleHost,
+    pub delivery: Delivery,
     pub settings: Arc<Settings>,
     pub clock: Clock,
     pub keys: MasterKey,
@@ -74,8 +77,8 @@ impl Flows {
     }
 
     /// The same store, counters and clock under other settings and modules. Requests that run keep theirs.
-    pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost) -> Self {
-        Self { engine: Arc::new(self.engine.with(settings, modules)) }
+    pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost, delivery: Delivery) -> Self {
+        Self { engine: Arc::new(self.engine.with(settings, modules, delivery)) }
     }
 
     /// Whether the store answers: one read of a record that need not exist.
@@ -87,6 +90,16 @@ impl Flows {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.engine.settings
+    }
+
+    /// The settings in force, to be kept.
+    pub fn settings_shared(&self) -> Arc<Settings> {
+        self.engine.settings.clone()
+    }
+
+    /// Channels and templates.
+    pub fn delivery(&self) -> &Delivery {
+        &self.engine.delivery
     }
 
     /// The modules.

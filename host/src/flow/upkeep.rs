@@ -259,6 +259,7 @@ fn session_tombstone(now: &Now, limits: &Limits) -> Session {
             challenge: None,
             form: None,
             poll_not_before: None,
+            sent: None,
         },
     }
 }

@@ -150,6 +150,12 @@ impl ModuleHost {
         self.configured(id).map(Configured::instance)
     }
 
+    /// Whether a module says that it sends messages.
+    pub fn sends(&self, id: &str) -> bool {
+        let description = self.configured(id).and_then(|configured| configured.supervised.description());
+        description.is_some_and(|description| description.sends)
+    }
+
     /// Asks a module. The reply is of a kind the operation allows and within bounds, else it is an error.
     pub async fn call(&self, id: &str, request: Request) -> Result<Reply, CallError> {
         let asked = self.configured(id).ok_or_else(|| CallError::Unknown(id.to_owned()))?.clone();

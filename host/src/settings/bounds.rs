@@ -59,6 +59,8 @@ pub fn of_delivery(delivery: &DeliverySettings) -> Vec<Bounded> {
         bounded("delivery.messages_per_user_hour_max", delivery.messages_per_user_hour_max, 1, 10_000),
         bounded("delivery.messages_per_target_hour_max", delivery.messages_per_target_hour_max, 1, 10_000),
         bounded("delivery.messages_per_hour_max", delivery.messages_per_hour_max, 1, 10_000_000),
+        bounded("delivery.hand_over_wait_ms", delivery.hand_over_wait_ms, 0, 10_000),
+        bounded("delivery.resend_wait_s", delivery.resend_wait_s, 0, 600),
     ]
 }
 

@@ -17,6 +17,10 @@ pub struct DeliverySettings {
     pub messages_per_target_hour_max: u64,
     /// Messages of the whole host in an hour.
     pub messages_per_hour_max: u64,
+    /// How long a page waits for a message to be handed over before it says that it is on its way.
+    pub hand_over_wait_ms: u64,
+    /// How soon a user may ask for another message.
+    pub resend_wait_s: u64,
 }
 
 impl Default for DeliverySettings {
@@ -26,6 +30,8 @@ impl Default for DeliverySettings {
             messages_per_user_hour_max: 20,
             messages_per_target_hour_max: 10,
             messages_per_hour_max: 1000,
+            hand_over_wait_ms: 2000,
+            resend_wait_s: 30,
         }
     }
 }

@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{delivery::Delivery, flow::Flows};
+use crate::flow::Flows;
 
 /// Replaced as a whole; whoever answers a request keeps the one it began with.
 #[derive(Clone)]
 pub struct Current {
     pub flows: Flows,
-    pub delivery: Delivery,
     pub settings: SettingsNews,
 }
 

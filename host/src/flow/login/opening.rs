@@ -157,6 +157,7 @@ impl Turn<'_> {
                 challenge: None,
                 form: None,
                 poll_not_before: None,
+                sent: None,
             },
         }
     }

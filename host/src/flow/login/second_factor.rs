@@ -304,6 +304,6 @@ pub(super) fn attempts_max(module: &ModuleInstance) -> u32 {
 fn with_data(enrolment: &Found<Enrolment>, module: &ModuleInstance, data: Value) -> Option<Enrolment> {
     let mut next = enrolment.record.clone()?;
     let version = module.description.as_ref().map_or(next.secret.version, |description| description.enrolment_version);
-    next.secret = EnrolmentSecret { version, data };
+    next.secret = EnrolmentSecret { version, data, ..next.secret };
     Some(next)
 }

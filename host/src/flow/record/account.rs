@@ -26,6 +26,9 @@ pub struct AccountOpen {
     /// When each module last let the user in.
     #[serde(default)]
     pub last_used: BTreeMap<String, Timestamp>,
+    /// Messages of the last hour, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<Timestamp>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

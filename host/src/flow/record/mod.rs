@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod message;
 mod restored;
 mod session;
 mod setup;
@@ -9,12 +10,13 @@ mod user;
 
 pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage};
 pub use account::{Account, AccountOpen, Count, OpenFlow};
+pub use message::{MessageOpen, MessageRecord, MessageSecret, Target, TargetOpen};
 pub use restored::{Restored, RestoredOpen};
-pub use session::{Grant, ProviderId, Session, SessionOpen, SessionSecret, SessionStage};
+pub use session::{Grant, ProviderId, Sent, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
     Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Invitation, InvitationOpen,
-    NameOpen, Owners, ResetCode, User, UserName, UserOpen, UserSecret,
+    NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -162,6 +164,14 @@ pub mod key {
 
     pub fn setup(flow_hash: &str) -> Option<Key> {
         Key::new(&["setup", flow_hash]).ok()
+    }
+
+    pub fn message(id: &str) -> Option<Key> {
+        Key::new(&["message", id]).ok()
+    }
+
+    pub fn target(tag: &str) -> Option<Key> {
+        Key::new(&["target", tag]).ok()
     }
 
     pub fn access(session: &str) -> Option<Key> {

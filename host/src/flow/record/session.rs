@@ -68,6 +68,20 @@ pub struct SessionSecret {
     /// A poll before this moment is answered without asking the module.
     #[serde(default)]
     pub poll_not_before: Option<Timestamp>,
+    /// What was sent for the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Sent>,
+}
+
+/// Messages of the step a flow stands at. One that is not among them is of a former step and goes nowhere.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Sent {
+    pub messages: Vec<String>,
+    /// Another may be asked for from this moment on.
+    pub again_from: Timestamp,
+    /// None of them will ever arrive, so no answer can be right.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// What a finished flow gives.

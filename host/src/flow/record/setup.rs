@@ -4,7 +4,7 @@ use mfa_sdk::form::Form;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Document;
+use super::{Document, Sent, SentTo};
 use crate::clock::Timestamp;
 
 pub type Setup = Document<SetupOpen, SetupSecret>;
@@ -43,4 +43,13 @@ pub struct SetupSecret {
     pub seed: String,
     pub form: Option<Form>,
     pub state: Option<Value>,
+    /// What was sent for the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Sent>,
+    /// Texts the user typed: addresses a message of this set-up may go to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub typed: Vec<String>,
+    /// Where messages of this set-up went: where those of its enrolment may go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_to: Vec<SentTo>,
 }

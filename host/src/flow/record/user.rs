@@ -206,6 +206,16 @@ pub struct EnrolmentSecret {
     /// Version of the module's data.
     pub version: u32,
     pub data: Value,
+    /// Where messages for it may go: the addresses that were proved when it was set up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_to: Vec<SentTo>,
+}
+
+/// An address on a channel.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentTo {
+    pub channel: String,
+    pub to: String,
 }
 
 #[cfg(test)]

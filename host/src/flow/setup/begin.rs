@@ -104,7 +104,14 @@ impl Turn<'_> {
                 attempts_used: 0,
                 stage: SetupStage::Beginning,
             },
-            secret: SetupSecret { seed: token::new_seed(), form: None, state: None },
+            secret: SetupSecret {
+                seed: token::new_seed(),
+                form: None,
+                state: None,
+                sent: None,
+                typed: Vec::new(),
+                sent_to: Vec::new(),
+            },
         }
     }
 
@@ -161,7 +168,7 @@ impl Turn<'_> {
             };
             let mut next = setup;
             next.open.stage = SetupStage::Waiting;
-            next.secret = SetupSecret { seed: token::new_seed(), form: Some(form), state: Some(state) };
+            next.secret = SetupSecret { seed: token::new_seed(), form: Some(form), state: Some(state), ..next.secret };
             if let Committed::Done = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await? {
                 return self.show(&next, None);
             }

@@ -118,7 +118,12 @@ impl Turn<'_> {
                     return self.end(found, "too_many_retry").await;
                 }
                 Ok(Reply::Setup(SetupReply::Form { form, state, error, error_text, .. })) => {
-                    let secret = SetupSecret { seed: token::new_seed(), form: Some(form), state: Some(state) };
+                    let secret = SetupSecret {
+                        seed: token::new_seed(),
+                        form: Some(form),
+                        state: Some(state),
+                        ..setup.secret.clone()
+                    };
                     let error = error.map(|word| Wrong { word, text: error_text });
                     self.next_step(&found, setup, secret, error, target).await?
                 }
@@ -197,7 +202,11 @@ impl Turn<'_> {
                 created_at: now,
                 unknown: Unknown::new(),
             },
-            secret: EnrolmentSecret { version: description.enrolment_version, data },
+            secret: EnrolmentSecret {
+                version: description.enrolment_version,
+                data,
+                sent_to: setup.secret.sent_to.clone(),
+            },
         };
         let listed = factors.open();
         self.require_proof_still(setup, &listed)?;

@@ -88,6 +88,7 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                 let core = Core {
                     store: store.clone(),
                     modules,
+                    delivery: Delivery::new(&settings, config_directory),
                     settings: Arc::new(settings),
                     clock,
                     keys,
@@ -95,8 +96,7 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                 };
                 let flows = Flows::new(core);
                 take_up(&flows, &report).await?;
-                let delivery = Delivery::new(flows.settings(), &directory);
-                let current = Current { flows: flows.clone(), delivery, settings: SettingsNews::default() };
+                let current = Current { flows: flows.clone(), settings: SettingsNews::default() };
                 let current = watch::Sender::new(current).subscribe();
                 let host = Host { current, config_directory: directory, report, listening_on: None };
                 let outcome = control::execute(&host, &own_actor(), command).await;
@@ -129,6 +129,7 @@ fn without_modules(config_directory: &Path, settings: Settings, clock: Clock, ke
     Flows::new(Core {
         store: store.clone(),
         modules: ModuleHost::offline(&settings),
+        delivery: Delivery::new(&settings, config_directory),
         settings: Arc::new(settings),
         clock,
         keys,

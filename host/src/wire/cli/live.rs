@@ -29,9 +29,8 @@ pub struct Live {
 impl Live {
     /// `at_start` is what the host started with, and `flows` stand on it.
     pub fn new(config_directory: &Path, at_start: AtStart, flows: Flows) -> Self {
-        let delivery = Delivery::new(flows.settings(), config_directory);
-        tell_problems(config_directory, &delivery, &[]);
-        let current = Current { flows, delivery, settings: SettingsNews::default() };
+        tell_problems(config_directory, flows.delivery(), &[]);
+        let current = Current { flows, settings: SettingsNews::default() };
         let site = watch::Sender::new(Arc::new(Site::new(&current)));
         Self { config_directory: config_directory.to_owned(), at_start, current: watch::Sender::new(current), site }
     }
@@ -88,16 +87,17 @@ impl Live {
         changes.iter().for_each(tell_change);
         let is_edited = *former.flows.settings() != settings;
         // Templates, translations and secrets may have changed without an edit of host.toml; reading them is cheap.
-        let delivery = self.read_delivery(&former.delivery, &settings).await;
-        tell_problems(&self.config_directory, &delivery, former.delivery.problems());
+        let delivery = self.read_delivery(former.flows.delivery(), &settings).await;
+        tell_problems(&self.config_directory, &delivery, former.flows.delivery().problems());
         if !is_edited && changes.is_empty() && news == former.settings {
-            return self.put(Current { delivery, ..former });
+            let (settings, modules) = (former.flows.settings_shared(), former.flows.modules().clone());
+            return self.put(Current { flows: former.flows.with(settings, modules, delivery), ..former });
         }
         if is_edited {
             settings::warnings(&settings).iter().for_each(|warning| tracing::warn!("{warning}"));
             tracing::info!(target: "audit", event = "settings_changed", "the settings in host.toml are in force");
         }
-        self.put(Current { flows: former.flows.with(Arc::new(settings), modules), delivery, settings: news });
+        self.put(Current { flows: former.flows.with(Arc::new(settings), modules, delivery), settings: news });
     }
 
     async fn read_delivery(&self, former: &Delivery, settings: &Settings) -> Delivery {

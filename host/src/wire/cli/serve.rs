@@ -12,6 +12,7 @@ use tokio::{
 use super::{admin, directory, failure::Failure, live::Live, logging, table::print};
 use crate::{
     allocator,
+    delivery::Delivery,
     flow::{Core, Flows},
     keys::MasterKey,
     module_host::ModuleHost,
@@ -62,6 +63,7 @@ async fn serve(config_directory: &Path, read: Settings, settings: Settings) -> R
     let flows = Flows::new(Core {
         store: store.clone(),
         modules,
+        delivery: Delivery::new(&settings, config_directory),
         settings: Arc::new(settings),
         clock,
         keys,

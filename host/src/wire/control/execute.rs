@@ -75,11 +75,11 @@ pub async fn execute(host: &Host, actor: &str, command: Command) -> Outcome {
             flows.sessions(user.as_deref()).await.map(|sessions| Outcome::Sessions { sessions })
         }
         Command::ModuleList {} => Ok(Outcome::Modules { modules: lines_of(host, &current) }),
-        Command::ChannelList {} => Ok(Outcome::Channels { channels: channel_lines(&current.delivery) }),
+        Command::ChannelList {} => Ok(Outcome::Channels { channels: channel_lines(flows.delivery()) }),
         Command::ChannelTest { name, to } => {
             tracing::info!(target: "audit", event = "channel_tested", actor, channel = name, "a test message was asked for");
             let clock = Clock::read_from(flows.settings().clock_file(&host.config_directory));
-            return test_channel(&current.delivery, &clock, flows.settings(), &name, &to).await;
+            return test_channel(flows.delivery(), &clock, flows.settings(), &name, &to).await;
         }
         Command::Status {} => Ok(Outcome::Status { status: status(host, &current).await }),
         Command::StorageCheck {} => flows
@@ -150,7 +150,7 @@ async fn status(host: &Host, current: &Current) -> StatusReport {
         system_clock: SystemClock::look(),
         users: current.flows.users().await.ok().map(|users| users.len()),
         modules: lines_of(host, current),
-        channels: channel_lines(&current.delivery),
+        channels: channel_lines(current.flows.delivery()),
     }
 }
 

@@ -72,7 +72,7 @@ impl Site {
         let router = match flows.settings().development {
             // Of no use to a client, and codes can be read there: not part of the documented interface.
             Some(_) => {
-                let messages = get(outbox::messages).layer(Extension(current.delivery.clone()));
+                let messages = get(outbox::messages).layer(Extension(flows.delivery().clone()));
                 router.route("/dev/outbox", messages)
             }
             None => router,

@@ -1,0 +1,121 @@
+//! Messages of modules and notices of the host: who may be written to and how often, made in the commit of what they
+//! belong to, and sent once that is durable.
+
+mod outgoing;
+mod permitted;
+mod postman;
+mod quota;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+pub use outgoing::{Outgoing, Unsendable, Writing, Written};
+pub use permitted::Known;
+pub use postman::HandedOver;
+
+use crate::{clock::Timestamp, keys::MasterKey};
+
+/// What all messages of this process share.
+pub struct Messages {
+    /// Names addresses in the store, where a plain hash of a telephone number would be found by trying all of them.
+    target_key: Zeroizing<[u8; 32]>,
+    /// From it comes the key of each module and user.
+    module_key: Zeroizing<[u8; 32]>,
+    /// Messages of the whole host in the last hour, oldest first.
+    hour: Mutex<Vec<Timestamp>>,
+    /// What is to be tried again, by when.
+    waiting: Mutex<BTreeSet<(Timestamp, String)>>,
+    /// How many are being sent now.
+    under_way: watch::Sender<usize>,
+}
+
+impl Messages {
+    pub fn new(master: &MasterKey) -> Self {
+        Self {
+            target_key: master.derive("message targets"),
+            module_key: master.derive("keys of modules"),
+            hour: Mutex::default(),
+            waiting: Mutex::default(),
+            under_way: watch::Sender::new(0),
+        }
+    }
+
+    /// The key of a module for one user, 64 hexadecimal digits: another one for each of both.
+    pub fn mac_key(&self, module: &str, user: &str) -> String {
+        tag(&self.module_key, &[module, user])
+    }
+
+    /// How an address on a channel is named in the store.
+    fn target_tag(&self, channel: &str, to: &str) -> String {
+        tag(&self.target_key, &[channel, to])
+    }
+
+    /// Counts a message of the whole host.
+    fn count(&self, messages_max: u64, now: Timestamp) -> Result<(), u64> {
+        quota::count(&mut locked(&self.hour), messages_max, now)
+    }
+
+    fn try_again(&self, id: &str, at: Timestamp) {
+        locked(&self.waiting).insert((at, id.to_owned()));
+    }
+
+    /// Takes out what is due.
+    fn due(&self, now: impl FnOnce() -> Timestamp) -> Vec<String> {
+        let mut waiting = locked(&self.waiting);
+        if waiting.is_empty() {
+            return Vec::new();
+        }
+        let later = waiting.split_off(&(Timestamp(now().0.saturating_add(1)), String::new()));
+        std::mem::replace(&mut *waiting, later).into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// HMAC-SHA-256 over parts that cannot run into each other, in hexadecimal.
+fn tag(key: &[u8; 32], parts: &[&str]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let key = [7; 32];
+        assert_ne!(tag(&key, &["ab", "c"]), tag(&key, &["a", "bc"]));
+        assert_ne!(tag(&key, &["a", "b"]), tag(&[8; 32], &["a", "b"]));
+        assert_eq!(tag(&key, &["a", "b"]).len(), 64);
+    }
+
+    #[test]
+    fn what_is_due_leaves_the_list_once_and_the_rest_stays() {
+        let messages = Messages {
+            target_key: Zeroizing::new([0; 32]),
+            module_key: Zeroizing::new([1; 32]),
+            hour: Mutex::default(),
+            waiting: Mutex::default(),
+            under_way: watch::Sender::new(0),
+        };
+        messages.try_again("late", Timestamp(20));
+        messages.try_again("soon", Timestamp(10));
+        assert_eq!(messages.due(|| Timestamp(10)), ["soon"]);
+        assert!(messages.due(|| Timestamp(19)).is_empty());
+        assert_eq!(messages.due(|| Timestamp(99)), ["late"]);
+    }
+}

@@ -1,0 +1,211 @@
+//! Sends messages that are durable, again until they are worth nothing any more, and forgets them afterwards. At least
+//! once: a crash between "accepted by the other side" and "forgotten" repeats a message under the same id.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Outgoing;
+use crate::{
+    clock::Timestamp,
+    delivery::{MessageId, Parcel, SendError},
+    flow::{
+        FlowError, Flows,
+        engine::{Committed, Engine},
+        record::{self, Found, MessageRecord, Session, SessionStage, Setup, SetupStage, Target, key},
+    },
+    store::{Change, Key, StoreError},
+};
+
+/// The longest wait between two tries.
+const WAIT_S_MAX: u64 = 60;
+
+/// What became of messages while somebody waited; of several, the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HandedOver {
+    /// The other side has taken them.
+    Sent,
+    /// Nobody knows yet.
+    Queued,
+    /// Not taken; it is tried again.
+    Failed,
+    /// Refused for good.
+    Refused,
+}
+
+impl Flows {
+    /// Tries again what is due; `serve` calls it all the time.
+    pub fn send_due(&self) {
+        for id in self.engine.messages.due(|| self.engine.clock.now().wall) {
+            tokio::spawn(self.engine.clone().as_ref().clone().deliver_again(id));
+        }
+    }
+
+    /// Waits until nothing is being sent, `limit` at most. What is cut off is sent by the next start.
+    pub async fn finish_sending(&self, limit: Duration) {
+        let mut under_way = self.engine.messages.under_way.subscribe();
+        let _ = tokio::time::timeout(limit, under_way.wait_for(|count| *count == 0)).await;
+    }
+
+    /// What a former run left: nobody else works on this store, so its leases are void.
+    pub(in crate::flow) async fn take_up_messages(&self) -> Result<(), StoreError> {
+        let now = self.engine.clock.now().wall;
+        for (key, _, _) in record::scan::<MessageRecord>(&self.engine.store, "message/").await? {
+            self.engine.messages.try_again(key.as_str().trim_start_matches("message/"), now);
+        }
+        Ok(())
+    }
+
+    /// Records of addresses nothing was sent to for an hour.
+    pub(in crate::flow) async fn forgotten_targets(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(Key, crate::store::Revision)>, StoreError> {
+        let targets = record::scan::<Target>(&self.engine.store, "target/").await?.into_iter();
+        let silent = targets.filter(|(_, _, target)| {
+            let mut sent = target.open.sent.clone();
+            super::quota::forget(&mut sent, now);
+            sent.is_empty()
+        });
+        Ok(silent.map(|(key, at, _)| (key, at)).collect())
+    }
+}
+
+impl Engine {
+    /// Sends what a commit has just made, and says what became of it within the time a person waits for a page.
+    pub async fn hand_over(&self, messages: Vec<Outgoing>) -> HandedOver {
+        let mut outcomes = Vec::new();
+        for message in messages {
+            let (told, outcome) = oneshot::channel();
+            tokio::spawn(self.clone().deliver(message, Some(told)));
+            outcomes.push(outcome);
+        }
+        let worst = async {
+            let mut worst = HandedOver::Sent;
+            for outcome in outcomes {
+                // A task that broke says nothing; its message is still there.
+                worst = worst.max(outcome.await.unwrap_or(HandedOver::Queued));
+            }
+            worst
+        };
+        let wait = Duration::from_millis(self.settings.delivery.hand_over_wait_ms);
+        tokio::time::timeout(wait, worst).await.unwrap_or(HandedOver::Queued)
+    }
+
+    /// One try of a message whose lease is held.
+    async fn deliver(self, message: Outgoing, told: Option<oneshot::Sender<HandedOver>>) {
+        let _under_way = UnderWay::begin(&self);
+        let tried = self.send(&message).await;
+        let open = &message.record.open;
+        let again_at = match &tried {
+            Err(SendError::Failed { retry_after_s, .. }) => {
+                let wait_s = retry_after_s.unwrap_or(0).max(1 << open.tries.min(6)).min(WAIT_S_MAX);
+                Some(self.clock.now().wall.plus_s(wait_s)).filter(|again_at| *again_at <= open.dead_at)
+            }
+            _ => None,
+        };
+        let outcome = match (&tried, again_at) {
+            (Ok(()), _) => HandedOver::Sent,
+            (Err(_), Some(_)) => HandedOver::Failed,
+            (Err(_), None) => HandedOver::Refused,
+        };
+        if let Some(told) = told {
+            // Whoever does not wait any more does not want to know.
+            let _ = told.send(outcome);
+        }
+        let (channel, user, tries) = (&open.channel, &open.user, open.tries);
+        let flow = open.flow.as_deref().unwrap_or("none");
+        match &tried {
+            Ok(()) => tracing::info!(target: "audit", event = "message_sent", channel, user, flow, tries),
+            Err(reason) => {
+                let event = if again_at.is_some() { "message_delayed" } else { "message_not_sent" };
+                tracing::warn!(target: "audit", event, channel, user, flow, tries, %reason);
+            }
+        }
+        match again_at {
+            Some(again_at) => self.messages.try_again(&message.id, again_at),
+            None => self.forget(&message.id).await,
+        }
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
+        let record = &message.record;
+        let secret = &record.secret;
+        let rendered = self.delivery.render(&secret.template, &secret.language, &secret.values);
+        let rendered = rendered.map_err(|error| SendError::refused(error.to_string()))?;
+        let message_id = MessageId::new(message.id.clone()).ok_or_else(|| SendError::refused("it has no id"))?;
+        let (channel, to) = (record.open.channel.clone(), secret.to.clone());
+        self.delivery.send(Parcel { channel, to, rendered, message_id, at: record.open.created_at }).await
+    }
+
+    /// Another try: only of a message that still exists and that somebody waits for.
+    async fn deliver_again(self, id: String) {
+        match self.lease(&id).await {
+            Ok(Some(record)) => self.deliver(Outgoing { id, record }, None).await,
+            Ok(None) => {}
+            Err(error) => tracing::warn!("a message waits for the next start: {error}"),
+        }
+    }
+
+    /// Takes a message for one try, by a commit; none if there is nothing to send.
+    async fn lease(&self, id: &str) -> Result<Option<MessageRecord>, FlowError> {
+        let now = self.clock.now().wall;
+        let found: Found<MessageRecord> = self.read(key::message(id)).await?;
+        let Some(mut record) = found.record.clone() else { return Ok(None) };
+        if now > record.open.dead_at || !self.is_awaited(id, &record).await? {
+            let (channel, user) = (&record.open.channel, &record.open.user);
+            tracing::info!(target: "audit", event = "message_withdrawn", channel, user, tries = record.open.tries);
+            self.forget(id).await;
+            return Ok(None);
+        }
+        record.open.tries += 1;
+        record.open.lease_until = self.lease_until(&record.open.channel, now);
+        match self.commit(vec![found.put(&record)], vec![found.unchanged()]).await? {
+            Committed::Done => Ok(Some(record)),
+            Committed::Conflict => Ok(None),
+        }
+    }
+
+    /// Whether the flow a message belongs to still stands at the step it is of. A notice waits for nobody.
+    async fn is_awaited(&self, id: &str, record: &MessageRecord) -> Result<bool, FlowError> {
+        let Some(place) = &record.secret.waits else { return Ok(true) };
+        let sent = match place.split_once('/') {
+            Some(("session", flow)) => {
+                let session: Found<Session> = self.read(key::session(flow)).await?;
+                let waiting =
+                    session.record.filter(|session| matches!(session.open.stage, SessionStage::Waiting { .. }));
+                waiting.and_then(|session| session.secret.sent)
+            }
+            Some(("setup", flow)) => {
+                let setup: Found<Setup> = self.read(key::setup(flow)).await?;
+                let waiting = setup.record.filter(|setup| setup.open.stage == SetupStage::Waiting);
+                waiting.and_then(|setup| setup.secret.sent)
+            }
+            _ => None,
+        };
+        Ok(sent.is_some_and(|sent| sent.messages.iter().any(|message| message == id)))
+    }
+
+    async fn forget(&self, id: &str) {
+        let Some(key) = key::message(id) else { return };
+        if let Err(error) = self.commit(vec![Change::Delete(key)], Vec::new()).await {
+            tracing::warn!("a message that is done with stays for now: {error}");
+        }
+    }
+}
+
+/// Counts a message as being sent for as long as it exists.
+struct UnderWay<'a>(&'a Engine);
+
+impl<'a> UnderWay<'a> {
+    fn begin(engine: &'a Engine) -> Self {
+        engine.messages.under_way.send_modify(|count| *count += 1);
+        Self(engine)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.messages.under_way.send_modify(|count| *count -= 1);
+    }
+}
