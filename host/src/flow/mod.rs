@@ -25,7 +25,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
-pub use login::{ApiLogin, BeginLogin, ProviderView, ServiceLogin};
+pub use login::{ApiLogin, BeginLogin, ProviderView, SecondFactor, ServiceLogin};
 pub use methods::MethodView;
 pub use people::{Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset, UserView, Who};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};

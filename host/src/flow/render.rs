@@ -100,6 +100,9 @@ fn form_step(place: Place<'_>, form: &Form, words: &Words<'_>) -> FormStep {
         errors: BTreeMap::new(),
         error_texts: BTreeMap::new(),
         expires_at: place.expires_at,
+        delivery: None,
+        resend_at: None,
+        methods: Vec::new(),
         ceremony: form.ceremony.clone(),
     }
 }
@@ -186,6 +189,7 @@ pub fn error_text(key: &str) -> &str {
         "too_common" => "This password is one of those everybody tries first. Choose another.",
         "is_a_name" => "The password is little more than a name. Choose another.",
         "no_blocklist" => "No password can be set now. Ask your administrator.",
+        "delivery_failed" => "The message could not be sent. Try again, or choose another second factor.",
         "invalid_auth_module" => "Choose one of the second factors listed.",
         other => other,
     }

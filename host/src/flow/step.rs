@@ -41,6 +41,12 @@ pub struct FormStep {
     pub placeholders: BTreeMap<String, String>,
     /// When the flow ends by itself, once the first factor has passed or a set-up runs.
     pub expires_at: Option<Timestamp>,
+    /// What became of the step's messages just now: `sent`, `queued`, `failed`.
+    pub delivery: Option<&'static str>,
+    /// From when on another message can be asked for; none if the step sends none.
+    pub resend_at: Option<Timestamp>,
+    /// Id and name of the second factors this login can change to, where the step may not be the one to answer.
+    pub methods: Vec<(String, String)>,
     /// Data for the browser's ceremony.
     pub ceremony: Option<mfa_sdk::form::Ceremony>,
 }

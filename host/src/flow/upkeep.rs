@@ -54,7 +54,8 @@ impl Flows {
             tracing::error!(target: "audit", event = "open_sessions_ended", reason);
             self.end_all_flows().await?;
         }
-        self.take_up_restore(report).await
+        self.take_up_restore(report).await?;
+        self.take_up_messages(true).await
     }
 
     /// The record of a restore says until the end whether everything that was open has ended: a crash in between leaves
@@ -138,6 +139,8 @@ impl Flows {
         let invitations = record::scan::<Invitation>(store, "invitation/").await?.into_iter();
         let invitations = invitations.filter(|(_, _, invitation)| now > invitation.open.expires_at);
         self.remove(invitations.map(|(key, at, _)| (key, at)).collect()).await?;
+        self.remove(self.silent_targets(now).await?).await?;
+        self.take_up_messages(false).await?;
         let mut gone = Vec::new();
         for (key, at, access) in record::scan::<AccessSession>(store, "access/").await? {
             let expires_at = match access.open.stage {

@@ -18,7 +18,7 @@ use crate::{
     module_host::ModuleInstance,
 };
 
-const MODULE_FIELD: &str = "multi_factor_auth_module";
+pub(super) const MODULE_FIELD: &str = "multi_factor_auth_module";
 
 impl Turn<'_> {
     pub(super) async fn choose(
@@ -36,8 +36,7 @@ impl Turn<'_> {
             let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
             let chosen = fields.get(MODULE_FIELD).and_then(Value::as_str).unwrap_or_default();
             if !options.iter().any(|option| option == chosen) {
-                let error = Some("invalid_auth_module".to_owned());
-                return Ok(Outcome::Shown { session: Box::new(session), error });
+                return Ok(Outcome::wrong(session, "invalid_auth_module"));
             }
             let mut next = session;
             next.open.stage = SessionStage::Initialising { module: chosen.to_owned(), cause: Cause::First };

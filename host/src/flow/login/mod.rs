@@ -8,20 +8,24 @@ mod opening;
 mod plain;
 mod poll;
 mod second_factor;
+mod sending;
 mod session;
 mod set_password;
+mod switch;
 mod trusted;
 
 use serde_json::{Map, Value};
 
 pub use begin::{BeginLogin, ProviderView};
 pub use first_factor::ServiceLogin;
-pub use plain::ApiLogin;
+pub use plain::{ApiLogin, SecondFactor};
 pub(super) use session::ended;
+use switch::Wish;
 
 use super::{
     Abort, Asker, Created, FlowError, Flows, Handler, Step,
     engine::Engine,
+    messages::HandedOver,
     record::{Found, Grant, ProviderId, Session, SessionStage, key},
     render, token,
 };
@@ -42,11 +46,23 @@ pub(super) enum Outcome {
     /// The first factor is asked (again).
     FirstFactor { provider: ProviderId, error: Option<&'static str>, proof_of: Option<String> },
     /// A session stands at this step.
-    Shown { session: Box<Session>, error: Option<String> },
+    Shown { session: Box<Session>, error: Option<String>, delivery: Option<HandedOver> },
     /// The flow is through.
     Granted { provider: ProviderId, granted: finish::Granted },
     /// The flow is over without success.
     Aborted { provider: ProviderId, reason: String },
+}
+
+impl Outcome {
+    /// A session at its step.
+    pub(super) fn shown(session: Session) -> Self {
+        Self::Shown { session: Box::new(session), error: None, delivery: None }
+    }
+
+    /// The step again, because the answer was wrong.
+    pub(super) fn wrong(session: Session, error: impl Into<String>) -> Self {
+        Self::Shown { session: Box::new(session), error: Some(error.into()), delivery: None }
+    }
 }
 
 impl Flows {
@@ -66,6 +82,10 @@ impl Flows {
                 let is_ours = session.open.client_id == client_id && !matches!(session.secret.grant, Grant::Tokens);
                 if !is_ours {
                     return Err(FlowError::UnknownFlow);
+                }
+                if let Some(wish) = Wish::of(&session.open.stage, &fields)? {
+                    let (flow_id, outcome) = turn.fulfil(found, wish).await?;
+                    return Turn::at(turn.now, &self.engine, &flow_id, asker).step(outcome).await;
                 }
                 turn.answer(found, fields).await?
             }
@@ -116,7 +136,9 @@ impl<'a> Turn<'a> {
             Outcome::FirstFactor { provider, error, proof_of } => {
                 self.first_factor_step(&provider, error, proof_of.is_some()).await?
             }
-            Outcome::Shown { session, error } => self.session_step(&session, error.as_deref()).await?,
+            Outcome::Shown { session, error, delivery } => {
+                self.session_step(&session, error.as_deref(), delivery).await?
+            }
             Outcome::Granted { provider, granted } => Step::Created(Created {
                 flow_id: self.flow_id.to_owned(),
                 handler: handler(&provider),

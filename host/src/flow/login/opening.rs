@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// An ended session stays this long, so that it answers "expired" once and never starts anew.
-const TOMBSTONE_S: u64 = 600;
+pub(super) const TOMBSTONE_S: u64 = 600;
 
 /// A session about to be made.
 pub struct Start {
@@ -86,7 +86,7 @@ impl Turn<'_> {
                 // What a module that sends nothing answers to nobody never happened, so it is asked before anything is
                 // stored: one commit instead of two. Whoever begins again asks with the same seed.
                 match self.next_step(record, user).await? {
-                    Ok(waiting) => record = waiting,
+                    Ok(asked) => record = asked.session,
                     Err(reason) => {
                         self.tell_end(&user_id, reason);
                         return Ok(self.over(start.vouched.provider, reason));
@@ -187,7 +187,7 @@ impl Turn<'_> {
     /// The first step of a session that was stored just now.
     async fn show(&self, record: Session) -> Result<Outcome, FlowError> {
         if !matches!(record.open.stage, SessionStage::Initialising { .. }) {
-            return Ok(Outcome::Shown { session: Box::new(record), error: None });
+            return Ok(Outcome::shown(record));
         }
         let found = self.session().await?;
         match found.record {

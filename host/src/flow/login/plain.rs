@@ -1,17 +1,18 @@
 //! The plainer rendering of the same flow and ledger: `login`, `verify`, `change`, `resend`. The token is the flow id.
 
-use mfa_sdk::{form::FieldKind, protocol::Cause};
+use mfa_sdk::form::FieldKind;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, second_factor::attempts_max, session::Look,
+    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, session::Look, switch::module_of,
 };
 use crate::{
+    clock::Timestamp,
     flow::{
         Asker, FlowError, Flows, Tokens,
-        engine::{Committed, TRIES_MAX},
-        record::{Account, Document, Found, Grant, OpenFlow, ProviderId, Session, SessionStage, key},
+        messages::HandedOver,
+        record::{Found, Grant, ProviderId, Session},
         token,
     },
     settings::ProviderKind,
@@ -23,7 +24,19 @@ pub enum ApiLogin {
     /// No second factor is due.
     Tokens(Tokens),
     /// `token` goes to `verify`, `change` and `resend`.
-    SecondFactor { token: String, method: String, methods: Vec<(String, String)> },
+    SecondFactor(SecondFactor),
+}
+
+/// A second factor that is due.
+#[derive(Clone)]
+pub struct SecondFactor {
+    pub token: String,
+    pub method: String,
+    pub methods: Vec<(String, String)>,
+    /// What became of the message, if the method sent one.
+    pub delivery: Option<&'static str>,
+    /// From when on another message can be asked for.
+    pub resend_at: Option<Timestamp>,
 }
 
 impl Flows {
@@ -72,6 +85,10 @@ impl Flows {
         let raw = answer_of(&found, code)?;
         match turn.answer(found, raw).await? {
             Outcome::Granted { granted, .. } => granted.tokens.ok_or(FlowError::UnknownFlow),
+            Outcome::Shown { delivery: Some(HandedOver::Failed | HandedOver::Refused), .. } => {
+                let detail = "the code could not be sent; ask for it again, or use another method".to_owned();
+                Err(FlowError::NotPossible { code: "delivery_failed", detail })
+            }
             Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error }),
             Outcome::Shown { error: None, .. } => Err(FlowError::NotPossible {
                 code: "pending",
@@ -86,37 +103,16 @@ impl Flows {
     pub async fn api_change(&self, token: &str, method: &str, asker: &Asker) -> Result<ApiLogin, FlowError> {
         let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
-        let session = found.record.as_ref().ok_or(FlowError::UnknownFlow)?;
-        let current = module_of(&session.open.stage);
-        let (options, _) = turn.options(session).await?;
-        let wanted = options.iter().find(|module| module.id == method);
-        let wanted = wanted.ok_or(FlowError::NotFound { what: "such method among yours" })?;
-        if current.as_deref() == Some(method) {
-            let detail = "this login uses this method already".to_owned();
-            return Err(FlowError::NotPossible { code: "same_method", detail });
-        }
-        // The attempts of a login go with it: a stricter method may have none left.
-        let attempts_max = attempts_max(wanted);
-        if attempts_max > 0 && session.open.attempts_used >= attempts_max {
-            let detail = "this login has no attempts left for this method; sign in again to use it".to_owned();
-            return Err(FlowError::NotPossible { code: "no_attempts_left", detail });
-        }
-        turn.go_on_as(found, method, Cause::Switched).await
+        let (flow_id, outcome) = turn.change_method(found, method).await?;
+        Turn::at(turn.now, &self.engine, &flow_id, asker).plain(outcome).await
     }
 
     /// `POST /api/login/resend`: a new code for the same login; the former token is dead.
     pub async fn api_resend(&self, token: &str, asker: &Asker) -> Result<ApiLogin, FlowError> {
         let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
-        let stage = found.record.as_ref().map(|session| session.open.stage.clone());
-        let module = stage.as_ref().and_then(module_of).ok_or(FlowError::UnknownFlow)?;
-        let instance = self.engine.modules.module(&module);
-        let sends = instance.and_then(|module| module.description).is_some_and(|description| description.sends);
-        if !sends {
-            let detail = "this method sends nothing; its code comes from the user's own device".to_owned();
-            return Err(FlowError::NotPossible { code: "resend_not_supported", detail });
-        }
-        turn.go_on_as(found, &module, Cause::Resend).await
+        let (flow_id, outcome) = turn.send_again(found).await?;
+        Turn::at(turn.now, &self.engine, &flow_id, asker).plain(outcome).await
     }
 }
 
@@ -138,58 +134,20 @@ impl Turn<'_> {
     async fn plain(&self, outcome: Outcome) -> Result<ApiLogin, FlowError> {
         match outcome {
             Outcome::Granted { granted, .. } => granted.tokens.map(ApiLogin::Tokens).ok_or(FlowError::UnknownFlow),
-            Outcome::Shown { session, .. } => {
+            Outcome::Shown { session, delivery, .. } => {
                 let (options, _) = self.options(&session).await?;
-                Ok(ApiLogin::SecondFactor {
+                let sent = session.secret.sent.as_ref();
+                Ok(ApiLogin::SecondFactor(SecondFactor {
                     token: self.flow_id.to_owned(),
                     method: module_of(&session.open.stage).unwrap_or_default(),
                     methods: options.into_iter().map(|module| (module.id, module.name)).collect(),
-                })
+                    delivery: delivery.map(HandedOver::word),
+                    resend_at: sent.map(|sent| sent.again_from),
+                }))
             }
             Outcome::Aborted { reason, .. } => Err(FlowError::Ended { reason }),
             Outcome::FirstFactor { .. } => Err(FlowError::InvalidAuth),
         }
-    }
-
-    /// The same login under a new id, with a new challenge; attempts and end of life stay. The former id is dead.
-    async fn go_on_as(&self, mut found: Found<Session>, module: &str, cause: Cause) -> Result<ApiLogin, FlowError> {
-        let flow_id = token::new_flow_id();
-        let successor = Turn::at(self.now.clone(), self.engine, &flow_id, self.asker);
-        for _ in 0..TRIES_MAX {
-            let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
-            if let SessionStage::Ended { .. } = session.open.stage {
-                return Err(FlowError::UnknownFlow);
-            }
-            let turn = self.engine.queue(&session.open.user).await;
-            let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-            let mut counted = account.open();
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
-            counted.sessions.push(OpenFlow { flow: successor.flow_hash().to_owned(), until: session.open.expires_at });
-            let place = successor.session().await?;
-            let mut next = session.clone();
-            next.open.stage = SessionStage::Initialising { module: module.to_owned(), cause };
-            next.secret.challenge = None;
-            next.secret.form = None;
-            next.secret.seed = token::new_seed();
-            // Its id is random and begins nothing again, so it needs no tombstone, and changes leave nothing behind.
-            let changes = vec![found.delete(), place.put(&next), account.put(&Document { open: counted, secret: () })];
-            let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged()];
-            let committed = self.engine.commit(changes, expectations).await?;
-            drop(turn);
-            if let Committed::Done = committed {
-                let outcome = successor.initialise(successor.session().await?).await?;
-                return successor.plain(outcome).await;
-            }
-            found = self.session().await?;
-        }
-        Err(FlowError::Busy)
-    }
-}
-
-fn module_of(stage: &SessionStage) -> Option<String> {
-    match stage {
-        SessionStage::Initialising { module, .. } | SessionStage::Waiting { module } => Some(module.clone()),
-        SessionStage::Selecting | SessionStage::SettingPassword { .. } | SessionStage::Ended { .. } => None,
     }
 }
 

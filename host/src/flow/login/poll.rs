@@ -35,7 +35,7 @@ impl Turn<'_> {
             Err(Refusal::Disabled) => return self.end_with(found, "too_many_retry").await,
         }
         if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
-            return Ok(Outcome::Shown { session: Box::new(session), error: None });
+            return Ok(Outcome::shown(session));
         }
         let mut claimed = session;
         claimed.secret.poll_not_before = Some(self.in_ms(POLL_EVERY_MS_MIN));
@@ -62,7 +62,7 @@ impl Turn<'_> {
         next.secret.poll_not_before = Some(self.in_ms(wait_ms));
         match self.engine.commit(vec![basis.found.put(&next)], vec![basis.found.unchanged()]).await? {
             Committed::Conflict => Ok(None),
-            Committed::Done => Ok(Some(Outcome::Shown { session: Box::new(next), error: None })),
+            Committed::Done => Ok(Some(Outcome::shown(next))),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     Outcome, Turn,
     finish::{Finish, Proved},
+    sending,
     session::{Alive, Look, NO_FORM, ended},
     set_password,
 };
@@ -64,6 +65,9 @@ impl Turn<'_> {
         let mut guess = Guess { module: instance, fields, target, ordinal: None };
         if guess.fields.is_empty() {
             return self.poll(alive, guess).await;
+        }
+        if let Some(undelivered) = alive.found.record.as_ref().and_then(sending::undelivered) {
+            return Ok(undelivered);
         }
         match self.spend(&mut alive, &guess).await? {
             Spent::Ordinal(ordinal) => guess.ordinal = Some(ordinal),
@@ -230,9 +234,7 @@ impl Turn<'_> {
         expectations.extend([basis.enrolment.unchanged(), basis.factors.unchanged()]);
         match self.engine.commit(changes, expectations).await? {
             Committed::Conflict => Ok(None),
-            Committed::Done if basis.session.open.must_set_password => {
-                Ok(Some(Outcome::Shown { session: Box::new(next), error: None }))
-            }
+            Committed::Done if basis.session.open.must_set_password => Ok(Some(Outcome::shown(next))),
             Committed::Done => {
                 finish.tell();
                 let provider = basis.session.open.provider.clone();
@@ -264,7 +266,7 @@ impl Turn<'_> {
                 return Ok(None);
             }
         }
-        Ok(Some(Outcome::Shown { session: Box::new(next), error: Some(error) }))
+        Ok(Some(Outcome::wrong(next, error)))
     }
 
     /// No verdict: the flow ends, and the same commit gives the attempt back to the account.

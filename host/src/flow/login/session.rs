@@ -1,6 +1,7 @@
 //! The validation session as it stands: the step it shows, and its end.
 
 use mfa_sdk::{
+    Message,
     form::Form,
     protocol::{LoginReply, Operation, Reply},
 };
@@ -10,7 +11,8 @@ use crate::{
     flow::{
         FlowError, Step,
         engine::{self, Ask, Committed, TRIES_MAX, for_module, is_session_alive},
-        record::{Account, AccountOpen, Document, Found, Grant, Session, SessionStage, User, key},
+        messages::HandedOver,
+        record::{Account, AccountOpen, Document, Found, Grant, SentTo, Session, SessionStage, User, key},
         render::{self, Place},
         token,
     },
@@ -24,6 +26,14 @@ pub(super) static NO_FORM: Form = Form { title: None, blocks: Vec::new(), fields
 pub(super) struct Alive {
     pub found: Found<Session>,
     pub user: Found<User>,
+}
+
+/// The step a module gave, not kept yet.
+pub(super) struct AskedFor {
+    pub session: Session,
+    pub messages: Vec<Message>,
+    /// Where messages of this enrolment may go.
+    pub sent_to: Vec<SentTo>,
 }
 
 /// What a look at a session came to.
@@ -41,7 +51,7 @@ impl Turn<'_> {
             SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
             SessionStage::Initialising { .. } => self.initialise(found).await,
             SessionStage::Selecting | SessionStage::Waiting { .. } | SessionStage::SettingPassword { .. } => {
-                Ok(Outcome::Shown { session: Box::new(session.clone()), error: None })
+                Ok(Outcome::shown(session.clone()))
             }
         }
     }
@@ -55,15 +65,15 @@ impl Turn<'_> {
                 return Box::pin(self.show_again(found)).await;
             }
             let user = self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?;
-            let Some(user) = user.and_then(|user| user.record) else {
+            let Some((user, record)) = user.and_then(|user| user.record.clone().map(|record| (user, record))) else {
                 return self.end_with(found, "unknown_error").await;
             };
-            let next = match self.next_step(session, &user).await? {
-                Ok(next) => next,
+            let asked = match self.next_step(session, &record).await? {
+                Ok(asked) => asked,
                 Err(reason) => return self.end_with(found, reason).await,
             };
-            if let Committed::Done = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await? {
-                return Ok(Outcome::Shown { session: Box::new(next), error: None });
+            if let Some(outcome) = self.keep_step(&found, asked, &user).await? {
+                return Ok(outcome);
             }
             found = self.session().await?;
         }
@@ -75,8 +85,10 @@ impl Turn<'_> {
         &self,
         mut session: Session,
         user: &User,
-    ) -> Result<Result<Session, &'static str>, FlowError> {
-        let SessionStage::Initialising { module, cause } = session.open.stage.clone() else { return Ok(Ok(session)) };
+    ) -> Result<Result<AskedFor, &'static str>, FlowError> {
+        let SessionStage::Initialising { module, cause } = session.open.stage.clone() else {
+            return Ok(Ok(AskedFor { session, messages: Vec::new(), sent_to: Vec::new() }));
+        };
         let enrolment = self.engine.enrolment(&session.open.user, &module).await?;
         let Some(enrolment) = enrolment.record.filter(|enrolment| self.engine.is_of_type(enrolment)) else {
             return Ok(Err("unknown_error"));
@@ -106,15 +118,18 @@ impl Turn<'_> {
                 return Ok(Err("unknown_error"));
             }
         };
-        if !reply.messages.is_empty() {
-            tracing::error!(module, "the module sends messages, and no delivery channel is configured");
-            return Ok(Err("delivery_failed"));
+        if !reply.messages.is_empty() && !self.engine.modules.sends(&module) {
+            let flow = token::short(self.flow_hash());
+            let reason = "it sends messages, and its description says that it does not";
+            tracing::error!(target: "audit", event = "module_failed", module, flow, reason);
+            return Ok(Err("unknown_error"));
         }
         session.open.stage = SessionStage::Waiting { module };
+        session.secret.sent = None;
         session.secret.form = Some(reply.form);
         session.secret.challenge = reply.challenge;
         session.secret.seed = token::new_seed();
-        Ok(Ok(session))
+        Ok(Ok(AskedFor { session, messages: reply.messages, sent_to: enrolment.secret.sent_to }))
     }
 
     /// Tells the log why a module's answer does not count; a module's own words may hold a secret and stay out.
@@ -172,7 +187,12 @@ impl Turn<'_> {
     }
 
     /// The session as a step in the reader's language.
-    pub(super) async fn session_step(&self, session: &Session, error: Option<&str>) -> Result<Step, FlowError> {
+    pub(super) async fn session_step(
+        &self,
+        session: &Session,
+        error: Option<&str>,
+        delivery: Option<HandedOver>,
+    ) -> Result<Step, FlowError> {
         let place = |step_id| Place {
             flow_id: self.flow_id,
             handler: handler(&session.open.provider),
@@ -189,6 +209,7 @@ impl Turn<'_> {
                     // The protocol has one word for a wrong answer; what the module says of it is for people.
                     step.errors.insert("base".to_owned(), "invalid_code".to_owned());
                 }
+                self.tell_delivery(session, delivery, &mut step).await?;
                 Ok(Step::Form(step))
             }
             SessionStage::Selecting => {
@@ -227,6 +248,7 @@ pub fn ended(session: &Session, reason: &str) -> Session {
     ended.open.stage = SessionStage::Ended { reason: reason.to_owned() };
     ended.secret.challenge = None;
     ended.secret.form = None;
+    ended.secret.sent = None;
     ended.secret.grant = Grant::Tokens;
     ended
 }

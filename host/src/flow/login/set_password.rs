@@ -66,8 +66,7 @@ impl Turn<'_> {
                 if let PasswordRefusal::NoBlocklist { .. } = &refusal {
                     tracing::error!("no password can be set: {refusal}");
                 }
-                let error = Some(refusal.word().to_owned());
-                return Ok(Outcome::Shown { session: Box::new(session), error });
+                return Ok(Outcome::wrong(session, refusal.word()));
             }
         };
         self.keep_password(&phc).await

@@ -66,6 +66,10 @@ impl Messages {
         locked(&self.waiting).insert((at, id.to_owned()));
     }
 
+    fn is_waiting(&self, id: &str) -> bool {
+        locked(&self.waiting).iter().any(|(_, waiting)| waiting == id)
+    }
+
     /// Takes out what is due.
     fn due(&self, now: impl FnOnce() -> Timestamp) -> Vec<String> {
         let mut waiting = locked(&self.waiting);

@@ -14,7 +14,7 @@ use crate::{
         engine::{Committed, Engine},
         record::{self, Found, MessageRecord, Session, SessionStage, Setup, SetupStage, Target, key},
     },
-    store::{Change, Key, StoreError},
+    store::{Change, Key, Revision, StoreError},
 };
 
 /// The longest wait between two tries.
@@ -33,11 +33,22 @@ pub enum HandedOver {
     Refused,
 }
 
+impl HandedOver {
+    /// As clients are told: `sent`, `queued`, `failed`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Queued => "queued",
+            Self::Failed | Self::Refused => "failed",
+        }
+    }
+}
+
 impl Flows {
     /// Tries again what is due; `serve` calls it all the time.
     pub fn send_due(&self) {
         for id in self.engine.messages.due(|| self.engine.clock.now().wall) {
-            tokio::spawn(self.engine.clone().as_ref().clone().deliver_again(id));
+            tokio::spawn(Engine::clone(&self.engine).deliver_again(id));
         }
     }
 
@@ -47,20 +58,21 @@ impl Flows {
         let _ = tokio::time::timeout(limit, under_way.wait_for(|count| *count == 0)).await;
     }
 
-    /// What a former run left: nobody else works on this store, so its leases are void.
-    pub(in crate::flow) async fn take_up_messages(&self) -> Result<(), StoreError> {
+    /// What a former run left, or a failed commit: messages that nobody is trying to send. At the start nobody else works
+    /// on this store, so all leases are void.
+    pub(in crate::flow) async fn take_up_messages(&self, at_start: bool) -> Result<(), StoreError> {
         let now = self.engine.clock.now().wall;
-        for (key, _, _) in record::scan::<MessageRecord>(&self.engine.store, "message/").await? {
-            self.engine.messages.try_again(key.as_str().trim_start_matches("message/"), now);
+        for (key, _, message) in record::scan::<MessageRecord>(&self.engine.store, "message/").await? {
+            let id = key.as_str().trim_start_matches("message/");
+            if at_start || (message.open.lease_until < now && !self.engine.messages.is_waiting(id)) {
+                self.engine.messages.try_again(id, now);
+            }
         }
         Ok(())
     }
 
     /// Records of addresses nothing was sent to for an hour.
-    pub(in crate::flow) async fn forgotten_targets(
-        &self,
-        now: Timestamp,
-    ) -> Result<Vec<(Key, crate::store::Revision)>, StoreError> {
+    pub(in crate::flow) async fn silent_targets(&self, now: Timestamp) -> Result<Vec<(Key, Revision)>, StoreError> {
         let targets = record::scan::<Target>(&self.engine.store, "target/").await?.into_iter();
         let silent = targets.filter(|(_, _, target)| {
             let mut sent = target.open.sent.clone();

@@ -10,10 +10,10 @@ mod user;
 
 pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage};
 pub use account::{Account, AccountOpen, Count, OpenFlow};
-pub use message::{MessageOpen, MessageRecord, MessageSecret, Target, TargetOpen};
+pub use message::{MessageOpen, MessageRecord, MessageSecret, Target};
 pub use restored::{Restored, RestoredOpen};
 pub use session::{Grant, ProviderId, Sent, Session, SessionOpen, SessionSecret, SessionStage};
-pub use setup::{Setup, SetupOpen, SetupSecret, SetupStage};
+pub use setup::{Asked, Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
     Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Invitation, InvitationOpen,
     NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,

@@ -4,7 +4,7 @@ use mfa_sdk::{form::Form, protocol::Cause};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Document;
+use super::{Document, SentTo};
 use crate::clock::Timestamp;
 
 pub type Session = Document<SessionOpen, SessionSecret>;
@@ -77,6 +77,9 @@ pub struct SessionSecret {
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Sent {
     pub messages: Vec<String>,
+    /// Where they went.
+    #[serde(default)]
+    pub to: Vec<SentTo>,
     /// Another may be asked for from this moment on.
     pub again_from: Timestamp,
     /// None of them will ever arrive, so no answer can be right.

@@ -1,6 +1,6 @@
 //! `setup/<hash of the flow id>`: a set-up under way.
 
-use mfa_sdk::form::Form;
+use mfa_sdk::form::{Fields, Form};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,6 +26,13 @@ pub struct SetupOpen {
     pub stage: SetupStage,
 }
 
+/// A step of a set-up as its module was asked for it.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Asked {
+    pub state: Option<Value>,
+    pub input: Option<Fields>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum SetupStage {
@@ -46,6 +53,9 @@ pub struct SetupSecret {
     /// What was sent for the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Sent>,
+    /// What the module was asked when it sent them: asked again, it sends others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// Texts the user typed: addresses a message of this set-up may go to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub typed: Vec<String>,

@@ -2,14 +2,18 @@
 
 use mfa_sdk::protocol::{Operation, Reply, SetupReply};
 
-use super::{Turn, ended, is_alive};
+use super::{
+    Turn, ended, is_alive,
+    sending::{Attempt, Shown},
+};
 use crate::{
     flow::{
         Access, Asker, FlowError, Flows, Step,
         engine::{self, Ask, Committed, TRIES_MAX, for_module},
         proof::Need,
         record::{
-            Account, AccountOpen, Document, Factors, Found, OpenFlow, Setup, SetupOpen, SetupSecret, SetupStage, key,
+            Account, AccountOpen, Asked, Document, Factors, Found, OpenFlow, Setup, SetupOpen, SetupSecret, SetupStage,
+            key,
         },
         selection::is_answering,
         token,
@@ -35,7 +39,7 @@ impl Flows {
         let found = turn.own_open().await?;
         match found.record {
             Some(setup) if setup.open.stage == SetupStage::Waiting && is_alive(&setup.open, &turn.now) => {
-                turn.show(&setup, None)
+                turn.show(&setup, None, None)
             }
             _ => Err(FlowError::UnknownFlow),
         }
@@ -109,6 +113,7 @@ impl Turn<'_> {
                 form: None,
                 state: None,
                 sent: None,
+                asked: None,
                 typed: Vec::new(),
                 sent_to: Vec::new(),
             },
@@ -144,7 +149,7 @@ impl Turn<'_> {
             let Some(setup) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
             match setup.open.stage {
                 SetupStage::Ended { .. } => return Err(FlowError::UnknownFlow),
-                SetupStage::Waiting => return self.show(&setup, None),
+                SetupStage::Waiting => return self.show(&setup, None, None),
                 SetupStage::Beginning => {}
             }
             let enrolment = self.engine.enrolment(&setup.open.user, &setup.open.module).await?;
@@ -154,11 +159,10 @@ impl Turn<'_> {
                 replaces: enrolment.record.as_ref().filter(|former| self.engine.is_of_type(former)).map(for_module),
             };
             let answer = self.engine.ask(&setup.open.module, self.ask_with(&setup.secret.seed), operation).await;
-            let (form, state) = match answer {
-                Ok(Reply::Setup(SetupReply::Form { form, state, messages, .. })) if messages.is_empty() => {
-                    (form, state)
+            let shown = match answer {
+                Ok(Reply::Setup(SetupReply::Form { form, state, messages, .. })) => {
+                    Shown { form, state, messages, asked: Asked::default(), error: None }
                 }
-                Ok(Reply::Setup(SetupReply::Form { .. })) => return self.end(found, "delivery_failed").await,
                 Ok(Reply::Setup(SetupReply::Abort { reason })) => return self.end(found, &reason).await,
                 other => {
                     let flow = self.flow_hash();
@@ -166,11 +170,8 @@ impl Turn<'_> {
                     return self.end(found, "unknown_error").await;
                 }
             };
-            let mut next = setup;
-            next.open.stage = SetupStage::Waiting;
-            next.secret = SetupSecret { seed: token::new_seed(), form: Some(form), state: Some(state), ..next.secret };
-            if let Committed::Done = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await? {
-                return self.show(&next, None);
+            if let Some(step) = self.keep_step(&found, &setup, shown, Attempt::None).await? {
+                return Ok(step);
             }
             found = self.engine.read(key::setup(&self.flow_hash())).await?;
         }

@@ -1,12 +1,14 @@
 //! The set-up flow: a module's own steps until a factor is proved, then one commit makes it an enrolment.
 
 mod begin;
+mod sending;
 mod submit;
 
 use super::{
     Abort, Access, Asker, Created, FlowError, Handler, Step,
     engine::{Committed, Engine, TRIES_MAX},
     lifetime::{self, Life},
+    messages::HandedOver,
     record::{Account, AccountOpen, Document, Found, Setup, SetupOpen, SetupStage, key},
     render::{self, Place, Wrong},
     token,
@@ -97,7 +99,7 @@ impl Turn<'_> {
     }
 
     /// The step as it stands, in the reader's language.
-    fn show(&self, setup: &Setup, error: Option<&Wrong>) -> Result<Step, FlowError> {
+    fn show(&self, setup: &Setup, error: Option<&Wrong>, delivery: Option<HandedOver>) -> Result<Step, FlowError> {
         let module = self.engine.modules.module(&setup.open.module).ok_or(FlowError::UnknownFlow)?;
         let place = Place {
             flow_id: self.flow_id,
@@ -107,7 +109,10 @@ impl Turn<'_> {
             expires_at: Some(setup.open.expires_at),
         };
         let form = setup.secret.form.clone().unwrap_or_default();
-        Ok(Step::Form(render::module_step(place, &form, &module, error)))
+        let mut step = render::module_step(place, &form, &module, error);
+        step.delivery = delivery.map(HandedOver::word);
+        step.resend_at = setup.secret.sent.as_ref().map(|sent| sent.again_from);
+        Ok(Step::Form(step))
     }
 }
 
@@ -130,5 +135,9 @@ fn ended(setup: &Setup, reason: &str) -> Setup {
     ended.open.stage = SetupStage::Ended { reason: reason.to_owned() };
     ended.secret.form = None;
     ended.secret.state = None;
+    ended.secret.sent = None;
+    ended.secret.asked = None;
+    ended.secret.typed = Vec::new();
+    ended.secret.sent_to = Vec::new();
     ended
 }

@@ -7,7 +7,10 @@ use mfa_sdk::{
 };
 use serde_json::{Map, Value};
 
-use super::{Turn, ended};
+use super::{
+    Turn, ended,
+    sending::{self, Attempt, Shown},
+};
 use crate::{
     flow::{
         Access, Asker, FlowError, Flows, Step,
@@ -15,8 +18,8 @@ use crate::{
         engine::{self, Committed, TRIES_MAX, for_module},
         proof::Need,
         record::{
-            AccessSession, Account, Document, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Found,
-            Setup, SetupSecret, SetupStage, Unknown, key,
+            AccessSession, Account, Asked, Document, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen,
+            Found, Setup, SetupStage, Unknown, key,
         },
         render::Wrong,
         token,
@@ -37,6 +40,7 @@ impl Flows {
         match turn.own().await? {
             Err(over) => Ok(over),
             Ok(found) => match found.record.as_ref().map(|setup| &setup.open.stage) {
+                Some(SetupStage::Waiting) if sending::is_resend(&fields) => turn.send_again(found).await,
                 Some(SetupStage::Waiting) => turn.submit(found, fields).await,
                 _ => turn.go_on(found).await,
             },
@@ -111,21 +115,15 @@ impl Turn<'_> {
                 Ok(Reply::Setup(SetupReply::Done { enrolment: data })) => {
                     self.enrol(&found, setup, &enrolment, module, data, target).await?
                 }
-                Ok(Reply::Setup(SetupReply::Form { messages, .. })) if !messages.is_empty() => {
-                    return self.end(found, "delivery_failed").await;
-                }
                 Ok(Reply::Setup(SetupReply::Form { error: Some(_), .. })) if ordinal >= attempts_max(module) => {
                     return self.end(found, "too_many_retry").await;
                 }
-                Ok(Reply::Setup(SetupReply::Form { form, state, error, error_text, .. })) => {
-                    let secret = SetupSecret {
-                        seed: token::new_seed(),
-                        form: Some(form),
-                        state: Some(state),
-                        ..setup.secret.clone()
-                    };
+                Ok(Reply::Setup(SetupReply::Form { form, state, messages, error, error_text })) => {
                     let error = error.map(|word| Wrong { word, text: error_text });
-                    self.next_step(&found, setup, secret, error, target).await?
+                    let asked = Asked { state: setup.secret.state.clone(), input: Some(fields.clone()) };
+                    let attempt = if error.is_some() { Attempt::Spent } else { Attempt::Refunded(target) };
+                    let shown = Shown { form, state, messages, asked, error };
+                    self.keep_step(&found, setup, shown, attempt).await?
                 }
                 Ok(Reply::Setup(SetupReply::Abort { reason })) => return self.end(found, &reason).await,
                 other => {
@@ -140,34 +138,6 @@ impl Turn<'_> {
             }
         }
         Err(FlowError::Busy)
-    }
-
-    /// Another step: after a wrong input the attempt stays spent, after a right one it is given back.
-    async fn next_step(
-        &self,
-        found: &Found<Setup>,
-        setup: &Setup,
-        secret: SetupSecret,
-        error: Option<Wrong>,
-        target: &Target,
-    ) -> Result<Option<Step>, FlowError> {
-        let mut next = setup.clone();
-        next.secret = secret;
-        let mut changes = Vec::new();
-        let mut expectations = vec![found.unchanged()];
-        let _turn = self.engine.queue(&setup.open.user).await;
-        if error.is_none() {
-            let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
-            let counted = account.open();
-            changes.push(account.put(&Document { open: attempts::refund(counted, target), secret: () }));
-            expectations.push(account.unchanged());
-            next.open.attempts_used = next.open.attempts_used.saturating_sub(1);
-        }
-        changes.push(found.put(&next));
-        match self.engine.commit(changes, expectations).await? {
-            Committed::Conflict => Ok(None),
-            Committed::Done => self.show(&next, error.as_ref()).map(Some),
-        }
     }
 
     /// What was proof enough when the set-up began is none for a factor that came since: who knows only the password

@@ -27,6 +27,8 @@ use crate::{
 
 /// Requests that were accepted before the signal have this long to finish.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks for messages whose next try is due.
+const LOOK_FOR_MESSAGES_EVERY: Duration = Duration::from_millis(500);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const THREADS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -108,7 +110,8 @@ async fn answer(
     })?;
     let (stop, stopping) = watch::channel(false);
     let mut http = tokio::spawn(http::serve(site, listener, until_true(stopping.clone())));
-    let sweeper = tokio::spawn(sweep(current, stopping));
+    let sweeper = tokio::spawn(sweep(current.clone(), stopping.clone()));
+    let postman = tokio::spawn(send_due(current.clone(), stopping));
     let follower = tokio::spawn(live.follow());
     print(&format!("listening on {listening_on}\n"));
     let ended_early = tokio::select! {
@@ -131,6 +134,9 @@ async fn answer(
     control.close().await;
     // A sweep is one commit; it ends by itself.
     let _ = sweeper.await;
+    let _ = postman.await;
+    let flows = current.borrow().flows.clone();
+    flows.finish_sending(FINISH_TIMEOUT).await;
     result
 }
 
@@ -165,6 +171,19 @@ async fn sweep(current: watch::Receiver<Current>, stopping: watch::Receiver<bool
                     tracing::warn!("expired records stay for now: {error}");
                 }
             }
+        }
+    }
+}
+
+/// Messages whose next try is due.
+async fn send_due(current: watch::Receiver<Current>, stopping: watch::Receiver<bool>) {
+    let mut every = tokio::time::interval(LOOK_FOR_MESSAGES_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stopped = std::pin::pin!(until_true(stopping));
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            _ = every.tick() => current.borrow().flows.send_due(),
         }
     }
 }

@@ -4,7 +4,10 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::flow::{ApiLogin, Flows};
+use crate::{
+    clock::Timestamp,
+    flow::{ApiLogin, Flows, SecondFactor},
+};
 
 use super::{body::Json, client_address::Client, error::Failure, token::TokensJson};
 
@@ -56,6 +59,13 @@ pub enum LoginJson {
         /// The method that asks.
         method: String,
         methods: Vec<Method>,
+        /// Of a method that sends: `sent`, `queued`, `failed`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        delivery: Option<&'static str>,
+        /// RFC 3339; from then on `resend` sends another code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<String>)]
+        resend_at: Option<Timestamp>,
     },
 }
 
@@ -69,12 +79,16 @@ impl From<ApiLogin> for LoginJson {
     fn from(login: ApiLogin) -> Self {
         match login {
             ApiLogin::Tokens(tokens) => Self::Tokens { mfa_enabled: false, tokens: tokens.into() },
-            ApiLogin::SecondFactor { token, method, methods } => Self::SecondFactor {
-                mfa_enabled: true,
-                token,
-                method,
-                methods: methods.into_iter().map(|(id, name)| Method { id, name }).collect(),
-            },
+            ApiLogin::SecondFactor(SecondFactor { token, method, methods, delivery, resend_at }) => {
+                Self::SecondFactor {
+                    mfa_enabled: true,
+                    token,
+                    method,
+                    methods: methods.into_iter().map(|(id, name)| Method { id, name }).collect(),
+                    delivery,
+                    resend_at,
+                }
+            }
         }
     }
 }
@@ -140,11 +154,13 @@ mod tests {
             serde_json::to_value(LoginJson::from(ApiLogin::Tokens(tokens))).unwrap(),
             json!({"mfa_enabled": false, "access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1800})
         );
-        let second = ApiLogin::SecondFactor {
+        let second = ApiLogin::SecondFactor(SecondFactor {
             token: "t".into(),
             method: "totp".into(),
             methods: vec![("totp".into(), "App".into())],
-        };
+            delivery: None,
+            resend_at: None,
+        });
         assert_eq!(
             serde_json::to_value(LoginJson::from(second)).unwrap(),
             json!({"mfa_enabled": true, "token": "t", "method": "totp", "methods": [{"id": "totp", "name": "App"}]})

@@ -52,6 +52,17 @@ pub struct FormJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub expires_at: Option<Timestamp>,
+    /// What became of the step's messages: `sent`, `queued`, `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<&'static str>,
+    /// RFC 3339; from then on `{"client_id", "resend": true}` asks for another message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub resend_at: Option<Timestamp>,
+    /// Id and name of the second factors `{"client_id", "multi_factor_auth_module": ID}` changes to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Vec<String>>)]
+    pub methods: Vec<(String, String)>,
     /// JSON for the browser's own ceremony and the field its answer comes back in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -169,6 +180,9 @@ impl From<FormStep> for FormJson {
             display: step.blocks.into_iter().map(Into::into).collect(),
             error_texts: step.error_texts,
             expires_at: step.expires_at,
+            delivery: step.delivery,
+            resend_at: step.resend_at,
+            methods: step.methods,
             ceremony: step.ceremony,
             client_id: None,
         }
@@ -254,6 +268,9 @@ mod tests {
             error_texts: BTreeMap::new(),
             placeholders: BTreeMap::new(),
             expires_at: None,
+            delivery: None,
+            resend_at: None,
+            methods: Vec::new(),
             ceremony: None,
         }
     }

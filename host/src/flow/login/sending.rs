@@ -1,0 +1,167 @@
+//! The step of a module that sends: its messages are made in the commit that keeps the step, and handed over after it.
+
+use mfa_sdk::protocol::Cause;
+
+use super::{Outcome, Turn, opening::TOMBSTONE_S, session::AskedFor};
+use crate::flow::{
+    FlowError, FormStep,
+    engine::{Committed, TRIES_MAX},
+    messages::{HandedOver, Known, Unsendable, Writing, Written},
+    record::{Account, AccountOpen, Document, Found, Sent, Session, SessionStage, User, key},
+    render, token,
+};
+
+/// A step that sends ends with its code, so long after the first factor at most.
+const LIFETIME_S_MAX: u64 = 600;
+
+impl Turn<'_> {
+    /// Keeps a step; none if something changed meanwhile. Messages exist from then on and are handed over.
+    pub(super) async fn keep_step(
+        &self,
+        found: &Found<Session>,
+        asked: AskedFor,
+        user: &Found<User>,
+    ) -> Result<Option<Outcome>, FlowError> {
+        let AskedFor { session: mut next, messages, sent_to } = asked;
+        if messages.is_empty() {
+            let committed = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await?;
+            return Ok(matches!(committed, Committed::Done).then(|| Outcome::shown(next)));
+        }
+        let Some(record) = &user.record else { return Err(FlowError::UnknownFlow) };
+        let turn = self.engine.queue(&next.open.user).await;
+        let account: Found<Account> = self.engine.read(key::account(&next.open.user)).await?;
+        let mut counted = account.open();
+        let writing = Writing {
+            user: &next.open.user,
+            language: record.open.language.as_deref().unwrap_or(&self.asker.language),
+            flow_hash: self.flow_hash(),
+            place: &found.key,
+            known: Known { addresses: &record.secret.addresses, typed: &[], sent_to: &sent_to },
+            link: None,
+            now: self.now.wall,
+        };
+        let written = match self.engine.write(messages, writing, &mut counted).await? {
+            Ok(written) => written,
+            Err(unsendable) => {
+                drop(turn);
+                return self.keep_undelivered(found, next, unsendable).await;
+            }
+        };
+        self.lengthen(&mut next, &mut counted, found.record.as_ref(), &written);
+        next.secret.sent = Some(Sent {
+            messages: written.ids(),
+            to: written.sent_to(),
+            again_from: self.now.wall.plus_s(self.engine.settings.delivery.resend_wait_s),
+            refused: false,
+        });
+        let Written { messages, mut changes, mut expectations } = written;
+        changes.extend([found.put(&next), account.put(&Document { open: counted, secret: () })]);
+        expectations.extend([found.unchanged(), account.unchanged(), user.unchanged()]);
+        let committed = self.engine.commit(changes, expectations).await?;
+        drop(turn);
+        if let Committed::Conflict = committed {
+            return Ok(None);
+        }
+        let delivery = self.engine.hand_over(messages).await;
+        if delivery == HandedOver::Refused {
+            self.note_refused(&mut next).await?;
+        }
+        Ok(Some(Outcome::Shown { session: Box::new(next), error: None, delivery: Some(delivery) }))
+    }
+
+    /// The session lives as long as its code, within bounds; another code for the same step changes nothing.
+    fn lengthen(&self, next: &mut Session, counted: &mut AccountOpen, former: Option<&Session>, written: &Written) {
+        let is_resend = former
+            .is_some_and(|former| matches!(former.open.stage, SessionStage::Initialising { cause: Cause::Resend, .. }));
+        if is_resend {
+            return;
+        }
+        let open = &mut next.open;
+        let code_ends = self.now.wall.plus_s(written.lifetime_s(self.now.wall));
+        open.expires_at = open.expires_at.max(code_ends.min(open.created_at.plus_s(LIFETIME_S_MAX)));
+        open.retain_until = open.retain_until.max(open.expires_at.plus_s(TOMBSTONE_S));
+        for own in counted.sessions.iter_mut().filter(|own| own.flow == self.flow_hash()) {
+            own.until = own.until.max(open.expires_at);
+        }
+    }
+
+    /// Nothing can be sent: the step stands all the same, so that the user can choose another factor.
+    async fn keep_undelivered(
+        &self,
+        found: &Found<Session>,
+        mut next: Session,
+        unsendable: Unsendable,
+    ) -> Result<Option<Outcome>, FlowError> {
+        let SessionStage::Waiting { module } = &next.open.stage else { return Err(FlowError::UnknownFlow) };
+        let flow = token::short(self.flow_hash());
+        let wait_s = match unsendable {
+            Unsendable::NotPermitted => {
+                let reason = "it writes to an address that is not this user's and that no administrator listed";
+                tracing::error!(target: "audit", event = "module_failed", module, flow, reason);
+                return self.end_with(found.clone(), "unknown_error").await.map(Some);
+            }
+            Unsendable::NotPossible { reason } => {
+                tracing::error!(target: "audit", event = "message_not_sent", module, flow, reason);
+                self.engine.settings.delivery.resend_wait_s
+            }
+            Unsendable::TooMany { retry_after_s } => {
+                let reason = "the hour has as many messages as it takes";
+                tracing::warn!(target: "audit", event = "message_not_sent", module, flow, reason);
+                retry_after_s
+            }
+        };
+        next.secret.sent = Some(Sent { again_from: self.now.wall.plus_s(wait_s), refused: true, ..Sent::default() });
+        let committed = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await?;
+        Ok(matches!(committed, Committed::Done).then(|| no_answer(next)))
+    }
+
+    /// Remembers that the messages of this step will not arrive.
+    async fn note_refused(&self, shown: &mut Session) -> Result<(), FlowError> {
+        let messages = shown.secret.sent.as_ref().map(|sent| sent.messages.clone());
+        for _ in 0..TRIES_MAX {
+            let found = self.session().await?;
+            let Some(mut session) = found.record.clone() else { return Ok(()) };
+            match &mut session.secret.sent {
+                Some(sent) if Some(&sent.messages) == messages.as_ref() => sent.refused = true,
+                _ => return Ok(()),
+            }
+            if let Committed::Done = self.engine.commit(vec![found.put(&session)], vec![found.unchanged()]).await? {
+                *shown = session;
+                return Ok(());
+            }
+        }
+        Err(FlowError::Busy)
+    }
+
+    /// What became of the messages, when more can be asked for, and what else the user has.
+    pub(super) async fn tell_delivery(
+        &self,
+        session: &Session,
+        delivery: Option<HandedOver>,
+        step: &mut FormStep,
+    ) -> Result<(), FlowError> {
+        let Some(sent) = &session.secret.sent else { return Ok(()) };
+        step.resend_at = Some(sent.again_from);
+        let delivery = if sent.refused { Some(HandedOver::Refused) } else { delivery };
+        step.delivery = delivery.map(HandedOver::word);
+        if matches!(delivery, Some(HandedOver::Failed | HandedOver::Refused)) {
+            step.errors.insert("base".to_owned(), "delivery_failed".to_owned());
+            step.error_texts.insert("base".to_owned(), render::error_text("delivery_failed").to_owned());
+        }
+        let (options, _) = self.options(session).await?;
+        if options.len() > 1 {
+            step.methods = options.into_iter().map(|module| (module.id, module.name)).collect();
+        }
+        Ok(())
+    }
+}
+
+/// The step of a session whose messages will never arrive: no answer to it is an attempt.
+pub(super) fn undelivered(session: &Session) -> Option<Outcome> {
+    let refused = session.secret.sent.as_ref().is_some_and(|sent| sent.refused);
+    refused.then(|| no_answer(session.clone()))
+}
+
+fn no_answer(session: Session) -> Outcome {
+    Outcome::Shown { session: Box::new(session), error: None, delivery: Some(HandedOver::Refused) }
+}

@@ -1,0 +1,143 @@
+//! What a user may wish for at the step of a second factor: another method, or the message again. Either goes on under a
+//! new flow id; the former one is dead, and so is what was sent for it.
+
+use mfa_sdk::protocol::Cause;
+use serde_json::{Map, Value};
+
+use super::{Outcome, Turn, choice::MODULE_FIELD, second_factor::attempts_max, session::Look};
+use crate::flow::{
+    FlowError,
+    engine::{Committed, TRIES_MAX},
+    record::{Account, Document, Found, OpenFlow, Session, SessionStage, key},
+    token,
+};
+
+const RESEND_FIELD: &str = "resend";
+
+/// What is wished for in place of an answer.
+pub(super) enum Wish {
+    Method(String),
+    Resend,
+}
+
+impl Wish {
+    /// The wish among the fields sent to this step; none if they are an answer.
+    pub(super) fn of(stage: &SessionStage, fields: &Map<String, Value>) -> Result<Option<Self>, FlowError> {
+        if !matches!(stage, SessionStage::Waiting { .. } | SessionStage::Initialising { .. }) {
+            return Ok(None);
+        }
+        match (fields.get(MODULE_FIELD), fields.get(RESEND_FIELD), fields.len()) {
+            (None, None, _) => Ok(None),
+            (Some(Value::String(method)), None, 1) => Ok(Some(Self::Method(method.clone()))),
+            (None, Some(Value::Bool(true)), 1) => Ok(Some(Self::Resend)),
+            _ => Err(FlowError::InvalidRequest("`multi_factor_auth_module` and `resend` (true) stand alone")),
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// The flow id from now on and what it shows.
+    pub(super) async fn fulfil(&self, found: Found<Session>, wish: Wish) -> Result<(String, Outcome), FlowError> {
+        let found = match self.look(found).await? {
+            Look::Alive(alive) => alive.found,
+            Look::Over(outcome) => return Ok((self.flow_id.to_owned(), outcome)),
+        };
+        match wish {
+            Wish::Method(method) => self.change_method(found, &method).await,
+            Wish::Resend => self.send_again(found).await,
+        }
+    }
+
+    /// Another method for the same login.
+    pub(super) async fn change_method(
+        &self,
+        found: Found<Session>,
+        method: &str,
+    ) -> Result<(String, Outcome), FlowError> {
+        let session = found.record.as_ref().ok_or(FlowError::UnknownFlow)?;
+        let current = module_of(&session.open.stage);
+        let (options, _) = self.options(session).await?;
+        let wanted = options.iter().find(|module| module.id == method);
+        let wanted = wanted.ok_or(FlowError::NotFound { what: "such method among yours" })?;
+        if current.as_deref() == Some(method) {
+            let detail = "this login uses this method already".to_owned();
+            return Err(FlowError::NotPossible { code: "same_method", detail });
+        }
+        // The attempts of a login go with it: a stricter method may have none left.
+        let attempts_max = attempts_max(wanted);
+        if attempts_max > 0 && session.open.attempts_used >= attempts_max {
+            let detail = "this login has no attempts left for this method; sign in again to use it".to_owned();
+            return Err(FlowError::NotPossible { code: "no_attempts_left", detail });
+        }
+        self.go_on_as(found, method, Cause::Switched).await
+    }
+
+    /// A new code for the same login, not sooner than the step said and not beyond the limits.
+    pub(super) async fn send_again(&self, found: Found<Session>) -> Result<(String, Outcome), FlowError> {
+        let session = found.record.as_ref().ok_or(FlowError::UnknownFlow)?;
+        let module = module_of(&session.open.stage).ok_or(FlowError::UnknownFlow)?;
+        if !self.engine.modules.sends(&module) {
+            let detail = "this method sends nothing; its code comes from the user's own device".to_owned();
+            return Err(FlowError::NotPossible { code: "resend_not_supported", detail });
+        }
+        if let Some(sent) = &session.secret.sent {
+            let wait_ms = sent.again_from.since_ms(self.now.wall);
+            if wait_ms > 0 {
+                let retry_after_s = u64::try_from(wait_ms).unwrap_or_default().div_ceil(1000);
+                return Err(FlowError::Throttled { retry_after_s });
+            }
+            let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
+            let room = self.engine.may_send_again(&sent.to, &account.open(), self.now.wall).await?;
+            room.map_err(|retry_after_s| FlowError::Throttled { retry_after_s })?;
+        }
+        self.go_on_as(found, &module, Cause::Resend).await
+    }
+
+    /// The same login under a new id, with a new challenge; attempts and end of life stay. The former id is dead.
+    async fn go_on_as(
+        &self,
+        mut found: Found<Session>,
+        module: &str,
+        cause: Cause,
+    ) -> Result<(String, Outcome), FlowError> {
+        let flow_id = token::new_flow_id();
+        let successor = Turn::at(self.now.clone(), self.engine, &flow_id, self.asker);
+        for _ in 0..TRIES_MAX {
+            let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
+            if module_of(&session.open.stage).is_none() {
+                return Err(FlowError::UnknownFlow);
+            }
+            let turn = self.engine.queue(&session.open.user).await;
+            let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
+            let mut counted = account.open();
+            counted.sessions.retain(|open| open.flow != self.flow_hash());
+            counted.sessions.push(OpenFlow { flow: successor.flow_hash().to_owned(), until: session.open.expires_at });
+            let place = successor.session().await?;
+            let mut next = session.clone();
+            next.open.stage = SessionStage::Initialising { module: module.to_owned(), cause };
+            next.secret.challenge = None;
+            next.secret.form = None;
+            next.secret.sent = None;
+            next.secret.seed = token::new_seed();
+            // Its id is random and begins nothing again, so it needs no tombstone, and changes leave nothing behind.
+            let changes = vec![found.delete(), place.put(&next), account.put(&Document { open: counted, secret: () })];
+            let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged()];
+            let committed = self.engine.commit(changes, expectations).await?;
+            drop(turn);
+            if let Committed::Done = committed {
+                let outcome = successor.initialise(successor.session().await?).await?;
+                drop(successor);
+                return Ok((flow_id, outcome));
+            }
+            found = self.session().await?;
+        }
+        Err(FlowError::Busy)
+    }
+}
+
+pub(super) fn module_of(stage: &SessionStage) -> Option<String> {
+    match stage {
+        SessionStage::Initialising { module, .. } | SessionStage::Waiting { module } => Some(module.clone()),
+        SessionStage::Selecting | SessionStage::SettingPassword { .. } | SessionStage::Ended { .. } => None,
+    }
+}
