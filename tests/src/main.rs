@@ -22,6 +22,7 @@ mod leaks;
 mod ledger;
 mod live;
 mod login_flow;
+mod messages;
 mod module_calls;
 mod modules;
 mod openapi;

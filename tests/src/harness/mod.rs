@@ -9,6 +9,7 @@ mod directory;
 mod host;
 mod journal;
 mod login;
+mod mail;
 mod methods;
 mod qr;
 mod server;

@@ -4,11 +4,16 @@
 use mfa_sdk::protocol::Cause;
 use serde_json::{Map, Value};
 
-use super::{Outcome, Turn, choice::MODULE_FIELD, second_factor::attempts_max, session::Look};
+use super::{
+    Outcome, Turn,
+    choice::MODULE_FIELD,
+    second_factor::attempts_max,
+    session::{Look, ended},
+};
 use crate::flow::{
     FlowError,
     engine::{Committed, TRIES_MAX},
-    record::{Account, Document, Found, OpenFlow, Session, SessionStage, key},
+    record::{Account, Document, Found, Grant, OpenFlow, Session, SessionStage, key},
     token,
 };
 
@@ -119,8 +124,12 @@ impl Turn<'_> {
             next.secret.form = None;
             next.secret.sent = None;
             next.secret.seed = token::new_seed();
-            // Its id is random and begins nothing again, so it needs no tombstone, and changes leave nothing behind.
-            let changes = vec![found.delete(), place.put(&next), account.put(&Document { open: counted, secret: () })];
+            let former = match session.secret.grant {
+                // Its id is random and begins nothing again, so that changes leave nothing behind.
+                Grant::Tokens => found.delete(),
+                Grant::Code { .. } | Grant::Proof { .. } => found.put(&ended(session, "switched")),
+            };
+            let changes = vec![former, place.put(&next), account.put(&Document { open: counted, secret: () })];
             let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged()];
             let committed = self.engine.commit(changes, expectations).await?;
             drop(turn);
