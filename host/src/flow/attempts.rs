@@ -69,6 +69,27 @@ pub fn spend(mut account: AccountOpen, target: &Target, now: Timestamp) -> Accou
     account
 }
 
+/// What a user should know of wrong answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// The factor is locked now.
+    Locked,
+    /// So many in a row, over several factors.
+    SeveralWrong { count: u32 },
+}
+
+/// Whether the guess that was just spent, should it be wrong, is worth telling the user: the first lock of a row, and
+/// wrong answers over several factors that lock none of them yet.
+pub fn alarm(account: &AccountOpen, target: &Target) -> Option<Alarm> {
+    let own = account.wrong.get(&target.name).map_or(0, |count| count.in_a_row);
+    let in_all = account.wrong_in_all.in_a_row;
+    match (own, in_all) {
+        (WRONG_PER_MODULE, _) => Some(Alarm::Locked),
+        (_, WRONG_PER_MODULE | WRONG_IN_ALL) if target.counts_in_all => Some(Alarm::SeveralWrong { count: in_all }),
+        _ => None,
+    }
+}
+
 /// The account after the guess was right.
 pub fn forgive(mut account: AccountOpen, target: &Target) -> AccountOpen {
     account.wrong.remove(&target.name);
@@ -104,6 +125,28 @@ fn uncount(count: &mut Count, limit: u32) {
         count.locked_until = None;
     }
     count.in_a_row = count.in_a_row.saturating_sub(1);
+}
+
+#[cfg(test)]
+mod alarm_tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_told_once_of_a_lock_and_of_wrong_answers_over_several_factors() {
+        let (one, two) = (Target::login("one", false), Target::login("two", false));
+        let mut account = AccountOpen::default();
+        let mut guess = |target: &Target| {
+            account = spend(account.clone(), target, Timestamp(0));
+            alarm(&account, target)
+        };
+        assert_eq!([guess(&one), guess(&one), guess(&one), guess(&two)], [None; 4]);
+        assert_eq!(guess(&two), Some(Alarm::SeveralWrong { count: 5 }));
+        assert_eq!([guess(&one), guess(&one)], [None, Some(Alarm::Locked)]);
+        assert_eq!(guess(&one), None, "a row is told once");
+        let recovery = Target::login("codes", true);
+        assert_eq!([guess(&recovery), guess(&recovery), guess(&recovery), guess(&recovery)], [None; 4]);
+        assert_eq!(guess(&recovery), Some(Alarm::Locked));
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use mfa_sdk::protocol::{Kind, Operation};
 
 use super::{
-    Access, FlowError, Flows,
+    Access, Asker, FlowError, Flows,
     engine::{Ask, Committed, Engine, TRIES_MAX, for_module},
+    messages::{About, Notice},
     proof::Need,
-    record::{Account, AccountOpen, Document, Enrolment, Factors, FactorsOpen, Found, User, key},
+    record::{Account, AccountOpen, Document, Enrolment, Factors, FactorsOpen, Found, SentTo, User, key},
     selection::is_answering,
     token,
 };
@@ -43,13 +44,13 @@ impl Flows {
     }
 
     /// Removes one method. Needs a fresh proof.
-    pub async fn delete_method(&self, access: &Access, module_id: &str) -> Result<(), FlowError> {
-        self.engine.delete_methods(access, Some(module_id)).await
+    pub async fn delete_method(&self, access: &Access, module_id: &str, asker: &Asker) -> Result<(), FlowError> {
+        self.engine.delete_methods(access, Some(module_id), asker).await
     }
 
     /// Removes all methods. Needs a fresh proof.
-    pub async fn delete_all_methods(&self, access: &Access) -> Result<(), FlowError> {
-        self.engine.delete_methods(access, None).await
+    pub async fn delete_all_methods(&self, access: &Access, asker: &Asker) -> Result<(), FlowError> {
+        self.engine.delete_methods(access, None, asker).await
     }
 }
 
@@ -82,7 +83,7 @@ impl Engine {
     }
 
     /// Removes enrolments in one commit; ways back in go with the last factor they lead back to.
-    async fn delete_methods(&self, access: &Access, module: Option<&str>) -> Result<(), FlowError> {
+    async fn delete_methods(&self, access: &Access, module: Option<&str>, asker: &Asker) -> Result<(), FlowError> {
         let now = self.clock.now().wall;
         let user_id = &access.user_id;
         for _ in 0..TRIES_MAX {
@@ -103,13 +104,26 @@ impl Engine {
             let (mut changes, mut expectations, enrolments) = self.removal(user_id, &removed).await?;
             changes.push(factors.put(&Document { open: remaining, secret: () }));
             expectations.extend([factors.unchanged(), user.unchanged()]);
+            let gone = enrolments.iter().filter_map(|found| found.record.as_ref());
+            let also: Vec<SentTo> = gone.flat_map(|enrolment| enrolment.secret.sent_to.clone()).collect();
+            let notice = Notice::factor_removed(&self.names_of(&removed));
+            let told = self.notices(&notice, About { user: &user, source: Some(asker.address), also: &also, now });
+            changes.extend(told.changes);
+            expectations.extend(told.expectations);
             if let Committed::Done = self.commit(changes, expectations).await? {
                 tracing::info!(target: "audit", event = "factors_removed", user = user_id, methods = ?removed);
+                self.post(told.messages);
                 self.depose(&user, enrolments, now).await;
                 return Ok(());
             }
         }
         Err(FlowError::Busy)
+    }
+
+    /// Modules as users know them.
+    pub(super) fn names_of(&self, modules: &[String]) -> String {
+        let name = |id: &String| self.modules.module(id).map_or_else(|| id.clone(), |module| module.name);
+        modules.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
     /// The part of a commit that takes enrolments away.

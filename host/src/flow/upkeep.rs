@@ -127,6 +127,7 @@ impl Flows {
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.engine.clock.now().wall;
         self.engine.forget_ended_tokens(now);
+        self.engine.messages.forget_silent(now);
         let store = &self.engine.store;
         let sessions = record::scan::<Session>(store, "session/").await?.into_iter();
         let sessions = sessions.filter(|(_, _, session)| now > session.open.retain_until).map(|(key, at, _)| (key, at));

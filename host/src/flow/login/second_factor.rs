@@ -16,8 +16,9 @@ use super::{
 use crate::{
     flow::{
         FlowError,
-        attempts::{self, Refusal, Target},
+        attempts::{self, Alarm, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
+        messages::{About, Notice},
         record::{Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Session, SessionStage, User, key},
         token,
     },
@@ -31,6 +32,8 @@ pub(super) struct Guess {
     pub(super) target: Target,
     /// Which attempt of this flow it is, from 1; a poll is none.
     ordinal: Option<u32>,
+    /// What the user is told if the answer is wrong.
+    alarm: Option<Alarm>,
 }
 
 impl Turn<'_> {
@@ -62,7 +65,7 @@ impl Turn<'_> {
         let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
         let recovery = instance.description.as_ref().is_some_and(|description| description.recovery);
         let target = Target::login(module, recovery);
-        let mut guess = Guess { module: instance, fields, target, ordinal: None };
+        let mut guess = Guess { module: instance, fields, target, ordinal: None, alarm: None };
         if guess.fields.is_empty() {
             return self.poll(alive, guess).await;
         }
@@ -70,7 +73,7 @@ impl Turn<'_> {
             return Ok(undelivered);
         }
         match self.spend(&mut alive, &guess).await? {
-            Spent::Ordinal(ordinal) => guess.ordinal = Some(ordinal),
+            Spent::Attempt { ordinal, alarm } => (guess.ordinal, guess.alarm) = (Some(ordinal), alarm),
             Spent::Over(outcome) => return Ok(outcome),
         }
         self.decide(guess, alive.user).await
@@ -111,12 +114,13 @@ impl Turn<'_> {
                 }
             }
             let counted = attempts::spend(counted, &guess.target, self.now.wall);
+            let alarm = attempts::alarm(&counted, &guess.target);
             let mut next = session.clone();
             next.open.attempts_used += 1;
             let changes = vec![found.put(&next), account.put(&Document { open: counted, secret: () })];
             let expectations = vec![found.unchanged(), account.unchanged()];
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
-                return Ok(Spent::Ordinal(next.open.attempts_used));
+                return Ok(Spent::Attempt { ordinal: next.open.attempts_used, alarm });
             }
         }
         Err(FlowError::Busy)
@@ -254,6 +258,15 @@ impl Turn<'_> {
         let (user, method) = (&basis.session.open.user, &guess.module.id);
         let flow = token::short(self.flow_hash());
         tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
+        if let Some(alarm) = guess.alarm {
+            let notice = match alarm {
+                Alarm::Locked => Notice::locked(&guess.module.name),
+                Alarm::SeveralWrong { count } => Notice::wrong_codes(count),
+            };
+            let source = Some(self.asker.address);
+            let also = basis.enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
+            self.engine.tell(&notice, About { user: basis.user, source, also, now: self.now.wall }).await;
+        }
         let attempts_max = attempts_max(&guess.module);
         if guess.ordinal.is_some_and(|ordinal| attempts_max > 0 && ordinal >= attempts_max) {
             return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
@@ -284,7 +297,7 @@ impl Turn<'_> {
 
 /// What an attempt came to before the module was asked.
 enum Spent {
-    Ordinal(u32),
+    Attempt { ordinal: u32, alarm: Option<Alarm> },
     Over(Outcome),
 }
 

@@ -17,6 +17,7 @@ use crate::{
     flow::{
         FlowError, FormStep,
         engine::{Committed, TRIES_MAX},
+        messages::{About, Notice},
         new_password::NewPasswordError,
         record::{Account, Document, Found, Session, SessionStage, key},
         render::{self, Place},
@@ -106,8 +107,13 @@ impl Turn<'_> {
                 changes.push(account.put(&Document { open: counted, secret: () }));
             }
             expectations.extend([found.unchanged(), place.unchanged(), account.unchanged()]);
+            let about = About { user: &place, source: Some(self.asker.address), also: &[], now: self.now.wall };
+            let told = self.engine.notices(&Notice::password_changed(), about);
+            changes.extend(told.changes);
+            expectations.extend(told.expectations);
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 self.engine.note_password(&user.secret, Some(&former.secret));
+                self.engine.post(told.messages);
                 let user = &session.open.user;
                 tracing::info!(target: "audit", event = "password_changed", user, by = "one_time_code");
                 finish.tell();

@@ -1,13 +1,14 @@
 //! Messages of modules and notices of the host: who may be written to and how often, made in the commit of what they
 //! belong to, and sent once that is durable.
 
+mod notices;
 mod outgoing;
 mod permitted;
 mod postman;
 mod quota;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,6 +17,7 @@ use sha2::Sha256;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+pub use notices::{About, Notice};
 pub use outgoing::{Outgoing, Unsendable, Writing, Written};
 pub use permitted::Known;
 pub use postman::HandedOver;
@@ -32,6 +34,8 @@ pub struct Messages {
     hour: Mutex<Vec<Timestamp>>,
     /// What is to be tried again, by when.
     waiting: Mutex<BTreeSet<(Timestamp, String)>>,
+    /// Notices of the last hour by user.
+    notices: Mutex<HashMap<String, Vec<Timestamp>>>,
     /// How many are being sent now.
     under_way: watch::Sender<usize>,
 }
@@ -43,8 +47,17 @@ impl Messages {
             module_key: master.derive("keys of modules"),
             hour: Mutex::default(),
             waiting: Mutex::default(),
+            notices: Mutex::default(),
             under_way: watch::Sender::new(0),
         }
+    }
+
+    /// Forgets users that were told nothing for an hour.
+    pub fn forget_silent(&self, now: Timestamp) {
+        locked(&self.notices).retain(|_, told| {
+            quota::forget(told, now);
+            !told.is_empty()
+        });
     }
 
     /// The key of a module for one user, 64 hexadecimal digits: another one for each of both.
@@ -114,6 +127,7 @@ mod tests {
             module_key: Zeroizing::new([1; 32]),
             hour: Mutex::default(),
             waiting: Mutex::default(),
+            notices: Mutex::default(),
             under_way: watch::Sender::new(0),
         };
         messages.try_again("late", Timestamp(20));

@@ -104,6 +104,13 @@ impl Engine {
         tokio::time::timeout(wait, worst).await.unwrap_or(HandedOver::Queued)
     }
 
+    /// Sends what a commit has just made, and waits for nothing.
+    pub fn post(&self, messages: Vec<Outgoing>) {
+        for message in messages {
+            tokio::spawn(self.clone().deliver(message, None));
+        }
+    }
+
     /// One try of a message whose lease is held.
     async fn deliver(self, message: Outgoing, told: Option<oneshot::Sender<HandedOver>>) {
         let _under_way = UnderWay::begin(&self);

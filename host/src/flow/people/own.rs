@@ -2,6 +2,8 @@
 //!
 //! Their addresses are not among it: a new one has to be proved first, and that takes a message.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{PeopleError, UserChanges, UserDetails, Who};
@@ -10,6 +12,7 @@ use crate::{
         Access, Asker, FlowError, Flows,
         engine::{Committed, Engine, TRIES_MAX},
         login::ended,
+        messages::{About, Notice},
         new_password::NewPasswordError,
         proof::Need,
         record::{AccessSession, Account, Document, Factors, Found, Session, SessionStage, UserSecret, key},
@@ -81,7 +84,7 @@ impl Flows {
             NewPasswordError::Busy => FlowError::Busy,
             NewPasswordError::Refused(refusal) => FlowError::PasswordRefused { field: NEW_PASSWORD, refusal },
         })?;
-        engine.keep_own_password(access, &user.secret, &hashed, end_others).await
+        engine.keep_own_password(access, &user.secret, &hashed, end_others, asker.address).await
     }
 }
 
@@ -92,6 +95,7 @@ impl Engine {
         checked: &UserSecret,
         phc: &SecretString,
         end_others: bool,
+        source: IpAddr,
     ) -> Result<(), FlowError> {
         let now = self.clock.now().wall;
         for _ in 0..TRIES_MAX {
@@ -119,8 +123,13 @@ impl Engine {
             };
             changes.extend([found.put(&user), own.put(&session)]);
             expectations.extend([found.unchanged(), own.unchanged(), factors.unchanged()]);
+            let about = About { user: &found, source: Some(source), also: &[], now };
+            let told = self.notices(&Notice::password_changed(), about);
+            changes.extend(told.changes);
+            expectations.extend(told.expectations);
             if let Committed::Done = self.commit(changes, expectations).await? {
                 self.note_password(&user.secret, Some(checked));
+                self.post(told.messages);
                 let user = &access.user_id;
                 tracing::info!(target: "audit", event = "password_changed", user, by = "user", end_others);
                 return Ok(());

@@ -9,12 +9,15 @@ use crate::{
     flow::{
         Flows,
         engine::{Committed, TRIES_MAX},
-        record::{Address, Factors, Found, User, key},
+        messages::{About, Notice},
+        record::{Address, Addresses, Factors, FormerAddress, Found, User, key},
     },
 };
 
 const DISPLAY_NAME_CHARS_MAX: usize = 128;
 const ADDRESSES_MAX: usize = 5;
+/// How long a mail address that left is told of changes.
+const FORMER_TOLD_S: u64 = 7 * 24 * 3600;
 const GROUPS_MAX: usize = 32;
 
 /// What to change; what is not given stays. An empty text or list takes away.
@@ -33,9 +36,7 @@ pub struct UserChanges {
 
 impl Flows {
     /// Changes what is known of a user. Addresses that stay keep their proof; new ones have none unless `proved`.
-    ///
-    /// A change of an address is told to nobody yet: the notice at the former address belongs to the delivery of
-    /// messages, and so does the proof of a new one.
+    /// The former addresses are told.
     pub async fn change_profile(
         &self,
         actor: &str,
@@ -50,7 +51,19 @@ impl Flows {
             if changed.is_empty() {
                 return Ok(details(&id, &user, &factors.open()));
             }
-            if let Committed::Done = self.engine.commit(vec![found.put(&user)], vec![found.unchanged()]).await? {
+            let mut changes_made = vec![found.put(&user)];
+            let mut expectations = vec![found.unchanged()];
+            let mut told = Vec::new();
+            for address in new_addresses(found.record.as_ref(), &user) {
+                // The former addresses hear of it; the new one is nobody's yet.
+                let about = About { user: &found, source: None, also: &[], now };
+                let notices = self.engine.notices(&Notice::address_changed(&address), about);
+                changes_made.extend(notices.changes);
+                expectations.extend(notices.expectations);
+                told.extend(notices.messages);
+            }
+            if let Committed::Done = self.engine.commit(changes_made, expectations).await? {
+                self.engine.post(told);
                 let by_word = changes.proved && changed.iter().any(|field| matches!(*field, "email" | "phone"));
                 tracing::info!(target: "audit", event = "user_changed", actor, user = id, fields = ?changed, proved = by_word);
                 return Ok(details(&id, &user, &factors.open()));
@@ -79,7 +92,9 @@ pub(super) fn apply(user: &mut User, changes: &UserChanges, now: Timestamp) -> R
     let proved_at = changes.proved.then_some(now);
     let addresses = &mut user.secret.addresses;
     if let Some(given) = &changes.email {
-        addresses.email = merged(&addresses.email, normalised("email", FieldKind::Email, given)?, now, proved_at);
+        let email = merged(&addresses.email, normalised("email", FieldKind::Email, given)?, now, proved_at);
+        addresses.former = former(addresses, &email, now);
+        addresses.email = email;
     }
     if let Some(given) = &changes.phone {
         addresses.phone = merged(&addresses.phone, normalised("phone", FieldKind::Phone, given)?, now, proved_at);
@@ -102,6 +117,32 @@ fn merged(former: &[Address], given: Vec<String>, now: Timestamp, proved_at: Opt
         None => Address { value, added_at: now, proved_at },
     };
     given.into_iter().map(address).collect()
+}
+
+/// Proved mail addresses that leave, with those that left lately and did not come back.
+fn former(addresses: &Addresses, next: &[Address], now: Timestamp) -> Vec<FormerAddress> {
+    let told_until = now.plus_s(FORMER_TOLD_S);
+    let leaving = addresses.email.iter().filter(|address| address.proved_at.is_some());
+    let leaving = leaving.map(|address| FormerAddress { value: address.value.clone(), told_until });
+    let mut former: Vec<FormerAddress> =
+        addresses.former.iter().filter(|left| now <= left.told_until).cloned().collect();
+    former.extend(leaving);
+    former.retain(|left| !next.iter().any(|address| address.value == left.value && address.proved_at.is_some()));
+    let too_many = former.len().saturating_sub(2 * ADDRESSES_MAX);
+    former.drain(..too_many);
+    former
+}
+
+/// Addresses the user has now and had not before; what was taken away without another in its place counts as "none".
+fn new_addresses(before: Option<&User>, after: &User) -> Vec<String> {
+    let of = |user: &User| -> Vec<String> {
+        let addresses = &user.secret.addresses;
+        addresses.email.iter().chain(&addresses.phone).map(|address| address.value.clone()).collect()
+    };
+    let (before, after) = (before.map(of).unwrap_or_default(), of(after));
+    let new: Vec<String> = after.iter().filter(|address| !before.contains(address)).cloned().collect();
+    let is_less = before.iter().any(|address| !after.contains(address));
+    if new.is_empty() && is_less { vec!["—".to_owned()] } else { new }
 }
 
 fn refused(field: &'static str, word: &'static str, problem: &'static str) -> PeopleError {

@@ -8,7 +8,8 @@ use crate::{
     flow::{
         Flows,
         engine::{Committed, TRIES_MAX},
-        record::{Account, AccountOpen, Document, Factors, Found, ResetCode, key},
+        messages::{About, Notice},
+        record::{Account, AccountOpen, Document, Factors, Found, ResetCode, SentTo, key},
         token,
     },
 };
@@ -80,6 +81,17 @@ impl Flows {
             }
             changes.push(found.put(&user));
             expectations.extend([found.unchanged(), factors.unchanged(), account.unchanged()]);
+            let gone = enrolments.iter().filter_map(|found| found.record.as_ref());
+            let also: Vec<SentTo> = gone.flat_map(|enrolment| enrolment.secret.sent_to.clone()).collect();
+            let about = About { user: &found, source: None, also: &also, now: self.engine.clock.now().wall };
+            let mut told = Vec::new();
+            let of_factors = (taken.factors && !enrolled.is_empty()).then(Notice::factors_reset);
+            for notice in of_factors.into_iter().chain(taken.password.as_ref().map(|_| Notice::password_reset())) {
+                let notices = self.engine.notices(&notice, about);
+                changes.extend(notices.changes);
+                expectations.extend(notices.expectations);
+                told.extend(notices.messages);
+            }
             let committed = self.engine.commit(changes, expectations).await?;
             drop(turn);
             if let Committed::Done = committed {
@@ -89,6 +101,7 @@ impl Flows {
                 if taken.password.is_some() {
                     tracing::info!(target: "audit", event = "password_reset", actor, user = id);
                 }
+                self.engine.post(told);
                 self.engine.depose(&found, enrolments, self.engine.clock.now().wall).await;
                 return Ok((view(&id, &user, &listed), enrolled));
             }

@@ -60,6 +60,15 @@ pub struct Addresses {
     pub email: Vec<Address>,
     #[serde(default)]
     pub phone: Vec<Address>,
+    /// Mail addresses that were taken away lately: they are told of changes for a while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerAddress>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerAddress {
+    pub value: String,
+    pub told_until: Timestamp,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,7 +255,7 @@ mod tests {
     fn only_proved_addresses_are_told() {
         let at = |value: &str, proved_at| Address { value: value.into(), added_at: NOW, proved_at };
         let email = vec![at("a@example.org", Some(NOW)), at("b@example.org", None)];
-        let addresses = Addresses { email, phone: vec![at("+4930123456", None)] };
+        let addresses = Addresses { email, phone: vec![at("+4930123456", None)], former: Vec::new() };
         assert_eq!(addresses.proved(), BTreeMap::from([("email".to_owned(), vec!["a@example.org".to_owned()])]));
     }
 

@@ -16,6 +16,7 @@ use crate::{
         Access, Asker, FlowError, Flows, Step,
         attempts::{self, Refusal, Target},
         engine::{self, Committed, TRIES_MAX, for_module},
+        messages::{About, Notice},
         proof::Need,
         record::{
             AccessSession, Account, Asked, Document, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen,
@@ -192,6 +193,14 @@ impl Turn<'_> {
         ];
         let mut expectations = vec![found.unchanged(), enrolment.unchanged(), factors.unchanged()];
         expectations.extend([account.unchanged(), user.unchanged()]);
+        let notice = match enrolment.record {
+            Some(_) => Notice::factor_changed(&module.name),
+            None => Notice::factor_added(&module.name),
+        };
+        let about = About { user: &user, source: Some(self.asker.address), also: &setup.secret.sent_to, now };
+        let told = self.engine.notices(&notice, about);
+        changes.extend(told.changes);
+        expectations.extend(told.expectations);
         if let Some(mut session) = access.record.clone() {
             session.open.factor_at = Some(now);
             changes.push(access.put(&session));
@@ -202,6 +211,7 @@ impl Turn<'_> {
             Committed::Done => {
                 let (user, method) = (&setup.open.user, &module.id);
                 tracing::info!(target: "audit", event = "factor_set_up", user, method);
+                self.engine.post(told.messages);
                 Ok(Some(self.created(&setup.open)))
             }
         }

@@ -108,8 +108,12 @@ pub async fn list(
     delete, path = "/api/mfa", tag = "methods", security(("bearer" = [])),
     responses((status = 204, description = "No second factor is left"))
 )]
-pub async fn delete_all(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<StatusCode, Failure> {
-    flows.delete_all_methods(&access).await?;
+pub async fn delete_all(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    Client(asker): Client,
+) -> Result<StatusCode, Failure> {
+    flows.delete_all_methods(&access, &asker).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -123,8 +127,9 @@ pub async fn delete(
     State(flows): State<Flows>,
     Bearer(access): Bearer,
     PathId(id): PathId,
+    Client(asker): Client,
 ) -> Result<StatusCode, Failure> {
-    flows.delete_method(&access, &id).await?;
+    flows.delete_method(&access, &id, &asker).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

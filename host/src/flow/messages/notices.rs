@@ -1,0 +1,197 @@
+//! What users are told of, whether or not it was them who did it: at every address of theirs, in the commit of what it
+//! tells of. A notice holds no code and no link that does anything.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use mfa_sdk::TargetKind;
+
+use super::{Outgoing, Written, locked, quota};
+use crate::{
+    clock::Timestamp,
+    flow::{
+        engine::Engine,
+        record::{Document, Found, MessageOpen, MessageRecord, MessageSecret, SentTo, Unknown, User, key},
+        token,
+    },
+};
+
+/// A notice helps as long as somebody can still act on it.
+const LIFETIME_S: u64 = 24 * 3600;
+/// Notices of one user in an hour, a bound of its own: who makes notices come must not use up codes, nor the other way
+/// round. Counted by this process alone, since nothing is decided by it.
+const NOTICES_PER_USER_HOUR: u64 = 30;
+
+/// What happened: a template and its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    template: &'static str,
+    values: BTreeMap<String, String>,
+}
+
+impl Notice {
+    fn new(template: &'static str) -> Self {
+        Self { template, values: BTreeMap::new() }
+    }
+
+    fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.values.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// `method` is its name, as users know it.
+    pub fn factor_added(method: &str) -> Self {
+        Self::new("factor_added").with("method", method)
+    }
+
+    pub fn factor_removed(method: &str) -> Self {
+        Self::new("factor_removed").with("method", method)
+    }
+
+    pub fn factor_changed(method: &str) -> Self {
+        Self::new("factor_changed").with("method", method)
+    }
+
+    pub fn factors_reset() -> Self {
+        Self::new("factors_reset")
+    }
+
+    pub fn password_changed() -> Self {
+        Self::new("password_changed")
+    }
+
+    pub fn password_reset() -> Self {
+        Self::new("password_reset")
+    }
+
+    pub fn locked(method: &str) -> Self {
+        Self::new("account_locked").with("method", method)
+    }
+
+    /// So many wrong second factors after a right password.
+    pub fn wrong_codes(count: u32) -> Self {
+        Self::new("wrong_codes").with("count", count)
+    }
+
+    pub fn address_changed(address: &str) -> Self {
+        Self::new("address_changed").with("address", address)
+    }
+}
+
+/// Who is told, and from where it was done.
+#[derive(Clone, Copy)]
+pub struct About<'a> {
+    pub user: &'a Found<User>,
+    /// None if an admin did it.
+    pub source: Option<IpAddr>,
+    /// Where else this user can be told: addresses of the factor it is about.
+    pub also: &'a [SentTo],
+    pub now: Timestamp,
+}
+
+impl Engine {
+    /// The notice as part of a commit. Empty where the user can be told nowhere, or has been told too much already.
+    pub fn notices(&self, notice: &Notice, about: About<'_>) -> Written {
+        let mut written = Written::default();
+        let Some(user) = &about.user.record else { return written };
+        let user_id = about.user.key.as_str().trim_start_matches("user/");
+        let targets = self.notice_targets(user, about);
+        let room = quota::count(
+            locked(&self.messages.notices).entry(user_id.to_owned()).or_default(),
+            NOTICES_PER_USER_HOUR,
+            about.now,
+        );
+        let (event, what) =
+            (if targets.is_empty() { "notice_has_no_address" } else { "notice_left_out" }, notice.template);
+        if targets.is_empty() || room.is_err() {
+            tracing::info!(target: "audit", event, user = user_id, what);
+            return written;
+        }
+        let mut values = notice.values.clone();
+        values.insert("user".to_owned(), user.open.display_name.clone().unwrap_or_else(|| user.open.name.clone()));
+        values.insert("time".to_owned(), moment(about.now));
+        if let Some(source) = about.source {
+            values.insert("source".to_owned(), source.to_string());
+        }
+        for SentTo { channel, to } in targets {
+            let record = Document {
+                open: MessageOpen {
+                    user: user_id.to_owned(),
+                    flow: None,
+                    created_at: about.now,
+                    dead_at: about.now.plus_s(LIFETIME_S),
+                    tries: 1,
+                    lease_until: self.lease_until(&channel, about.now),
+                    channel,
+                    unknown: Unknown::new(),
+                },
+                secret: MessageSecret {
+                    waits: None,
+                    to,
+                    template: notice.template.to_owned(),
+                    language: user.open.language.clone().unwrap_or_else(|| "en".to_owned()),
+                    values: values.clone(),
+                },
+            };
+            let id = token::new_record_id();
+            let Some(key) = key::message(&id) else { continue };
+            let place: Found<MessageRecord> = Found { key, revision: None, record: None };
+            written.changes.push(place.put(&record));
+            written.expectations.push(place.unchanged());
+            written.messages.push(Outgoing { id, record });
+        }
+        written
+    }
+
+    /// A notice of something that was committed already.
+    pub async fn tell(&self, notice: &Notice, about: About<'_>) {
+        let Written { messages, changes, expectations } = self.notices(notice, about);
+        if messages.is_empty() {
+            return;
+        }
+        match self.commit(changes, expectations).await {
+            Ok(_) => self.post(messages),
+            Err(error) => tracing::error!("a notice cannot be kept: {error}"),
+        }
+    }
+
+    /// Every proved mail address, those that left within the last week, and what the factor itself is reached by.
+    fn notice_targets(&self, user: &User, about: About<'_>) -> Vec<SentTo> {
+        let channels = self.delivery.channels();
+        let mut targets: Vec<SentTo> = Vec::new();
+        let mut add = |channel: &str, to: &str| {
+            let Ok(to) = self.delivery.target(channel, to) else { return };
+            let target = SentTo { channel: channel.to_owned(), to };
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        };
+        if let Some(mail) = channels.iter().find(|channel| channel.target == TargetKind::Email) {
+            let addresses = &user.secret.addresses;
+            let present = addresses.email.iter().filter(|address| address.proved_at.is_some());
+            present.for_each(|address| add(&mail.name, &address.value));
+            let former = addresses.former.iter().filter(|address| about.now <= address.told_until);
+            former.for_each(|address| add(&mail.name, &address.value));
+        }
+        for SentTo { channel, to } in about.also {
+            add(channel, to);
+        }
+        targets
+    }
+}
+
+/// To the second, as anybody reads it.
+fn moment(now: Timestamp) -> String {
+    let text = now.rfc3339();
+    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{date} {} UTC", time.get(..8).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_readable() {
+        assert_eq!(moment(Timestamp(2_051_222_410_123)), "2035-01-01 00:00:10 UTC");
+    }
+}
