@@ -25,6 +25,7 @@ mod login_flow;
 mod messages;
 mod module_calls;
 mod modules;
+mod notices;
 mod openapi;
 mod passwords;
 mod people;

@@ -30,6 +30,7 @@ pub enum TemplateKind {
 /// where they are given.
 pub const TEMPLATES: &[(&str, TemplateKind, &[&str])] = &[
     ("code", TemplateKind::Code, &["code", "minutes"]),
+    ("password_code", TemplateKind::Code, &["code", "minutes"]),
     ("link", TemplateKind::Link, &["link", "minutes"]),
     ("password_link", TemplateKind::Link, &["link", "minutes"]),
     ("plain", TemplateKind::Plain, &["text"]),

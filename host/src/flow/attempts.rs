@@ -27,6 +27,11 @@ impl Target {
         Self { name: module.to_owned(), counts_in_all: !recovery }
     }
 
+    /// The proof of an address of one's own. No module's id has a dot.
+    pub fn address() -> Self {
+        Self { name: "own.address".to_owned(), counts_in_all: false }
+    }
+
     /// A set-up of this module.
     pub fn setup(module: &str) -> Self {
         Self { name: format!("setup.{module}"), counts_in_all: false }

@@ -27,7 +27,10 @@ pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
 pub use login::{ApiLogin, BeginLogin, ProviderView, SecondFactor, ServiceLogin};
 pub use methods::MethodView;
-pub use people::{Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset, UserView, Who};
+pub use people::{
+    AddressKind, AddressStep, Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset,
+    UserView, Who,
+};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};
 pub use storage::changes_of_restore;
 pub use upkeep::SessionView;

@@ -56,6 +56,17 @@ pub fn first_seed(flow_hash: &str, keys: &TokenKeys) -> String {
     data_encoding::HEXLOWER.encode(&tag(&keys.seeds, &[flow_hash.as_bytes()]))
 }
 
+/// Six digits, each of the 1,000,000 codes as likely as any other.
+pub fn new_digits() -> String {
+    loop {
+        let number = u32::from_le_bytes(random::<4>());
+        // The highest numbers would make the lowest codes likelier.
+        if number < u32::MAX - u32::MAX % 1_000_000 {
+            return format!("{:06}", number % 1_000_000);
+        }
+    }
+}
+
 /// Letters and digits that are not taken for one another when read aloud or typed; five bits each.
 const SPOKEN: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

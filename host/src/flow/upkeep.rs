@@ -3,8 +3,8 @@
 use super::{
     FlowError, Flows, PeopleError,
     record::{
-        self, AccessSession, AccessStage, Document, Found, Grant, Invitation, ProviderId, Restored, Session,
-        SessionOpen, SessionSecret, SessionStage, Setup, SetupStage, Stored, User, key,
+        self, AccessSession, AccessStage, AddressProof, Document, Found, Grant, Invitation, ProviderId, Restored,
+        Session, SessionOpen, SessionSecret, SessionStage, Setup, SetupStage, Stored, User, key,
     },
 };
 use crate::{
@@ -101,6 +101,7 @@ impl Flows {
         }
         let mut gone: Vec<(Key, Revision)> = Vec::new();
         gone.extend(record::scan::<Setup>(store, "setup/").await?.into_iter().map(|(key, at, _)| (key, at)));
+        gone.extend(record::scan::<AddressProof>(store, "address/").await?.into_iter().map(|(key, at, _)| (key, at)));
         let issued = record::scan::<AccessSession>(store, "access/").await?.into_iter();
         let issued = issued.filter(|(_, _, access)| matches!(access.open.stage, AccessStage::Issued { .. }));
         gone.extend(issued.map(|(key, at, _)| (key, at)));
@@ -140,6 +141,9 @@ impl Flows {
         let invitations = record::scan::<Invitation>(store, "invitation/").await?.into_iter();
         let invitations = invitations.filter(|(_, _, invitation)| now > invitation.open.expires_at);
         self.remove(invitations.map(|(key, at, _)| (key, at)).collect()).await?;
+        let proofs = record::scan::<AddressProof>(store, "address/").await?.into_iter();
+        let proofs = proofs.filter(|(_, _, proof)| now > proof.open.expires_at).map(|(key, at, _)| (key, at));
+        self.remove(proofs.collect()).await?;
         self.remove(self.silent_targets(now).await?).await?;
         self.take_up_messages(false).await?;
         let mut gone = Vec::new();
@@ -270,7 +274,7 @@ fn session_tombstone(now: &Now, limits: &Limits) -> Session {
 
 /// Flows and access sessions can be dropped: their user signs in again. Anything else stays and stays refused.
 fn is_flow(key: &Key) -> bool {
-    ["session/", "setup/", "access/"].iter().any(|prefix| key.as_str().starts_with(prefix))
+    ["session/", "setup/", "access/", "address/"].iter().any(|prefix| key.as_str().starts_with(prefix))
 }
 
 fn short(key: &Key) -> String {

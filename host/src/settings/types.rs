@@ -191,11 +191,21 @@ pub struct Passwords {
     /// File of passwords nobody may have, one a line, besides the commonest ones; relative to the configuration
     /// directory. While it cannot be read, no password is set.
     pub blocklist_file: Option<PathBuf>,
+    /// Whether a user who forgot the password gets a code by mail, to an address that is proved for a week or that an
+    /// administrator vouches for. The second factor is asked all the same.
+    pub forgotten: ForgottenPassword,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForgottenPassword {
+    Off,
+    Mail,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { length_min: 8, blocklist_file: None }
+        Self { length_min: 8, blocklist_file: None, forgotten: ForgottenPassword::Off }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         Asker, FlowError,
         engine::Engine,
         lifetime::FUTURE_MAX_MS,
-        record::{AccessSession, Found, Grant, ProviderId, Session, User, UserName, key},
+        record::{AccessSession, Found, Grant, ProviderId, Session, User, UserName, UserSecret, key},
         token::{self, FlowToken},
     },
     provider::{self, Expected},
@@ -62,6 +62,8 @@ pub struct Claim<'a> {
     pub name: String,
     pub password: SecretString,
     pub service: Option<ServiceLogin>,
+    /// Whether a session that is signed in already renews its proof.
+    pub is_proof: bool,
 }
 
 impl Turn<'_> {
@@ -145,7 +147,8 @@ impl Turn<'_> {
             (None, ProviderKind::LegacyApiPassword) => provider.user.clone().unwrap_or_default(),
             (None, ProviderKind::Service) => text("user_id"),
         };
-        Ok(Claim { client_id, name, password: text("password").into(), service })
+        let is_proof = token.proof_for.is_some();
+        Ok(Claim { client_id, name, password: text("password").into(), service, is_proof })
     }
 
     async fn name_of(&self, access: &str) -> Result<String, FlowError> {
@@ -256,11 +259,23 @@ impl Engine {
         let folded = reset.map(|_| token::folded_spoken_code(claim.password.expose_secret()).into());
         let given = folded.as_ref().unwrap_or(&claim.password);
         let is_right = self.passwords.verify(given, expected).await.map_err(|_| FlowError::Busy)?;
+        if secret.is_some_and(|secret| self.is_mailed_code(secret, claim, turn)) {
+            return Ok(Verdict::RightCode);
+        }
         Ok(match reset {
             None => is_right.into(),
             Some(reset) if is_right && turn.now.wall <= reset.expires_at => Verdict::RightCode,
             Some(_) => Verdict::Wrong,
         })
+    }
+
+    /// Whether this is the code the user asked for by mail. Never in a proof: that is of what the user knows, not of a
+    /// mailbox.
+    fn is_mailed_code(&self, secret: &UserSecret, claim: &Claim<'_>, turn: &Turn<'_>) -> bool {
+        let Some(code) = secret.forgotten.as_ref().filter(|_| !claim.is_proof) else { return false };
+        let given = token::folded_spoken_code(claim.password.expose_secret());
+        let mac = self.messages.code_mac("forgotten password", &token::folded_name_hash(&claim.name), &given);
+        turn.now.wall <= code.expires_at && token::same(&mac, &code.mac)
     }
 
     /// The user of a name, if there is one.

@@ -60,7 +60,7 @@ impl Flows {
         let flow_id = token::new_flow_id();
         let turn = Turn::new(engine, &flow_id, asker);
         let password = SecretString::from(password.expose_secret());
-        let claim = Claim { client_id, name: username.to_owned(), password, service: None };
+        let claim = Claim { client_id, name: username.to_owned(), password, service: None, is_proof: false };
         let vouched = engine.check_first_factor(provider, &provider_id, claim, &turn).await?;
         let vouched = vouched.ok_or(FlowError::InvalidAuth)?;
         if vouched.must_set_password {

@@ -31,12 +31,12 @@ impl Turn<'_> {
         let turn = self.engine.queue(&next.open.user).await;
         let account: Found<Account> = self.engine.read(key::account(&next.open.user)).await?;
         let mut counted = account.open();
+        let confirming = record.secret.addresses.confirming(self.now.wall);
         let writing = Writing {
             user: &next.open.user,
             language: record.open.language.as_deref().unwrap_or(&self.asker.language),
-            flow_hash: self.flow_hash(),
-            place: &found.key,
-            known: Known { addresses: &record.secret.addresses, typed: &[], sent_to: &sent_to },
+            place: Some(&found.key),
+            known: Known { addresses: &confirming, typed: &[], sent_to: &sent_to },
             link: None,
             now: self.now.wall,
         };

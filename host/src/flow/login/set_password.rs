@@ -90,6 +90,7 @@ impl Turn<'_> {
             let mut user = former.clone();
             user.secret.password = Some(phc.expose_secret().to_owned());
             user.secret.reset = None;
+            user.secret.forgotten = None;
             user.open.must_change_password = false;
             user.open.epoch += 1;
             let mut passed = session.clone();

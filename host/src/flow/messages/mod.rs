@@ -24,12 +24,18 @@ pub use postman::HandedOver;
 
 use crate::{clock::Timestamp, keys::MasterKey};
 
+/// Notices of one user in an hour, a bound of its own: who makes notices come must not use up codes, nor the other way
+/// round. Counted by this process alone, since nothing is decided by it.
+const NOTICES_PER_USER_HOUR: u64 = 30;
+
 /// What all messages of this process share.
 pub struct Messages {
     /// Names addresses in the store, where a plain hash of a telephone number would be found by trying all of them.
     target_key: Zeroizing<[u8; 32]>,
     /// From it comes the key of each module and user.
     module_key: Zeroizing<[u8; 32]>,
+    /// Codes of the host's own.
+    code_key: Zeroizing<[u8; 32]>,
     /// Messages of the whole host in the last hour, oldest first.
     hour: Mutex<Vec<Timestamp>>,
     /// What is to be tried again, by when.
@@ -45,11 +51,17 @@ impl Messages {
         Self {
             target_key: master.derive("message targets"),
             module_key: master.derive("keys of modules"),
+            code_key: master.derive("codes of the host"),
             hour: Mutex::default(),
             waiting: Mutex::default(),
             notices: Mutex::default(),
             under_way: watch::Sender::new(0),
         }
+    }
+
+    /// Counts a notice of a user.
+    fn count_notice(&self, user: &str, now: Timestamp) -> Result<(), u64> {
+        quota::count(locked(&self.notices).entry(user.to_owned()).or_default(), NOTICES_PER_USER_HOUR, now)
     }
 
     /// Forgets users that were told nothing for an hour.
@@ -63,6 +75,11 @@ impl Messages {
     /// The key of a module for one user, 64 hexadecimal digits: another one for each of both.
     pub fn mac_key(&self, module: &str, user: &str) -> String {
         tag(&self.module_key, &[module, user])
+    }
+
+    /// What is kept of a code in its place: another one for each flow and purpose.
+    pub fn code_mac(&self, purpose: &str, bound_to: &str, code: &str) -> String {
+        tag(&self.code_key, &[purpose, bound_to, code])
     }
 
     /// How an address on a channel is named in the store.
@@ -125,6 +142,7 @@ mod tests {
         let messages = Messages {
             target_key: Zeroizing::new([0; 32]),
             module_key: Zeroizing::new([1; 32]),
+            code_key: Zeroizing::new([2; 32]),
             hour: Mutex::default(),
             waiting: Mutex::default(),
             notices: Mutex::default(),

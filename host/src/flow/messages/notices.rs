@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use mfa_sdk::TargetKind;
 
-use super::{Outgoing, Written, locked, quota};
+use super::{Outgoing, Written};
 use crate::{
     clock::Timestamp,
     flow::{
@@ -17,10 +17,6 @@ use crate::{
 
 /// A notice helps as long as somebody can still act on it.
 const LIFETIME_S: u64 = 24 * 3600;
-/// Notices of one user in an hour, a bound of its own: who makes notices come must not use up codes, nor the other way
-/// round. Counted by this process alone, since nothing is decided by it.
-const NOTICES_PER_USER_HOUR: u64 = 30;
-
 /// What happened: a template and its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -95,15 +91,12 @@ impl Engine {
         let Some(user) = &about.user.record else { return written };
         let user_id = about.user.key.as_str().trim_start_matches("user/");
         let targets = self.notice_targets(user, about);
-        let room = quota::count(
-            locked(&self.messages.notices).entry(user_id.to_owned()).or_default(),
-            NOTICES_PER_USER_HOUR,
-            about.now,
-        );
-        let (event, what) =
-            (if targets.is_empty() { "notice_has_no_address" } else { "notice_left_out" }, notice.template);
-        if targets.is_empty() || room.is_err() {
-            tracing::info!(target: "audit", event, user = user_id, what);
+        let event = match targets.is_empty() {
+            true => Some("notice_has_no_address"),
+            false => self.messages.count_notice(user_id, about.now).err().map(|_| "notice_left_out"),
+        };
+        if let Some(event) = event {
+            tracing::info!(target: "audit", event, user = user_id, what = notice.template);
             return written;
         }
         let mut values = notice.values.clone();

@@ -30,10 +30,8 @@ pub struct Writing<'a> {
     pub user: &'a str,
     /// The reader's.
     pub language: &'a str,
-    /// The flow that waits for them.
-    pub flow_hash: &'a str,
-    /// Where that flow stands.
-    pub place: &'a Key,
+    /// Where the flow stands that waits for them; its key ends with the hash of its id. None: nobody's flow does.
+    pub place: Option<&'a Key>,
     pub known: Known<'a>,
     /// What a message that confirms the step by a link leads to; none where no link can.
     pub link: Option<&'a str>,
@@ -178,10 +176,11 @@ impl Engine {
             };
             values.insert("link".to_owned(), link.to_owned());
         }
+        let flow = writing.place.and_then(|place| place.as_str().rsplit('/').next());
         let record = Document {
             open: MessageOpen {
                 user: writing.user.to_owned(),
-                flow: Some(token::short(writing.flow_hash).to_owned()),
+                flow: flow.map(|flow| token::short(flow).to_owned()),
                 created_at: writing.now,
                 dead_at: writing.now.plus_s(message.lifetime_s.into()),
                 tries: 1,
@@ -190,7 +189,7 @@ impl Engine {
                 unknown: Unknown::new(),
             },
             secret: MessageSecret {
-                waits: Some(writing.place.as_str().to_owned()),
+                waits: writing.place.map(|place| place.as_str().to_owned()),
                 to,
                 template: message.template,
                 language: writing.language.to_owned(),

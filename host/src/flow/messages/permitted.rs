@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn an_address_counts_when_it_was_proved_typed_or_used_before_on_this_channel() {
-        let at = |value: &str, proved_at| Address { value: value.into(), added_at: Timestamp(0), proved_at };
+        let at =
+            |value: &str, proved_at| Address { value: value.into(), added_at: Timestamp(0), proved_at, by_code: false };
         let email = vec![at("a@example.org", Some(Timestamp(0))), at("b@example.org", None)];
         let own = Addresses { email, ..Addresses::default() };
         assert!(permitted(TargetKind::Email, "A@example.org", &own, &[], &[]));

@@ -12,7 +12,7 @@ use crate::{
     flow::{
         FlowError, Flows,
         engine::{Committed, Engine},
-        record::{self, Found, MessageRecord, Session, SessionStage, Setup, SetupStage, Target, key},
+        record::{self, AddressProof, Found, MessageRecord, Session, SessionStage, Setup, SetupStage, Target, key},
     },
     store::{Change, Key, Revision, StoreError},
 };
@@ -199,6 +199,10 @@ impl Engine {
                 let setup: Found<Setup> = self.read(key::setup(flow)).await?;
                 let waiting = setup.record.filter(|setup| setup.open.stage == SetupStage::Waiting);
                 waiting.and_then(|setup| setup.secret.sent)
+            }
+            Some(("address", flow)) => {
+                let proof: Found<AddressProof> = self.read(key::address_proof(flow)).await?;
+                proof.record.map(|proof| proof.secret.sent)
             }
             _ => None,
         };

@@ -48,6 +48,7 @@ impl Flows {
             .change_user(actor, "password_set", name, |user| {
                 user.secret.password = Some(phc.expose_secret().to_owned());
                 user.secret.reset = None;
+                user.secret.forgotten = None;
                 user.open.must_change_password = false;
                 user.open.epoch += 1;
             })

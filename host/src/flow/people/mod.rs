@@ -2,7 +2,9 @@
 //! audited with its actor.
 
 mod add;
+mod addresses;
 mod change;
+mod forgotten;
 mod own;
 mod owners;
 mod profile;
@@ -10,6 +12,7 @@ mod reset;
 mod sign_up;
 mod view;
 
+pub use addresses::{AddressKind, AddressStep};
 pub use own::OwnChanges;
 pub use profile::UserChanges;
 pub use reset::UserReset;

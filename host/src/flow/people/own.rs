@@ -112,6 +112,7 @@ impl Engine {
             let own: Found<AccessSession> = self.read(key::access(&access.session_id)).await?;
             let mut session = own.record.clone().ok_or(FlowError::Unauthenticated)?;
             user.secret.password = Some(phc.expose_secret().to_owned());
+            user.secret.forgotten = None;
             if end_others {
                 user.open.epoch += 1;
                 session.open.user_epoch = user.open.epoch;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 const DISPLAY_NAME_CHARS_MAX: usize = 128;
-const ADDRESSES_MAX: usize = 5;
+pub(super) const ADDRESSES_MAX: usize = 5;
 /// How long a mail address that left is told of changes.
 const FORMER_TOLD_S: u64 = 7 * 24 * 3600;
 const GROUPS_MAX: usize = 32;
@@ -113,14 +113,19 @@ pub(super) fn apply(user: &mut User, changes: &UserChanges, now: Timestamp) -> R
 
 fn merged(former: &[Address], given: Vec<String>, now: Timestamp, proved_at: Option<Timestamp>) -> Vec<Address> {
     let address = |value: String| match former.iter().find(|address| address.value == value) {
-        Some(known) => Address { proved_at: known.proved_at.or(proved_at), ..known.clone() },
-        None => Address { value, added_at: now, proved_at },
+        // What an admin vouches for needs no proof of the user's any more.
+        Some(known) => Address {
+            proved_at: known.proved_at.or(proved_at),
+            by_code: known.by_code && proved_at.is_none(),
+            ..known.clone()
+        },
+        None => Address { value, added_at: now, proved_at, by_code: false },
     };
     given.into_iter().map(address).collect()
 }
 
 /// Proved mail addresses that leave, with those that left lately and did not come back.
-fn former(addresses: &Addresses, next: &[Address], now: Timestamp) -> Vec<FormerAddress> {
+pub(super) fn former(addresses: &Addresses, next: &[Address], now: Timestamp) -> Vec<FormerAddress> {
     let told_until = now.plus_s(FORMER_TOLD_S);
     let leaving = addresses.email.iter().filter(|address| address.proved_at.is_some());
     let leaving = leaving.map(|address| FormerAddress { value: address.value.clone(), told_until });
@@ -150,7 +155,7 @@ fn refused(field: &'static str, word: &'static str, problem: &'static str) -> Pe
 }
 
 /// As the fields of forms have them, so that an address here is the address a module gets typed. Empty ones are none.
-fn normalised(field: &'static str, kind: FieldKind, given: &[String]) -> Result<Vec<String>, PeopleError> {
+pub(super) fn normalised(field: &'static str, kind: FieldKind, given: &[String]) -> Result<Vec<String>, PeopleError> {
     let form = Form {
         fields: vec![Field { name: field.to_owned(), kind, label: None, help: None, required: true, default: None }],
         ..Form::default()

@@ -68,6 +68,7 @@ impl Flows {
             user.open.epoch += 1;
             if let Some(code) = &taken.password {
                 user.secret.password = None;
+                user.secret.forgotten = None;
                 user.secret.reset = Some(code.clone());
                 user.open.must_change_password = true;
             }

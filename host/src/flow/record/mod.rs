@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod address;
 mod message;
 mod restored;
 mod session;
@@ -10,13 +11,14 @@ mod user;
 
 pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage};
 pub use account::{Account, AccountOpen, Count, OpenFlow};
+pub use address::{AddressProof, AddressProofOpen, AddressProofSecret};
 pub use message::{MessageOpen, MessageRecord, MessageSecret, Target};
 pub use restored::{Restored, RestoredOpen};
 pub use session::{Grant, ProviderId, Sent, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Asked, Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
     Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, FormerAddress, Invitation,
-    InvitationOpen, NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,
+    InvitationOpen, MailedCode, NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -164,6 +166,10 @@ pub mod key {
 
     pub fn setup(flow_hash: &str) -> Option<Key> {
         Key::new(&["setup", flow_hash]).ok()
+    }
+
+    pub fn address_proof(flow_hash: &str) -> Option<Key> {
+        Key::new(&["address", flow_hash]).ok()
     }
 
     pub fn message(id: &str) -> Option<Key> {

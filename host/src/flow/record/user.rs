@@ -49,6 +49,9 @@ pub struct UserSecret {
     /// Takes the place of the password after a reset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset: Option<ResetCode>,
+    /// Stands beside the password for a while, once it was asked for by mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<MailedCode>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -76,9 +79,28 @@ pub struct Address {
     pub value: String,
     pub added_at: Timestamp,
     pub proved_at: Option<Timestamp>,
+    /// Whether the user proved it, by a code that was sent there; else it counts by an admin's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_code: bool,
+}
+
+impl Address {
+    /// How long an address that its user added confirms nothing: whoever sits at a user's unlocked screen could add one.
+    const CONFIRMS_AFTER_S: u64 = 7 * 24 * 3600;
+
+    /// Whether it may confirm who somebody is.
+    pub fn confirms(&self, now: Timestamp) -> bool {
+        self.proved_at.is_some_and(|proved_at| !self.by_code || now >= proved_at.plus_s(Self::CONFIRMS_AFTER_S))
+    }
 }
 
 impl Addresses {
+    /// Those that may confirm who the user is.
+    pub fn confirming(&self, now: Timestamp) -> Self {
+        let confirming = |list: &[Address]| list.iter().filter(|address| address.confirms(now)).cloned().collect();
+        Self { email: confirming(&self.email), phone: confirming(&self.phone), former: Vec::new() }
+    }
+
     /// The proved ones by channel, as modules get them.
     pub fn proved(&self) -> BTreeMap<String, Vec<String>> {
         let proved = |list: &[Address]| -> Vec<String> {
@@ -87,6 +109,13 @@ impl Addresses {
         let channels = [("email", proved(&self.email)), ("phone", proved(&self.phone))];
         channels.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name.to_owned(), list)).collect()
     }
+}
+
+/// A code that was mailed to a user who forgot the password: a keyed hash of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct MailedCode {
+    pub mac: String,
+    pub expires_at: Timestamp,
 }
 
 /// A code an admin hands to a user.
@@ -253,10 +282,21 @@ mod tests {
 
     #[test]
     fn only_proved_addresses_are_told() {
-        let at = |value: &str, proved_at| Address { value: value.into(), added_at: NOW, proved_at };
+        let at = |value: &str, proved_at| Address { value: value.into(), added_at: NOW, proved_at, by_code: false };
         let email = vec![at("a@example.org", Some(NOW)), at("b@example.org", None)];
         let addresses = Addresses { email, phone: vec![at("+4930123456", None)], former: Vec::new() };
         assert_eq!(addresses.proved(), BTreeMap::from([("email".to_owned(), vec!["a@example.org".to_owned()])]));
+    }
+
+    #[test]
+    fn a_new_address_confirms_nothing_for_seven_days_unless_an_admin_vouches() {
+        let mut address = Address { value: "a".into(), added_at: NOW, proved_at: Some(NOW), by_code: true };
+        let week = NOW.plus_s(7 * 24 * 3600);
+        assert!(!address.confirms(NOW) && !address.confirms(Timestamp(week.0 - 1)) && address.confirms(week));
+        address.by_code = false;
+        assert!(address.confirms(NOW));
+        address.proved_at = None;
+        assert!(!address.confirms(week));
     }
 
     #[test]

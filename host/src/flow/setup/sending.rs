@@ -135,12 +135,10 @@ impl Turn<'_> {
             return Ok(Err(Unsendable::NotPermitted));
         }
         let record = user.record.as_ref().ok_or(FlowError::UnknownFlow)?;
-        let flow_hash = self.flow_hash();
         let writing = Writing {
             user: &setup.open.user,
             language: record.open.language.as_deref().unwrap_or(&self.asker.language),
-            flow_hash: &flow_hash,
-            place,
+            place: Some(place),
             known: Known { addresses: &record.secret.addresses, typed, sent_to: &setup.secret.sent_to },
             link: None,
             now: self.now.wall,

@@ -1,5 +1,6 @@
 //! HTTP: the login protocol of home-automation clients, and our own API under `/api/`.
 
+mod addresses;
 mod body;
 mod client_address;
 mod connections;

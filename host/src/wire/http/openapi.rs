@@ -14,6 +14,7 @@ use utoipa::{
 };
 
 use super::{
+    addresses,
     error::{Dialect, Message, OAuthError, Problem},
     login_api, login_flow, mfa, people, status, step_json, token,
 };
@@ -41,12 +42,12 @@ use super::{
         mfa::list, mfa::delete_all, mfa::delete, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
         people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,
-        people::reset_user,
+        people::reset_user, addresses::begin, addresses::prove, addresses::remove, addresses::forgotten,
         status::healthz, status::status, serve,
     ),
     components(schemas(
         Message<'static>, OAuthError<'static>, Problem<'static>, login_flow::ProviderJson, step_json::StepJson,
-        mfa::MethodJson, people::PersonJson, people::UserJson,
+        mfa::MethodJson, people::PersonJson, people::UserJson, addresses::AddressStepJson,
     )),
     modifiers(&Additions)
 )]

@@ -15,7 +15,7 @@ use crate::{
     wire::current::{Current, SettingsNews},
 };
 
-use super::{fences, login_api, login_flow, mfa, openapi, outbox, people, status, token};
+use super::{addresses, fences, login_api, login_flow, mfa, openapi, outbox, people, status, token};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
@@ -45,6 +45,10 @@ pub fn routes() -> Vec<Route> {
         ("get", "/api/me", get(mfa::me)),
         ("patch", "/api/me", patch(people::change_me)),
         ("post", "/api/password", post(people::change_password)),
+        ("post", "/api/password/forgotten", post(addresses::forgotten)),
+        ("post", "/api/me/addresses", post(addresses::begin)),
+        ("post", "/api/me/addresses/{flow_id}", post(addresses::prove)),
+        ("delete", "/api/me/addresses", delete(addresses::remove)),
         ("post", "/api/signup", post(people::sign_up)),
         ("get", "/api/users", get(people::list_users)),
         ("get", "/api/users/{id}", get(people::show_user)),
