@@ -1,6 +1,7 @@
 //! Everything about mfa-host that is proved from outside: over HTTP, at the command line, through module files and
 //! the store's files. One binary; `cargo xtask test` builds what it needs and says where it lies.
 
+mod addresses;
 mod admin_races;
 mod cli;
 mod command_line;

@@ -124,7 +124,7 @@ pub async fn prove(
 
 /// Takes an address away. Needs a fresh proof; the address is told of changes for seven days more.
 #[utoipa::path(
-    delete, path = "/api/me/addresses", tag = "session", security(("bearer" = [])), request_body = OwnAddress,
+    post, path = "/api/me/addresses/remove", tag = "session", security(("bearer" = [])), request_body = OwnAddress,
     responses((status = 204, description = "The address is gone"))
 )]
 pub async fn remove(

@@ -48,7 +48,7 @@ pub fn routes() -> Vec<Route> {
         ("post", "/api/password/forgotten", post(addresses::forgotten)),
         ("post", "/api/me/addresses", post(addresses::begin)),
         ("post", "/api/me/addresses/{flow_id}", post(addresses::prove)),
-        ("delete", "/api/me/addresses", delete(addresses::remove)),
+        ("post", "/api/me/addresses/remove", post(addresses::remove)),
         ("post", "/api/signup", post(people::sign_up)),
         ("get", "/api/users", get(people::list_users)),
         ("get", "/api/users/{id}", get(people::show_user)),
