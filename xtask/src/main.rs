@@ -4,6 +4,7 @@ mod coverage;
 mod demo;
 mod fixture;
 mod host;
+mod mail;
 mod measure;
 mod mutants;
 mod once;
@@ -39,6 +40,9 @@ enum Command {
         /// Walk through set-up, login, a kill -9 and the same login going on, then end
         #[arg(long)]
         once: bool,
+        /// Set up a second factor by mail and log in with it, with a mail server beside the host
+        #[arg(long, conflicts_with = "fresh")]
+        mail: bool,
         /// Throw the demo directory away and begin anew
         #[arg(long)]
         fresh: bool,
@@ -89,8 +93,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Demo { mail: true, once, listen, .. } => mail::run(once, &listen),
         Command::Demo { once: true, .. } => once::run(),
-        Command::Demo { once: false, fresh, listen } => demo::run(fresh, &listen),
+        Command::Demo { once: false, mail: false, fresh, listen } => demo::run(fresh, &listen),
         Command::Test { only } => test::run(only.as_deref()),
         Command::Bench { check, only } => measure::run(check, only.as_deref()),
         Command::Mutants { file, shard, closest, list } => {
