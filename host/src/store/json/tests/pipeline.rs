@@ -13,7 +13,7 @@ use super::{
 use crate::store::{
     contract::{COMMIT_CHANGES_MAX, CommitError, StoreError},
     json::{
-        batch::Batch,
+        batch::{BATCH_CHANGES, Batch},
         staging::{Answered, Next},
     },
 };
@@ -130,6 +130,27 @@ fn what_was_put_on_top_of_a_batch_that_failed_fails_with_it() {
         let line = line.reopened_on(PowerDisk::of(left));
         assert!(matches!(line.seen("a"), None | Some(1)));
         assert_eq!(line.seen("b"), None);
+    }
+}
+
+#[test]
+fn a_commit_is_never_parted_between_two_batches_nor_from_its_answer() {
+    // How many more changes the batch takes when the commit of three comes.
+    for room in [0, 1, 2, 3, 4] {
+        let mut line = Line::new();
+        let mut left = BATCH_CHANGES - room;
+        while left > 0 {
+            let some = left.min(COMMIT_CHANGES_MAX);
+            drop(line.ask((0..some).map(|index| put(&format!("k/{index}"), 1)).collect(), vec![]).unwrap());
+            left -= some;
+        }
+        let mut whole = line.ask(["a", "b", "c"].map(|name| put(name, 7)).into(), vec![absent("a")]).unwrap();
+        while let Next::Write(batch) = line.life.writer.staging.next(Duration::ZERO) {
+            assert!(line.write(batch));
+            let seen = ["a", "b", "c"].map(|name| line.seen(name));
+            assert!([[None; 3], [Some(7); 3]].contains(&seen), "room for {room}: half a commit is durable: {seen:?}");
+            assert_eq!(seen[2].is_some(), !is_open(&mut whole), "room for {room}: durable, and not answered");
+        }
     }
 }
 
