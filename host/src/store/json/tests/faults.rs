@@ -122,7 +122,7 @@ async fn a_failed_write_or_sync_ends_every_yes_until_a_restart() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot_be_made_poisons() {
+async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot_be_written_poisons() {
     let place = Place::new();
     let disk = FaultyDisk::default();
     let (store, _) = place.open_on(Arc::new(disk.clone()), false);
@@ -133,12 +133,33 @@ async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot
     disk.fail(None);
     assert!(store.compact().await);
     write(&store, "a", 3).await;
-    disk.fail(Some(Operation::Create));
+    disk.fail(Some(Operation::Write));
     assert!(!store.compact().await);
     assert!(store.read(&key("a")).await.is_err());
     assert!(disk.failed.load(Ordering::Relaxed));
     store.close().await;
     assert_eq!(number(&place.open().0, "a").await, Some(3));
+}
+
+/// As when there are no file descriptors left: whoever opens many connections must not be able to stop the store.
+#[tokio::test]
+async fn a_segment_that_cannot_be_created_is_no_reason_to_stop() {
+    let place = Place::new();
+    let disk = FaultyDisk::default();
+    let (store, _) = place.open_on(Arc::new(disk.clone()), false);
+    write(&store, "a", 1).await;
+    disk.fail(Some(Operation::Create));
+    assert!(!store.compact().await);
+    assert!(disk.failed.load(Ordering::Relaxed));
+    assert_eq!(number(&store, "a").await, Some(1));
+    write(&store, "a", 2).await;
+    disk.fail(None);
+    assert!(store.compact().await);
+    write(&store, "a", 3).await;
+    store.close().await;
+    let (store, report) = place.open();
+    assert!(report.damage.is_none() && report.behind.is_none());
+    assert_eq!(number(&store, "a").await, Some(3));
 }
 
 #[tokio::test]
