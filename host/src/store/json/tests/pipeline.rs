@@ -154,6 +154,24 @@ fn a_commit_is_never_parted_between_two_batches_nor_from_its_answer() {
     }
 }
 
+/// Nobody waits for the memory while a long list is looked through.
+#[test]
+fn a_list_is_of_one_moment_and_keeps_no_commit_waiting() {
+    let mut line = Line::new();
+    drop(line.ask(vec![put("k/1", 1), put("k/2", 1), put("kind/3", 1)], vec![]).unwrap());
+    let batch = line.take();
+    assert!(line.write(batch));
+    let shared = line.life.shared.clone();
+    let beginning = shared.serving().unwrap().memory.beginning_with("k/");
+    drop(line.ask(vec![put("k/0", 2), put("k/1", 2), Change::Delete(key("k/2"))], vec![]).unwrap());
+    let batch = line.take();
+    assert!(line.write(batch));
+    let listed: Vec<_> =
+        beginning.records().iter().map(|(key, record)| (key.as_str().to_owned(), record.revision)).collect();
+    assert_eq!(listed, [("k/1".to_owned(), 1), ("k/2".to_owned(), 2)]);
+    assert_eq!((line.seen("k/1"), line.seen("k/2")), (Some(2), None));
+}
+
 #[test]
 fn more_than_a_batch_takes_waits_in_its_order() {
     let mut line = Line::new();
