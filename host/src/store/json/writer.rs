@@ -50,7 +50,7 @@ pub(super) struct Writer {
     anchor_warned: bool,
     /// Boot-time clock of the first line that a compaction would leave out.
     garbage_since_ms: Option<i64>,
-    compaction: Option<JoinHandle<io::Result<()>>>,
+    pub(super) compaction: Option<JoinHandle<io::Result<()>>>,
     no_compaction_before_ms: i64,
 }
 
@@ -106,7 +106,11 @@ impl Writer {
                 Next::End => return self.end(),
             };
             if let Err(error) = done.and_then(|()| self.look_after()) {
-                return self.shared.refuse(error);
+                self.shared.refuse(error);
+                // Who waits for a commit need not wait for this; who waits for the lock has to.
+                self.staging.refuse("the writer stopped");
+                self.finish_compaction();
+                return;
             }
         }
     }

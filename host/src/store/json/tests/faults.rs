@@ -8,7 +8,11 @@ use std::{
     },
 };
 
-use super::*;
+use super::{
+    life::Life,
+    power::{Dice, Fault, PowerDisk},
+    *,
+};
 use crate::store::{
     contract::{CommitError, StoreError},
     disk::DiskFile,
@@ -160,6 +164,30 @@ async fn a_segment_that_cannot_be_created_is_no_reason_to_stop() {
     let (store, report) = place.open();
     assert!(report.damage.is_none() && report.behind.is_none());
     assert_eq!(number(&store, "a").await, Some(3));
+}
+
+/// Its thread names and deletes files; whoever gets the lock after the writer may have others of these names.
+#[test]
+fn a_writer_that_fails_waits_for_the_compaction_beside_it() {
+    let place = Place::new();
+    let disk = PowerDisk::default();
+    opening::create(place.path(), &disk).unwrap();
+    let (mut life, _) = Life::begin(&place, &disk).unwrap();
+    let (shared, has_ended) = (life.shared.clone(), Arc::new(AtomicBool::new(false)));
+    let ends = has_ended.clone();
+    life.writer.compaction = Some(std::thread::spawn(move || {
+        while shared.serving().is_ok() {
+            std::thread::yield_now();
+        }
+        (0..1000).for_each(|_| std::thread::yield_now());
+        ends.store(true, Ordering::SeqCst);
+        Ok(())
+    }));
+    disk.fail_after(0, Fault::Broken, Dice(1));
+    let mut asked = life.ask(vec![put("a", 1)], vec![]).unwrap();
+    life.writer.run();
+    assert!(matches!(asked.try_recv().unwrap(), Err(CommitError::Store(StoreError::Poisoned(_)))));
+    assert!(has_ended.load(Ordering::SeqCst));
 }
 
 #[tokio::test]
