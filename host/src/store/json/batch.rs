@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 
 /// Where one batch stops taking further commits; a single commit may be as large as the contract allows.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-const BATCH_CHANGES: usize = 1024;
+pub(super) const BATCH_CHANGES: usize = 1024;
 
 /// Nothing of it can be seen before it is durable.
 #[derive(Default)]

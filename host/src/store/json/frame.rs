@@ -21,6 +21,8 @@ use super::{
 };
 use crate::clock::Timestamp;
 
+const HEADER_BEGIN: &[u8] = b"{\"batch\":";
+
 /// Where a batch stands; a batch of one file is none in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -94,12 +96,22 @@ pub(super) fn line_at(bytes: &[u8], offset: usize) -> Option<&[u8]> {
     rest[..length].strip_suffix(b"\n")
 }
 
-/// Whether any line behind the one at `offset` is a header: then what stands at `offset` was durable once.
+/// Whether any header stands behind the one at `offset`: then what stands at `offset` was durable once.
 pub(super) fn batch_follows(bytes: &[u8], offset: usize) -> bool {
-    let Some(line) = line_at(bytes, offset) else { return false };
-    bytes[offset + line.len() + 1..]
-        .split(|byte| *byte == b'\n')
-        .any(|line| !line.is_empty() && Header::parse(line).is_some())
+    let Some(first) = line_at(bytes, offset) else { return false };
+    let mut behind = bytes[offset + first.len() + 1..].split(|byte| *byte == b'\n');
+    header_within(first).is_some() || behind.any(|line| header_in(line).is_some())
+}
+
+/// The header on this line, wherever it begins.
+pub(super) fn header_in(line: &[u8]) -> Option<Header<'_>> {
+    if line.is_empty() { None } else { Header::parse(line).or_else(|| header_within(line)) }
+}
+
+/// The header that ends this line without beginning it: zeros where a part was lost end no line before it.
+fn header_within(line: &[u8]) -> Option<Header<'_>> {
+    let begins = line.windows(HEADER_BEGIN.len()).enumerate().skip(1).filter(|(_, window)| *window == HEADER_BEGIN);
+    begins.map(|(at, _)| at).find_map(|at| Header::parse(&line[at..]))
 }
 
 /// Appends the batch whose record lines are `body`; moves the position on.
@@ -119,7 +131,8 @@ pub(super) fn write<'a>(
     let committed_at = committed_at.rfc3339();
     let head = Head { batch, first_revision, committed_at: &committed_at, count };
     let sealed = sealer.sign(&head.bound(sealer, place, &position.chain, records.clone()))?;
-    write!(out, "{{\"batch\":{batch},\"first_revision\":{first_revision},\"records\":[")?;
+    out.extend_from_slice(HEADER_BEGIN);
+    write!(out, "{batch},\"first_revision\":{first_revision},\"records\":[")?;
     // Keys, moments, base64 and hexadecimal digits need no escaping.
     for (index, (key, revision)) in records.enumerate() {
         out.extend_from_slice(if index == 0 { b"[\"" } else { b",[\"" });

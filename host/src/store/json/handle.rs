@@ -91,8 +91,8 @@ impl Store {
     /// # Errors
     /// When the store is damaged or poisoned.
     pub async fn scan(&self, prefix: &str) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        let found = self.shared.serving()?.memory.beginning_with(prefix);
-        let unsealed = found.into_iter().filter_map(|(key, record)| {
+        let beginning = self.shared.serving()?.memory.beginning_with(prefix);
+        let unsealed = beginning.records().into_iter().filter_map(|(key, record)| {
             record.unseal(&self.shared.sealer, &key).ok().map(|versioned| (key, versioned))
         });
         Ok(unsealed.collect())

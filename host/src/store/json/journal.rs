@@ -36,6 +36,22 @@ pub(super) struct Journal {
     batch: Vec<u8>,
 }
 
+/// Why there is no new segment.
+pub(super) enum NoSegment {
+    /// There is no such file, and the journal goes on where it was: a file could not be created, for want of file
+    /// descriptors perhaps, and that passes.
+    NotMade(io::Error),
+    /// Any error of the disk. This journal must not be used again: the new segment may be there, and a torn batch in the
+    /// former one would look like damage then.
+    Unknown(io::Error),
+}
+
+impl From<io::Error> for NoSegment {
+    fn from(error: io::Error) -> Self {
+        Self::Unknown(error)
+    }
+}
+
 /// Room that is kept for the next batch.
 const BATCH_BYTES_KEPT: usize = 256 * 1024;
 
@@ -151,11 +167,11 @@ impl Journal {
     /// Goes on in a new segment, which is on disk with its name when this returns.
     ///
     /// # Errors
-    /// Any of the disk. This journal must not be used again: a batch in the former segment would look like damage.
-    pub(super) fn next_segment(&mut self) -> io::Result<()> {
+    /// [`NoSegment`].
+    pub(super) fn next_segment(&mut self) -> Result<(), NoSegment> {
         let number = self.segment + 1;
         let line = JournalStart::line(number);
-        let mut file = self.disk.create(&self.directory.join(files::journal(number)))?;
+        let mut file = self.create(&self.directory.join(files::journal(number)))?;
         file.write_at(0, line.as_bytes())?;
         file.sync()?;
         self.disk.sync_directory(&self.directory)?;
@@ -165,6 +181,18 @@ impl Journal {
         self.room = self.length;
         self.bytes = self.length;
         Ok(())
+    }
+
+    fn create(&self, path: &Path) -> Result<Box<dyn DiskFile>, NoSegment> {
+        self.disk.create(path).map_err(|error| {
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return NoSegment::Unknown(error);
+            }
+            match self.disk.remove(path) {
+                Err(absent) if absent.kind() == io::ErrorKind::NotFound => NoSegment::NotMade(error),
+                _ => NoSegment::Unknown(error),
+            }
+        })
     }
 
     pub(super) fn segment(&self) -> u64 {

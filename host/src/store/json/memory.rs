@@ -38,6 +38,12 @@ pub(super) struct Record {
     pub(super) sealed: Box<[u8]>,
 }
 
+/// The tables of those kinds that can have keys with a prefix, as they were at one moment.
+pub(super) struct Beginning<'a> {
+    prefix: &'a str,
+    tables: Vec<Table>,
+}
+
 fn kind(key: &str) -> &str {
     key.split_once('/').map_or("", |(kind, _)| kind)
 }
@@ -60,19 +66,11 @@ impl Memory {
         self.tables.values().flat_map(Table::entries)
     }
 
-    /// By key.
-    pub(super) fn beginning_with(&self, prefix: &str) -> Vec<(Key, Arc<Record>)> {
+    /// The records whose key begins so, as they are now; to be looked through when nobody waits for the memory any more.
+    pub(super) fn beginning_with<'a>(&self, prefix: &'a str) -> Beginning<'a> {
         let whole_kind = prefix.contains('/').then(|| kind(prefix));
         let tables = self.tables.iter().filter(|(kind, _)| whole_kind.is_none_or(|whole| whole == &***kind));
-        let mut found: Vec<_> = tables
-            .flat_map(|(_, table)| table.entries())
-            .filter_map(|(key, entry)| match entry {
-                Entry::Live(record) if key.as_str().starts_with(prefix) => Some((key.clone(), record.clone())),
-                _ => None,
-            })
-            .collect();
-        found.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        found
+        Beginning { prefix, tables: tables.map(|(_, table)| table.clone()).collect() }
     }
 
     /// By key.
@@ -102,6 +100,23 @@ impl Memory {
             self.live_bytes -= key_bytes + former.bytes();
         }
         former
+    }
+}
+
+impl Beginning<'_> {
+    /// By key.
+    pub(super) fn records(&self) -> Vec<(Key, Arc<Record>)> {
+        let mut found: Vec<_> = self
+            .tables
+            .iter()
+            .flat_map(Table::entries)
+            .filter_map(|(key, entry)| match entry {
+                Entry::Live(record) if key.as_str().starts_with(self.prefix) => Some((key.clone(), record.clone())),
+                _ => None,
+            })
+            .collect();
+        found.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        found
     }
 }
 

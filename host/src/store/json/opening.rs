@@ -3,7 +3,7 @@
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -286,9 +286,44 @@ pub(super) fn lock(config_directory: &Path, directory: &Path) -> Result<File, Op
         .mode(0o600)
         .open(&path)
         .map_err(failed("open", &path))?;
+    hold(file, &path, config_directory)
+}
+
+/// Takes the lock. Who moved the folder away meanwhile, with the lock in it, put another store in its place, which this
+/// lock does not guard.
+fn hold(file: File, path: &Path, config_directory: &Path) -> Result<File, OpenError> {
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(config_directory.to_owned())),
-        Err(error) => Err(failed("lock", &path)(error.into())),
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::Locked(config_directory.to_owned())),
+        Err(error) => return Err(failed("lock", path)(error.into())),
+    }
+    let held = file.metadata().map_err(failed("look at", path))?;
+    match std::fs::metadata(path) {
+        Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => Ok(file),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("look at", path)(error)),
+        _ => Err(OpenError::Locked(config_directory.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_of_a_folder_that_was_moved_away_guards_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = storage(folder.path());
+        std::fs::create_dir(&directory).unwrap();
+        let path = directory.join("lock");
+        // Opened, and not yet locked, when a restore puts another folder in the place of this one.
+        let late = File::create(&path).unwrap();
+        std::fs::rename(&directory, folder.path().join("aside")).unwrap();
+        assert!(matches!(hold(late.try_clone().unwrap(), &path, folder.path()), Err(OpenError::Locked(_))));
+        std::fs::create_dir(&directory).unwrap();
+        let held = lock(folder.path(), &directory).unwrap();
+        assert!(matches!(hold(late, &path, folder.path()), Err(OpenError::Locked(_))));
+        assert!(matches!(lock(folder.path(), &directory), Err(OpenError::Locked(_))));
+        drop(held);
+        lock(folder.path(), &directory).unwrap();
     }
 }

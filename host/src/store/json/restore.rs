@@ -59,7 +59,8 @@ pub(super) fn restore(
         }
     };
     let anchor = Anchor::new(config_directory, disk.clone(), sealer);
-    let (known, anchored_at) = match anchor.read().map_err(failed("read", &Anchor::path(config_directory)))? {
+    let reading = anchor.read().map_err(failed("read", &Anchor::path(config_directory)))?;
+    let (known, anchored_at) = match reading {
         Reading::Authentic { revision, committed_at } => (revision, committed_at),
         Reading::Missing | Reading::Unauthentic => (0, None),
     };
@@ -67,13 +68,31 @@ pub(super) fn restore(
     anchor
         .write(ahead, found.committed_at.max(anchored_at))
         .map_err(failed("write", &Anchor::path(config_directory)))?;
-    if is_there {
-        disk.rename(&directory, aside).map_err(failed("move", &directory))?;
+    let aside = is_there.then_some(aside);
+    if let Err(error) = put_in_place(&*disk, &staging, &directory, aside) {
+        // An anchor that says more would keep the store that is still there from being served.
+        if let Reading::Authentic { revision, committed_at } = reading {
+            let path = Anchor::path(config_directory);
+            anchor.write(revision, committed_at).map_err(failed("write back", &path))?;
+        }
+        return Err(failed("move", &directory)(error).into());
     }
-    disk.rename(&staging, &directory).map_err(failed("move", &staging))?;
     disk.sync_directory(config_directory).map_err(failed("sync", config_directory))?;
     drop(lock);
     Ok(BackupReport { records: found.memory.len(), bytes: bytes.len() as u64 })
+}
+
+/// The store that is there goes `aside`, and comes back if the other cannot take its place.
+fn put_in_place(disk: &dyn Disk, staging: &Path, directory: &Path, aside: Option<&Path>) -> io::Result<()> {
+    if let Some(aside) = aside {
+        disk.rename(directory, aside)?;
+    }
+    disk.rename(staging, directory).inspect_err(|_| {
+        if let Some(aside) = aside {
+            // If that fails as well, the error names the place, and the store is whole where it is.
+            let _ = disk.rename(aside, directory);
+        }
+    })
 }
 
 /// A store of its own in a new folder: the snapshot that `write` writes, and a journal with nothing in it.

@@ -238,16 +238,24 @@ impl Inside {
         self.waiting.iter().map(|batch| batch.answers.len()).sum()
     }
 
-    /// The batch that takes further commits.
+    fn begin(&mut self) {
+        self.waiting.push_back(Batch::within(std::mem::take(&mut self.spare)));
+    }
+
+    /// The batch that takes what comes.
     fn last(&mut self) -> &mut Batch {
-        if self.waiting.back().is_none_or(Batch::is_full) {
-            self.waiting.push_back(Batch::within(std::mem::take(&mut self.spare)));
+        if self.waiting.is_empty() {
+            self.begin();
         }
         let last = self.waiting.len() - 1;
         &mut self.waiting[last]
     }
 
+    /// The whole of a commit goes into one batch: of two, one can be durable and seen without the other.
     fn take(&mut self, sealer: &Sealer, request: Request) -> io::Result<Revision> {
+        if self.last().is_full() {
+            self.begin();
+        }
         for change in request.changes {
             self.last_revision += 1;
             let (revision, lives) = (self.last_revision, matches!(change, Change::Put(..)));

@@ -14,7 +14,7 @@ use super::{
         sealing::Sealer,
     },
     files::{SnapshotEnd, SnapshotStart},
-    frame::{Header, Place, Position},
+    frame::{self, Header, Place, Position},
     line::{self, Line},
     memory::{Entry, Memory},
     opening::REVISION_LEAP,
@@ -69,7 +69,7 @@ pub(super) struct Walk<'a> {
 }
 
 fn item<'a>(sealer: &Sealer, text: &'a [u8]) -> Item<'a> {
-    if let Some(header) = Header::parse(text) {
+    if let Some(header) = frame::header_in(text) {
         return Item::Head(header);
     }
     let proved = proved(sealer, line::as_written(text)).or_else(|| proved(sealer, line::as_meant(text)));

@@ -20,7 +20,7 @@ use super::{
     check,
     compaction::Compaction,
     files::FIRST_SEGMENT,
-    journal::Journal,
+    journal::{Journal, NoSegment},
     request::Order,
     shared::Shared,
     staging::{Next, Staging},
@@ -50,7 +50,7 @@ pub(super) struct Writer {
     anchor_warned: bool,
     /// Boot-time clock of the first line that a compaction would leave out.
     garbage_since_ms: Option<i64>,
-    compaction: Option<JoinHandle<io::Result<()>>>,
+    pub(super) compaction: Option<JoinHandle<io::Result<()>>>,
     no_compaction_before_ms: i64,
 }
 
@@ -106,7 +106,11 @@ impl Writer {
                 Next::End => return self.end(),
             };
             if let Err(error) = done.and_then(|()| self.look_after()) {
-                return self.shared.refuse(error);
+                self.shared.refuse(error);
+                // Who waits for a commit need not wait for this; who waits for the lock has to.
+                self.staging.refuse("the writer stopped");
+                self.finish_compaction();
+                return;
             }
         }
     }
@@ -215,27 +219,37 @@ impl Writer {
         catch_unwind(move || clock.now().boot_ms).ok()
     }
 
-    /// Goes on in a new segment and writes the snapshot beside it.
+    /// Goes on in a new segment and writes the snapshot beside it; false if that is not possible now.
     ///
     /// # Errors
     /// As [`Writer::next_compaction`].
-    fn start_compaction(&mut self) -> Result<(), StoreError> {
-        let compaction = self.next_compaction()?;
+    fn start_compaction(&mut self) -> Result<bool, StoreError> {
+        let Some(compaction) = self.next_compaction()? else { return Ok(false) };
         let thread = std::thread::Builder::new().name("store-snapshot".to_owned()).spawn(move || compaction.run());
-        self.compaction = Some(thread.map_err(|error| StoreError::Poisoned(error.to_string()))?);
-        Ok(())
+        match thread {
+            Ok(thread) => self.compaction = Some(thread),
+            Err(error) => self.put_compaction_off(&error),
+        }
+        Ok(self.compaction.is_some())
     }
 
-    /// Goes on in a new segment; what is to be written beside it.
+    /// Goes on in a new segment; what is to be written beside it. `None` if no segment could be made: nothing has changed.
     ///
     /// # Errors
-    /// When the new segment cannot be made: the store is poisoned, because it may or may not be there.
-    pub(super) fn next_compaction(&mut self) -> Result<Compaction, StoreError> {
+    /// When it is unknown whether the new segment is there: the store is poisoned.
+    pub(super) fn next_compaction(&mut self) -> Result<Option<Compaction>, StoreError> {
         // Nothing goes on in a new segment that could not be written.
         drop(self.shared.serving()?);
-        self.journal.next_segment().map_err(|error| StoreError::Poisoned(error.to_string()))?;
+        match self.journal.next_segment() {
+            Ok(()) => {}
+            Err(NoSegment::NotMade(error)) => {
+                self.put_compaction_off(&error);
+                return Ok(None);
+            }
+            Err(NoSegment::Unknown(error)) => return Err(StoreError::Poisoned(error.to_string())),
+        }
         self.garbage_since_ms = None;
-        self.compaction_as(self.journal.segment())
+        self.compaction_as(self.journal.segment()).map(Some)
     }
 
     /// All records as they are between two batches, to be written as the snapshot of this number.
@@ -262,17 +276,20 @@ impl Writer {
         let Some(thread) = self.compaction.take() else { return true };
         let outcome = thread.join().unwrap_or_else(|_| Err(io::Error::other("the compaction panicked")));
         let Err(error) = outcome else { return true };
+        self.put_compaction_off(&error);
+        false
+    }
+
+    fn put_compaction_off(&mut self, error: &io::Error) {
         tracing::warn!(%error, "the store could not be compacted; its journal grows");
         if let Some(now) = self.boot_ms() {
             self.compact_soon(now);
             self.no_compaction_before_ms = now.saturating_add(COMPACTION_PAUSE_MS);
         }
-        false
     }
 
     fn compact_now(&mut self) -> Result<bool, StoreError> {
         self.finish_compaction();
-        self.start_compaction()?;
-        Ok(self.finish_compaction())
+        Ok(self.start_compaction()? && self.finish_compaction())
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod arguments;
 mod channels;
 mod config_check;
+mod descriptors;
 mod directory;
 mod doctor;
 mod failure;

@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{admin, directory, failure::Failure, live::Live, logging, table::print};
+use super::{admin, descriptors, directory, failure::Failure, live::Live, logging, table::print};
 use crate::{
     allocator,
     delivery::Delivery,
@@ -36,6 +36,7 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCode, Failure> {
     allocator::give_large_blocks_back();
     logging::start("info");
+    descriptors::ask_for_enough();
     directory::refuse_foreign(config_directory)?;
     let read = settings::load(config_directory)?;
     let mut settings = read.clone();
@@ -132,7 +133,8 @@ async fn answer(
     follower.abort();
     let _ = follower.await;
     control.close().await;
-    // A sweep is one commit; it ends by itself.
+    // A sweep may be many commits, each of which is whole; the next host goes on with it.
+    sweeper.abort();
     let _ = sweeper.await;
     let _ = postman.await;
     let flows = current.borrow().flows.clone();

@@ -67,6 +67,23 @@ async fn a_backup_of_now_ends_what_is_open_as_well_and_another_key_opens_none() 
 }
 
 #[tokio::test]
+async fn a_restore_that_cannot_move_the_store_away_leaves_it_as_it_was() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    write(&store, "a", 1).await;
+    let file = place.path().join("backup");
+    store.backup(&file).await.unwrap();
+    write(&store, "a", 2).await;
+    store.close().await;
+    let aside = place.path().join("aside");
+    fs::create_dir_all(aside.join("taken")).unwrap();
+    assert!(Store::restore(place.path(), &place.keys, &file, &aside, true).is_err());
+    let (store, report) = place.open();
+    assert!(report.behind.is_none(), "{:?}", report.behind);
+    assert_eq!(number(&store, "a").await, Some(2));
+}
+
+#[tokio::test]
 async fn a_check_sees_what_a_running_host_no_longer_reads_and_changes_nothing() {
     let place = Place::new();
     let (store, _) = place.open();

@@ -95,7 +95,10 @@ async fn an_unreadable_batch_before_a_good_one_is_damage_and_nothing_is_written(
     store.close().await;
     let bytes = fs::read(place.file(JOURNAL)).unwrap();
     let middle = bytes.len() / 2;
-    for span in [middle..middle + 1, middle..middle + 200] {
+    let header = |batch| String::from_utf8_lossy(&bytes).find(&format!("{{\"batch\":{batch}")).unwrap();
+    // The last two: up to the very header of the batch that is good, which then begins no line.
+    let (second, third) = (header(2), header(3));
+    for span in [middle..middle + 1, middle..middle + 200, second..third, second + 30..third] {
         let mut broken = bytes.clone();
         broken[span].fill(0);
         fs::write(place.file(JOURNAL), &broken).unwrap();

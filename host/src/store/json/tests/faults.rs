@@ -8,7 +8,11 @@ use std::{
     },
 };
 
-use super::*;
+use super::{
+    life::Life,
+    power::{Dice, Fault, PowerDisk},
+    *,
+};
 use crate::store::{
     contract::{CommitError, StoreError},
     disk::DiskFile,
@@ -122,7 +126,7 @@ async fn a_failed_write_or_sync_ends_every_yes_until_a_restart() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot_be_made_poisons() {
+async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot_be_written_poisons() {
     let place = Place::new();
     let disk = FaultyDisk::default();
     let (store, _) = place.open_on(Arc::new(disk.clone()), false);
@@ -133,12 +137,57 @@ async fn a_snapshot_that_cannot_be_named_loses_nothing_and_a_segment_that_cannot
     disk.fail(None);
     assert!(store.compact().await);
     write(&store, "a", 3).await;
-    disk.fail(Some(Operation::Create));
+    disk.fail(Some(Operation::Write));
     assert!(!store.compact().await);
     assert!(store.read(&key("a")).await.is_err());
     assert!(disk.failed.load(Ordering::Relaxed));
     store.close().await;
     assert_eq!(number(&place.open().0, "a").await, Some(3));
+}
+
+/// As when there are no file descriptors left: whoever opens many connections must not be able to stop the store.
+#[tokio::test]
+async fn a_segment_that_cannot_be_created_is_no_reason_to_stop() {
+    let place = Place::new();
+    let disk = FaultyDisk::default();
+    let (store, _) = place.open_on(Arc::new(disk.clone()), false);
+    write(&store, "a", 1).await;
+    disk.fail(Some(Operation::Create));
+    assert!(!store.compact().await);
+    assert!(disk.failed.load(Ordering::Relaxed));
+    assert_eq!(number(&store, "a").await, Some(1));
+    write(&store, "a", 2).await;
+    disk.fail(None);
+    assert!(store.compact().await);
+    write(&store, "a", 3).await;
+    store.close().await;
+    let (store, report) = place.open();
+    assert!(report.damage.is_none() && report.behind.is_none());
+    assert_eq!(number(&store, "a").await, Some(3));
+}
+
+/// Its thread names and deletes files; whoever gets the lock after the writer may have others of these names.
+#[test]
+fn a_writer_that_fails_waits_for_the_compaction_beside_it() {
+    let place = Place::new();
+    let disk = PowerDisk::default();
+    opening::create(place.path(), &disk).unwrap();
+    let (mut life, _) = Life::begin(&place, &disk).unwrap();
+    let (shared, has_ended) = (life.shared.clone(), Arc::new(AtomicBool::new(false)));
+    let ends = has_ended.clone();
+    life.writer.compaction = Some(std::thread::spawn(move || {
+        while shared.serving().is_ok() {
+            std::thread::yield_now();
+        }
+        (0..1000).for_each(|_| std::thread::yield_now());
+        ends.store(true, Ordering::SeqCst);
+        Ok(())
+    }));
+    disk.fail_after(0, Fault::Broken, Dice(1));
+    let mut asked = life.ask(vec![put("a", 1)], vec![]).unwrap();
+    life.writer.run();
+    assert!(matches!(asked.try_recv().unwrap(), Err(CommitError::Store(StoreError::Poisoned(_)))));
+    assert!(has_ended.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

@@ -103,8 +103,9 @@ impl Life {
     /// One more step of a compaction that goes on beside the commits; false if the store is poisoned now.
     pub(super) fn compact(&mut self) -> bool {
         let Some((compaction, done)) = self.compaction.take() else {
-            self.compaction = self.writer.next_compaction().ok().map(|compaction| (compaction, 0));
-            return self.compaction.is_some();
+            let Ok(begun) = self.writer.next_compaction() else { return false };
+            self.compaction = begun.map(|compaction| (compaction, 0));
+            return true;
         };
         let worked = match done {
             0 => compaction.write_unfinished(),

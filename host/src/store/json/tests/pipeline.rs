@@ -13,7 +13,7 @@ use super::{
 use crate::store::{
     contract::{COMMIT_CHANGES_MAX, CommitError, StoreError},
     json::{
-        batch::Batch,
+        batch::{BATCH_CHANGES, Batch},
         staging::{Answered, Next},
     },
 };
@@ -131,6 +131,45 @@ fn what_was_put_on_top_of_a_batch_that_failed_fails_with_it() {
         assert!(matches!(line.seen("a"), None | Some(1)));
         assert_eq!(line.seen("b"), None);
     }
+}
+
+#[test]
+fn a_commit_is_never_parted_between_two_batches_nor_from_its_answer() {
+    // How many more changes the batch takes when the commit of three comes.
+    for room in [0, 1, 2, 3, 4] {
+        let mut line = Line::new();
+        let mut left = BATCH_CHANGES - room;
+        while left > 0 {
+            let some = left.min(COMMIT_CHANGES_MAX);
+            drop(line.ask((0..some).map(|index| put(&format!("k/{index}"), 1)).collect(), vec![]).unwrap());
+            left -= some;
+        }
+        let mut whole = line.ask(["a", "b", "c"].map(|name| put(name, 7)).into(), vec![absent("a")]).unwrap();
+        while let Next::Write(batch) = line.life.writer.staging.next(Duration::ZERO) {
+            assert!(line.write(batch));
+            let seen = ["a", "b", "c"].map(|name| line.seen(name));
+            assert!([[None; 3], [Some(7); 3]].contains(&seen), "room for {room}: half a commit is durable: {seen:?}");
+            assert_eq!(seen[2].is_some(), !is_open(&mut whole), "room for {room}: durable, and not answered");
+        }
+    }
+}
+
+/// Nobody waits for the memory while a long list is looked through.
+#[test]
+fn a_list_is_of_one_moment_and_keeps_no_commit_waiting() {
+    let mut line = Line::new();
+    drop(line.ask(vec![put("k/1", 1), put("k/2", 1), put("kind/3", 1)], vec![]).unwrap());
+    let batch = line.take();
+    assert!(line.write(batch));
+    let shared = line.life.shared.clone();
+    let beginning = shared.serving().unwrap().memory.beginning_with("k/");
+    drop(line.ask(vec![put("k/0", 2), put("k/1", 2), Change::Delete(key("k/2"))], vec![]).unwrap());
+    let batch = line.take();
+    assert!(line.write(batch));
+    let listed: Vec<_> =
+        beginning.records().iter().map(|(key, record)| (key.as_str().to_owned(), record.revision)).collect();
+    assert_eq!(listed, [("k/1".to_owned(), 1), ("k/2".to_owned(), 2)]);
+    assert_eq!((line.seen("k/1"), line.seen("k/2")), (Some(2), None));
 }
 
 #[test]

@@ -285,6 +285,27 @@ async fn a_batch_that_is_gone_is_told_and_nothing_is_served_before_it_is_acknowl
 }
 
 #[tokio::test]
+async fn a_header_behind_zeros_counts_though_the_anchor_knows_nothing_of_it() {
+    let place = prepared().await;
+    let anchor = fs::read(place.path().join("storage.anchor")).unwrap();
+    let (store, _) = open(&place);
+    write(&store, "user/b", 5).await;
+    write(&store, "user/c", 6).await;
+    store.close().await;
+    fs::write(place.path().join("storage.anchor"), anchor).unwrap();
+    let mut bytes = fs::read(place.file(JOURNAL)).unwrap();
+    let header = |batch| String::from_utf8_lossy(&bytes).find(&format!("{{\"batch\":{batch},")).unwrap();
+    let (fifth, sixth) = (header(5), header(6));
+    bytes[fifth..sixth].fill(0);
+    fs::write(place.file(JOURNAL), bytes).unwrap();
+    assert!(open(&place).1.damage.is_some());
+    let repaired = repair(&place).unwrap();
+    assert!(!repaired.lost.is_empty() && repaired.behind.is_some(), "{repaired:?}");
+    let (store, _) = open_older(&place);
+    assert_eq!((number(&store, "user/b").await, number(&store, "user/c").await), (Some(2), Some(6)));
+}
+
+#[tokio::test]
 async fn what_was_deleted_does_not_come_back_through_a_damaged_place() {
     let place = Place::new();
     let (store, _) = open(&place);
