@@ -36,6 +36,7 @@ mod races;
 mod replay;
 mod rollback;
 mod secrets;
+mod sent_by_gateways;
 mod setup_flow;
 mod shipped_modules;
 mod sign_up;

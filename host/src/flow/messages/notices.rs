@@ -165,9 +165,9 @@ impl Engine {
             let former = addresses.former.iter().filter(|address| about.now <= address.told_until);
             former.for_each(|address| add(&mail.name, &address.value));
         }
-        for SentTo { channel, to } in about.also {
-            add(channel, to);
-        }
+        // Notices go by mail alone: a text message costs money, and a display in the hall is read by everybody.
+        let is_mail = |name: &str| channels.iter().any(|known| known.name == name && known.target == TargetKind::Email);
+        about.also.iter().filter(|sent| is_mail(&sent.channel)).for_each(|sent| add(&sent.channel, &sent.to));
         targets
     }
 }
