@@ -209,6 +209,20 @@ fn a_link_dies_before_its_login_when_its_message_says_so() {
 }
 
 #[test]
+fn a_click_whose_module_is_gone_ends_the_login_with_a_reason() {
+    let mut stage = stage_with_links();
+    let (flow_id, link, number) = waiting_as(&stage, ADA);
+    stage.stop();
+    let module =
+        "[[module]]\ntype = \"email\"\nkind = \"possession\"\namr = [\"mca\"]\n[module.config]\nmode = \"link\"";
+    stage.directory.replace_setting(module, "");
+    stage.start();
+    assert_page(&stage.wire().confirm(&link, Some(&number)), 503, "was ended");
+    assert_abort(&poll(&stage, &flow_id), "unknown_error");
+    assert_page(&stage.wire().get(&link), 404, "leads nowhere");
+}
+
+#[test]
 fn of_many_numbers_at_once_no_more_than_three_are_looked_at() {
     let stage = stage_with_links();
     let (flow_id, link, number) = waiting_as(&stage, ADA);

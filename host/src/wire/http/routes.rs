@@ -59,8 +59,8 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// What HTTP is answered with under one state of settings and modules. No CORS header is ever sent and no cookie is
-/// ever set: a token is shown by the client's own hand, so a foreign page has nothing to borrow and nothing to read.
+/// What HTTP is answered with under one state of settings and modules. No CORS header is ever sent and no cookie opens
+/// anything: a token is shown by the client's own hand, so a foreign page has nothing to borrow and nothing to read.
 pub struct Site {
     pub(super) flows: Flows,
     pub(super) router: Router,
