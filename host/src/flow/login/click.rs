@@ -127,12 +127,12 @@ impl Turn<'_> {
                 }
             }
             let counted = attempts::spend(account.open(), &confirming.target, self.now.wall);
-            let Standing { link, mut record, found, mut session, .. } = standing;
+            let Standing { link, mut record, found, mut session, user, .. } = standing;
             record.open.numbers_given += 1;
             session.open.attempts_used += 1;
             let changes =
                 vec![link.put(&record), found.put(&session), account.put(&Document { open: counted, secret: () })];
-            let expectations = vec![link.unchanged(), found.unchanged(), account.unchanged()];
+            let expectations = vec![link.unchanged(), found.unchanged(), account.unchanged(), user.unchanged()];
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 let is_last = is_spent(session.open.attempts_used);
                 return Ok(Spent::Number { ordinal: record.open.numbers_given, is_last });
@@ -243,7 +243,7 @@ impl Turn<'_> {
         standing: Standing,
         challenge: Option<Value>,
     ) -> Result<Option<Clicked>, FlowError> {
-        let Standing { link, found, mut session, .. } = standing;
+        let Standing { link, found, mut session, user, .. } = standing;
         let _turn = self.engine.queue(&session.open.user).await;
         let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
         session.secret.challenge = challenge.or(session.secret.challenge);
@@ -253,7 +253,7 @@ impl Turn<'_> {
         session.open.attempts_used = session.open.attempts_used.saturating_sub(confirming.is_number_spent.into());
         let counted = confirming.refund(account.open());
         let changes = vec![link.delete(), found.put(&session), account.put(&Document { open: counted, secret: () })];
-        let expectations = vec![link.unchanged(), found.unchanged(), account.unchanged()];
+        let expectations = vec![link.unchanged(), found.unchanged(), account.unchanged(), user.unchanged()];
         let committed = self.engine.commit(changes, expectations).await?;
         Ok(matches!(committed, Committed::Done).then_some(Clicked::Gone))
     }

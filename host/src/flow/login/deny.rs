@@ -2,14 +2,11 @@
 //! over like any other.
 
 use super::{Turn, link::Standing, session::ended};
-use crate::{
-    clock::Now,
-    flow::{
-        Asker, FlowError, Flows,
-        engine::{Committed, Engine, TRIES_MAX},
-        record::{Account, AccountOpen, Document, Found, Session, SessionStage, key},
-        token,
-    },
+use crate::flow::{
+    Asker, FlowError, Flows,
+    engine::{Committed, Engine, TRIES_MAX},
+    record::{Account, AccountOpen, Document, Found, Session, SessionStage, key},
+    token,
 };
 
 impl Flows {
@@ -47,8 +44,7 @@ impl Turn<'_> {
         change: impl Fn(AccountOpen) -> AccountOpen,
     ) -> Result<bool, FlowError> {
         for _ in 0..TRIES_MAX {
-            let now: &Now = &self.now;
-            let Some(Standing { link, found, session, .. }) = self.engine.standing(hash, now).await? else {
+            let Some(Standing { link, found, session, user, .. }) = self.engine.standing(hash, &self.now).await? else {
                 return Ok(false);
             };
             let _turn = self.engine.queue(&session.open.user).await;
@@ -60,7 +56,8 @@ impl Turn<'_> {
                 link.delete(),
                 account.put(&Document { open: counted, secret: () }),
             ];
-            let expectations = vec![found.unchanged(), link.unchanged(), account.unchanged()];
+            // The account of a removed user is gone and stays gone.
+            let expectations = vec![found.unchanged(), link.unchanged(), account.unchanged(), user.unchanged()];
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 self.tell_end(&session.open.user, reason);
                 return Ok(true);
