@@ -191,6 +191,22 @@ fn a_click_survives_kill_9_and_counts_from_its_own_moment() {
 }
 
 #[test]
+fn a_fresh_proof_is_confirmed_by_a_link_too_and_is_as_old_as_the_click() {
+    let mut stage = stage_with_links();
+    let (flow_id, link, number) = waiting(&stage);
+    page(&stage.wire().confirm(&link, Some(&number)), 200);
+    let tokens = stage.tokens_of(&poll(&stage, &flow_id));
+    stage.clock.advance_s(1000);
+    let (flow_id, client_id) = stage.begin_proof(&tokens);
+    let step = stage.submit(&flow_id, json!({"client_id": client_id, "password": PASSWORD})).expect(200);
+    page(&stage.wire().confirm(&stage.sent_link(), Some(&number_of(&step))), 200);
+    stage.clock.advance_s(60);
+    let done = stage.submit(&flow_id, json!({"client_id": client_id})).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
+    assert_eq!(stage.session(&tokens)["mfa_verified_at"], "2035-01-01T00:16:50.000Z");
+}
+
+#[test]
 fn a_confirmed_login_does_not_outlive_its_time_its_user_or_its_factor() {
     let mut stage = Stage::with(Directory::with_links);
     let bob = stage.login(BOB);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     ADA, Answer, BOB, Directory, Stage, another_number, assert_abort, assert_form, assert_invalid_flow, at_once,
-    number_of, result_of,
+    number_of, read_lines, result_of, write_lines,
 };
 
 fn stage_with_links() -> Stage {
@@ -220,6 +220,27 @@ fn a_click_whose_module_is_gone_ends_the_login_with_a_reason() {
     assert_page(&stage.wire().confirm(&link, Some(&number)), 503, "was ended");
     assert_abort(&poll(&stage, &flow_id), "unknown_error");
     assert_page(&stage.wire().get(&link), 404, "leads nowhere");
+}
+
+#[test]
+fn a_link_altered_on_disk_confirms_nothing() {
+    let mut stage = stage_with_links();
+    let (flow_id, link, number) = waiting_as(&stage, ADA);
+    stage.kill9();
+    let mut lines = read_lines(&stage.directory.store_files());
+    for line in lines.iter_mut().filter(|line| line.is_record_of("link")) {
+        line.edit(|json| json["value"]["dead_at"] = "2036-01-01T00:00:00.000Z".into());
+    }
+    write_lines(&lines, true);
+    stage.start();
+    assert!(stage.host().log().contains("tampered_record_dropped"), "{}", stage.host().log());
+    assert_page(&stage.wire().confirm(&link, Some(&number)), 404, "leads nowhere");
+    assert_form(&poll(&stage, &flow_id), "mfa");
+    stage.clock.advance_s(30);
+    let step = stage.wish(&flow_id, &json!({"resend": true})).expect(200);
+    let flow_id = step["flow_id"].as_str().expect("a flow id").to_owned();
+    assert_page(&stage.wire().confirm(&stage.sent_link(), Some(&number_of(&step))), 200, "go back");
+    result_of(&poll(&stage, &flow_id));
 }
 
 #[test]
