@@ -31,6 +31,12 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Day and minute for a person, in UTC and labelled so.
+    pub fn minute_utc(self) -> String {
+        let moment = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
+        moment.format("%Y-%m-%d %H:%M UTC").to_string()
+    }
+
     /// RFC 3339 with milliseconds, in UTC.
     pub fn rfc3339(self) -> String {
         DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)

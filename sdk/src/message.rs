@@ -38,7 +38,8 @@ impl Message {
         Self::new(channel, to, "code").with("code", code).with("minutes", lifetime_s / 60).lives_s(lifetime_s)
     }
 
-    /// "Follow this link to confirm": the host's words, and a link that is good for `lifetime_s` seconds.
+    /// "Follow this link to confirm": the host's words, and a link that is good for `lifetime_s` seconds. For login steps
+    /// alone: see [`Message::with_link`].
     pub fn link(channel: impl Into<String>, to: impl Into<String>, lifetime_s: u32) -> Self {
         Self::new(channel, to, "link").with("minutes", lifetime_s / 60).with_link().lives_s(lifetime_s)
     }
@@ -67,7 +68,11 @@ impl Message {
         self
     }
 
-    /// Lets the host put a link into it that confirms this step: what comes back is [`Answer::Link`](crate::Answer).
+    /// Lets the host put a link into it that confirms this step: what comes back is [`Answer::Link`](crate::Answer). Where
+    /// the login waits, the host shows two digits; whoever clicks in another browser has to type them.
+    ///
+    /// Only the step of a login can be confirmed so. In a set-up such a message counts as one that cannot be sent, and
+    /// the user is told `delivery_failed`: prove an address by a code that is typed.
     #[must_use]
     pub fn with_link(mut self) -> Self {
         self.link = true;

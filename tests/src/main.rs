@@ -21,6 +21,8 @@ mod hostile_words;
 mod input;
 mod leaks;
 mod ledger;
+mod links;
+mod links_refused;
 mod live;
 mod login_flow;
 mod messages;

@@ -22,3 +22,4 @@ pub use problem::{Place, Problem};
 pub use room::{ChannelState, Delivery};
 pub use target::TargetError;
 pub use templates::{RenderError, TEMPLATES, TemplateKind};
+pub use values::one_line;

@@ -25,7 +25,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
-pub use login::{ApiLogin, BeginLogin, ProviderView, SecondFactor, ServiceLogin};
+pub use login::{ApiLogin, BeginLogin, Click, Clicked, LinkView, ProviderView, SecondFactor, ServiceLogin};
 pub use methods::MethodView;
 pub use people::{
     AddressKind, AddressStep, Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset,
@@ -71,6 +71,8 @@ pub struct Asker {
     /// Whether the host was asked under a name of its own, and not by the page of another.
     pub is_by_our_name: bool,
     pub language: String,
+    /// What its program calls itself, in one line of at most 200 characters.
+    pub browser: Option<String>,
 }
 
 impl Flows {

@@ -54,6 +54,13 @@ pub fn module_step(place: Place<'_>, form: &Form, module: &ModuleInstance, error
     step
 }
 
+/// The two digits a link asks for, to be shown where it is waited for.
+pub fn add_link_number(step: &mut FormStep, number: String) {
+    let text = format!("If the page behind the link asks for a number, type {number} there.");
+    step.blocks.push(Block::Text { text });
+    step.placeholders.insert("link_number".to_owned(), number);
+}
+
 /// A step of the host's own.
 pub fn host_step(place: Place<'_>, form: &Form, error: Option<&str>) -> FormStep {
     let none = Texts::new();
@@ -199,6 +206,8 @@ pub fn error_text(key: &str) -> &str {
 pub fn abort_text(reason: &str) -> String {
     match reason {
         "login_expired" => "This sign-in took too long. Start again.",
+        "refused_by_user" => "This sign-in was refused from the message that was sent.",
+        "link_refused" => "Wrong numbers were given behind the link. Start again.",
         "too_many_retry" => "Too many wrong codes. Start again.",
         "unknown_error" => "The second factor could not be checked. Start again, or ask your administrator.",
         "not_allowed" => "You cannot sign in this way from here.",

@@ -37,7 +37,8 @@ pub struct FormStep {
     pub errors: BTreeMap<String, String>,
     /// What the errors say to a person, by the same names.
     pub error_texts: BTreeMap<String, String>,
-    /// `mfa_module_name`, `mfa_module_id`, one for each named block, and the values of an error's sentence.
+    /// `mfa_module_name`, `mfa_module_id`, `link_number` where a link is waited for, one for each named block, and the
+    /// values of an error's sentence.
     pub placeholders: BTreeMap<String, String>,
     /// When the flow ends by itself, once the first factor has passed or a set-up runs.
     pub expires_at: Option<Timestamp>,

@@ -20,6 +20,7 @@ pub struct TokenKeys {
     flow: Zeroizing<[u8; 32]>,
     access: Zeroizing<[u8; 32]>,
     seeds: Zeroizing<[u8; 32]>,
+    waiting: Zeroizing<[u8; 32]>,
 }
 
 impl TokenKeys {
@@ -28,6 +29,7 @@ impl TokenKeys {
             flow: master.derive("flow tokens"),
             access: master.derive("access tokens"),
             seeds: master.derive("first seeds"),
+            waiting: master.derive("waiting browsers"),
         }
     }
 }
@@ -44,6 +46,23 @@ pub fn new_flow_id() -> String {
 /// A new id of 128 random bits in hexadecimal, fit for a record key.
 pub fn new_record_id() -> String {
     data_encoding::HEXLOWER.encode(&random::<16>())
+}
+
+/// The token of a link: 256 random bits, 43 characters that no mail program breaks or changes.
+pub fn new_link_token() -> String {
+    new_flow_id()
+}
+
+/// Two digits that are shown in one place and typed in another: 10 to 99, each as likely.
+pub fn new_link_number() -> u8 {
+    // Twice 90 numbers fit into a byte; the rest would make some of them likelier.
+    let [byte] = std::iter::repeat_with(random::<1>).find(|[byte]| *byte < 180).unwrap_or([0]);
+    10 + byte % 90
+}
+
+/// What tells a browser as the one in which this flow waits; nobody else can make it.
+pub fn waiting_tag(flow_hash: &str, keys: &TokenKeys) -> String {
+    URL_SAFE_NO_PAD.encode(tag(&keys.waiting, &[flow_hash.as_bytes()]))
 }
 
 /// A seed for one module call: 256 random bits in hexadecimal.
@@ -235,7 +254,7 @@ mod tests {
 
     fn keys(first: u8) -> TokenKeys {
         let key = || Zeroizing::new([first; 32]);
-        TokenKeys { flow: key(), access: key(), seeds: key() }
+        TokenKeys { flow: key(), access: key(), seeds: key(), waiting: key() }
     }
 
     #[test]
@@ -292,6 +311,20 @@ mod tests {
         assert_eq!((seed.len(), first_seed("flow", &keys(1))), (64, seed.clone()));
         assert_ne!(first_seed("other", &keys(1)), seed);
         assert_ne!(first_seed("flow", &keys(2)), seed);
+    }
+
+    #[test]
+    fn a_links_number_has_two_digits_and_every_one_comes() {
+        let numbers: std::collections::BTreeSet<u8> = (0..5000).map(|_| new_link_number()).collect();
+        assert!(numbers.into_iter().eq(10..=99));
+    }
+
+    #[test]
+    fn a_waiting_browser_is_of_its_flow_and_host_alone() {
+        let tag = waiting_tag("flow", &keys(1));
+        assert_eq!((tag.len(), waiting_tag("flow", &keys(1))), (43, tag.clone()));
+        assert_ne!(waiting_tag("other", &keys(1)), tag);
+        assert_ne!(waiting_tag("flow", &keys(2)), tag);
     }
 
     #[test]

@@ -145,6 +145,7 @@ impl Flows {
         let proofs = proofs.filter(|(_, _, proof)| now > proof.open.expires_at).map(|(key, at, _)| (key, at));
         self.remove(proofs.collect()).await?;
         self.remove(self.silent_targets(now).await?).await?;
+        self.remove(self.dead_links(now).await?).await?;
         self.take_up_messages(false).await?;
         let mut gone = Vec::new();
         for (key, at, access) in record::scan::<AccessSession>(store, "access/").await? {
@@ -188,7 +189,8 @@ impl Flows {
         let now = self.engine.clock.now().wall;
         let mut views = Vec::new();
         for (key, _, session) in self.open_records::<Session>("session/").await? {
-            let is_open = !matches!(session.open.stage, SessionStage::Ended { .. }) && now <= session.open.expires_at;
+            let is_over = matches!(session.open.stage, SessionStage::Denied { .. } | SessionStage::Ended { .. });
+            let is_open = !is_over && now <= session.open.expires_at;
             if is_open && is_wanted(&session.open.user) {
                 let client_id = Some(session.open.client_id.clone());
                 let life = (session.open.created_at, Some(session.open.expires_at));
@@ -272,9 +274,9 @@ fn session_tombstone(now: &Now, limits: &Limits) -> Session {
     }
 }
 
-/// Flows and access sessions can be dropped: their user signs in again. Anything else stays and stays refused.
+/// Flows, their links and access sessions can be dropped: their user signs in again. Anything else stays and stays refused.
 fn is_flow(key: &Key) -> bool {
-    ["session/", "setup/", "access/", "address/"].iter().any(|prefix| key.as_str().starts_with(prefix))
+    ["session/", "setup/", "access/", "address/", "link/"].iter().any(|prefix| key.as_str().starts_with(prefix))
 }
 
 fn short(key: &Key) -> String {

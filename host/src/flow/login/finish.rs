@@ -136,9 +136,9 @@ impl<'a> Finish<'a> {
             return Err(FlowError::UnknownFlow);
         }
         if let Some(module) = self.module {
-            record.open.factor_at = Some(self.now);
+            record.open.factor_at = self.factor_at;
             record.open.mfa_method_used = Some(module.to_owned());
-            record.open.mfa_verified_at = Some(self.now);
+            record.open.mfa_verified_at = self.factor_at;
             record.open.amr = methods_references(&engine.settings, &record.open.provider, Some(module));
         }
         record.open.auth_time = self.session.open.created_at;

@@ -2,8 +2,11 @@
 
 mod begin;
 mod choice;
+mod click;
+mod deny;
 mod finish;
 mod first_factor;
+mod link;
 mod opening;
 mod plain;
 mod poll;
@@ -17,7 +20,9 @@ mod trusted;
 use serde_json::{Map, Value};
 
 pub use begin::{BeginLogin, ProviderView};
+pub use click::{Click, Clicked};
 pub use first_factor::ServiceLogin;
+pub use link::LinkView;
 pub use plain::{ApiLogin, SecondFactor};
 pub(super) use session::ended;
 use switch::Wish;
@@ -97,7 +102,7 @@ impl Flows {
     /// Ends a login flow at the user's wish.
     pub async fn abort_login(&self, flow_id: &str) -> Result<(), FlowError> {
         let address = std::net::Ipv4Addr::UNSPECIFIED.into();
-        let asker = Asker { address, is_certain: false, is_by_our_name: false, language: String::new() };
+        let asker = Asker { address, is_certain: false, is_by_our_name: false, language: String::new(), browser: None };
         let turn = Turn::new(&self.engine, flow_id, &asker);
         let found = turn.session().await?;
         match &found.record {
@@ -120,6 +125,11 @@ impl<'a> Turn<'a> {
 
     pub(super) fn at(now: Now, engine: &'a Engine, flow_id: &'a str, asker: &'a Asker) -> Self {
         Self { engine, flow_id, asker, now, flow_hash: token::hash(flow_id) }
+    }
+
+    /// A request about a flow whose id only its own client knows.
+    fn of_flow(now: Now, engine: &'a Engine, flow_hash: String, asker: &'a Asker) -> Self {
+        Self { engine, flow_id: "", asker, now, flow_hash }
     }
 
     pub(super) fn flow_hash(&self) -> &str {

@@ -37,6 +37,8 @@ pub struct SecondFactor {
     pub delivery: Option<&'static str>,
     /// From when on another message can be asked for.
     pub resend_at: Option<Timestamp>,
+    /// What the page behind a link asks for, if the method sent one.
+    pub link_number: Option<String>,
 }
 
 impl Flows {
@@ -78,11 +80,11 @@ impl Flows {
         turn.plain(outcome).await
     }
 
-    /// `POST /api/login/verify`.
-    pub async fn api_verify(&self, token: &str, code: &str, asker: &Asker) -> Result<Tokens, FlowError> {
+    /// `POST /api/login/verify`. Without a code it asks whether a step that waits may go on.
+    pub async fn api_verify(&self, token: &str, code: Option<&str>, asker: &Asker) -> Result<Tokens, FlowError> {
         let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
-        let raw = answer_of(&found, code)?;
+        let raw = code.map(|code| answer_of(&found, code)).transpose()?.unwrap_or_default();
         match turn.answer(found, raw).await? {
             Outcome::Granted { granted, .. } => granted.tokens.ok_or(FlowError::UnknownFlow),
             Outcome::Shown { delivery: Some(HandedOver::Failed | HandedOver::Refused), .. } => {
@@ -143,6 +145,7 @@ impl Turn<'_> {
                     methods: options.into_iter().map(|module| (module.id, module.name)).collect(),
                     delivery: delivery.map(HandedOver::word),
                     resend_at: sent.map(|sent| sent.again_from),
+                    link_number: self.link_number(&session).await?,
                 }))
             }
             Outcome::Aborted { reason, .. } => Err(FlowError::Ended { reason }),

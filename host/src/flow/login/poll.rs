@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{
     Outcome, Turn,
+    link::confirmed_at,
     second_factor::{Basis, Guess},
     session::Alive,
 };
@@ -33,6 +34,9 @@ impl Turn<'_> {
             Ok(()) => {}
             Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
             Err(Refusal::Disabled) => return self.end_with(found, "too_many_retry").await,
+        }
+        if confirmed_at(&session).is_some() {
+            return self.decide(guess, user).await;
         }
         if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
             return Ok(Outcome::shown(session));

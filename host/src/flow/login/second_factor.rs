@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     Outcome, Turn,
     finish::{Finish, Proved},
+    link::confirmed_at,
     sending,
     session::{Alive, Look, NO_FORM, ended},
     set_password,
@@ -156,9 +157,13 @@ impl Turn<'_> {
                 return self.end_with(found, "unknown_error").await;
             };
             let basis = Basis { found: &found, session, user: &user, enrolment: &enrolment, factors: &factors };
-            let verdict = match self.verdict(&guess, &basis, record, &seed).await {
-                Some(verdict) => verdict,
-                None => return self.fail(found.clone(), &guess).await,
+            let verdict = match confirmed_at(session).filter(|_| guess.ordinal.is_none()) {
+                // The module has said so when the link was confirmed, and what it wanted kept is kept.
+                Some(_) => VerdictReply::Accepted { enrolment: None, advice: None },
+                None => match self.verdict(&guess, &basis, record, &seed).await {
+                    Some(verdict) => verdict,
+                    None => return self.fail(found.clone(), &guess).await,
+                },
             };
             let decided = match verdict {
                 VerdictReply::Accepted { enrolment, .. } => self.accept(&guess, &basis, enrolment).await?,
@@ -220,9 +225,11 @@ impl Turn<'_> {
         let counted = account.open();
         let mut counted = attempts::forgive(counted, &guess.target);
         counted.last_used.insert(guess.module.id.clone(), self.now.wall);
-        let finish = Finish::new(self, basis.session, Some(&guess.module.id));
+        let confirmed_at = confirmed_at(basis.session).filter(|_| guess.ordinal.is_none());
+        let factor_at = confirmed_at.unwrap_or(self.now.wall);
+        let finish = Finish::later(self, basis.session, Some(&guess.module.id), Some(factor_at));
         let (proved, next) = if basis.session.open.must_set_password {
-            (Proved::nothing_yet(), set_password::due(basis.session, &guess.module.id, self.now.wall))
+            (Proved::nothing_yet(), set_password::due(basis.session, &guess.module.id, factor_at))
         } else {
             counted.sessions.retain(|open| open.flow != self.flow_hash());
             (finish.access(self.engine).await?, ended(basis.session, "passed"))
@@ -316,7 +323,7 @@ pub(super) fn attempts_max(module: &ModuleInstance) -> u32 {
 }
 
 /// The enrolment with the data the module wants kept.
-fn with_data(enrolment: &Found<Enrolment>, module: &ModuleInstance, data: Value) -> Option<Enrolment> {
+pub(super) fn with_data(enrolment: &Found<Enrolment>, module: &ModuleInstance, data: Value) -> Option<Enrolment> {
     let mut next = enrolment.record.clone()?;
     let version = module.description.as_ref().map_or(next.secret.version, |description| description.enrolment_version);
     next.secret = EnrolmentSecret { version, data, ..next.secret };

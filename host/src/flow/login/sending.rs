@@ -2,7 +2,7 @@
 
 use mfa_sdk::protocol::Cause;
 
-use super::{Outcome, Turn, opening::TOMBSTONE_S, session::AskedFor};
+use super::{Outcome, Turn, link::NewLink, opening::TOMBSTONE_S, session::AskedFor};
 use crate::flow::{
     FlowError, FormStep,
     engine::{Committed, TRIES_MAX},
@@ -32,12 +32,13 @@ impl Turn<'_> {
         let account: Found<Account> = self.engine.read(key::account(&next.open.user)).await?;
         let mut counted = account.open();
         let confirming = record.secret.addresses.confirming(self.now.wall);
+        let link = self.new_link(&messages);
         let writing = Writing {
             user: &next.open.user,
             language: record.open.language.as_deref().unwrap_or(&self.asker.language),
             place: Some(&found.key),
             known: Known { addresses: &confirming, typed: &[], sent_to: &sent_to },
-            link: None,
+            link: link.as_ref().map(NewLink::url),
             now: self.now.wall,
         };
         let written = match self.engine.write(messages, writing, &mut counted).await? {
@@ -53,8 +54,14 @@ impl Turn<'_> {
             to: written.sent_to(),
             again_from: self.now.wall.plus_s(self.engine.settings.delivery.resend_wait_s),
             refused: false,
+            link: link.as_ref().map(NewLink::sent),
         });
         let Written { messages, mut changes, mut expectations } = written;
+        if let Some(link) = link {
+            let (change, expectation) = self.keep_link(link, &next).ok_or(FlowError::UnknownFlow)?;
+            changes.push(change);
+            expectations.push(expectation);
+        }
         changes.extend([found.put(&next), account.put(&Document { open: counted, secret: () })]);
         expectations.extend([found.unchanged(), account.unchanged(), user.unchanged()]);
         let committed = self.engine.commit(changes, expectations).await?;
@@ -147,6 +154,9 @@ impl Turn<'_> {
         if matches!(delivery, Some(HandedOver::Failed | HandedOver::Refused)) {
             step.errors.insert("base".to_owned(), "delivery_failed".to_owned());
             step.error_texts.insert("base".to_owned(), render::error_text("delivery_failed").to_owned());
+        }
+        if let Some(number) = self.link_number(session).await? {
+            render::add_link_number(step, number);
         }
         let (options, _) = self.options(session).await?;
         if options.len() > 1 {

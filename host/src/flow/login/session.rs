@@ -48,7 +48,7 @@ impl Turn<'_> {
     pub(super) async fn show_again(&self, found: Found<Session>) -> Result<Outcome, FlowError> {
         let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
         match &session.open.stage {
-            SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
+            SessionStage::Denied { .. } | SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
             SessionStage::Initialising { .. } => self.initialise(found).await,
             SessionStage::Selecting | SessionStage::Waiting { .. } | SessionStage::SettingPassword { .. } => {
                 Ok(Outcome::shown(session.clone()))
@@ -217,12 +217,17 @@ impl Turn<'_> {
                 Ok(Step::Form(render::host_step(place("select_mfa_module"), &form, error)))
             }
             SessionStage::SettingPassword { .. } => Ok(Step::Form(set_password::step(place("set_password"), error))),
-            SessionStage::Initialising { .. } | SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
+            SessionStage::Initialising { .. } | SessionStage::Denied { .. } | SessionStage::Ended { .. } => {
+                Err(FlowError::UnknownFlow)
+            }
         }
     }
 
     /// Whether the session may go on now; if not, it is ended and the answer is why.
     pub(super) async fn look(&self, found: Found<Session>) -> Result<Look, FlowError> {
+        if let Some(SessionStage::Denied { reason }) = found.record.as_ref().map(|session| session.open.stage.clone()) {
+            return self.end_with(found, &reason).await.map(Look::Over);
+        }
         match self.may_go_on(&found).await? {
             Some(user) => Ok(Look::Alive(Alive { found, user })),
             None => self.end_with(found, "login_expired").await.map(Look::Over),

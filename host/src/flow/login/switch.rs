@@ -147,6 +147,9 @@ impl Turn<'_> {
 pub(super) fn module_of(stage: &SessionStage) -> Option<String> {
     match stage {
         SessionStage::Initialising { module, .. } | SessionStage::Waiting { module } => Some(module.clone()),
-        SessionStage::Selecting | SessionStage::SettingPassword { .. } | SessionStage::Ended { .. } => None,
+        SessionStage::Selecting
+        | SessionStage::SettingPassword { .. }
+        | SessionStage::Denied { .. }
+        | SessionStage::Ended { .. } => None,
     }
 }

@@ -68,6 +68,10 @@ impl Notice {
         Self::new("wrong_codes").with("count", count)
     }
 
+    pub fn login_denied() -> Self {
+        Self::new("login_denied")
+    }
+
     pub fn address_changed(address: &str) -> Self {
         Self::new("address_changed").with("address", address)
     }

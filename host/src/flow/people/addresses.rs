@@ -251,6 +251,7 @@ impl Engine {
             };
             let written = self.write(vec![message], writing, &mut counted).await?.map_err(unsendable)?;
             let sent = Sent {
+                link: None,
                 messages: written.ids(),
                 to: written.sent_to(),
                 again_from: now.wall.plus_s(self.settings.delivery.resend_wait_s),

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod address;
+mod link;
 mod message;
 mod restored;
 mod session;
@@ -12,9 +13,10 @@ mod user;
 pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage};
 pub use account::{Account, AccountOpen, Count, OpenFlow};
 pub use address::{AddressProof, AddressProofOpen, AddressProofSecret};
+pub use link::{Link, LinkOpen, LinkSecret};
 pub use message::{MessageOpen, MessageRecord, MessageSecret, Target};
 pub use restored::{Restored, RestoredOpen};
-pub use session::{Grant, ProviderId, Sent, Session, SessionOpen, SessionSecret, SessionStage};
+pub use session::{Grant, ProviderId, Sent, SentLink, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Asked, Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
     Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, FormerAddress, Invitation,
@@ -174,6 +176,10 @@ pub mod key {
 
     pub fn message(id: &str) -> Option<Key> {
         Key::new(&["message", id]).ok()
+    }
+
+    pub fn link(token_hash: &str) -> Option<Key> {
+        Key::new(&["link", token_hash]).ok()
     }
 
     pub fn target(tag: &str) -> Option<Key> {

@@ -52,6 +52,8 @@ pub enum SessionStage {
     Waiting { module: String },
     /// The user chooses a new password, after the module that let them in, if one did.
     SettingPassword { module: Option<String>, factor_at: Option<Timestamp> },
+    /// Over because it was refused elsewhere; whoever waits for it has not been told yet.
+    Denied { reason: String },
     /// Over, with or without success; the flow id is dead.
     Ended { reason: String },
 }
@@ -85,6 +87,19 @@ pub struct Sent {
     /// None of them will ever arrive, so no answer can be right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
+    /// The link in them that confirms the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<SentLink>,
+}
+
+/// A link of the step a flow stands at.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SentLink {
+    /// Of its token.
+    pub hash: String,
+    /// When it was confirmed; the flow passes when its own client asks next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Timestamp>,
 }
 
 /// What a finished flow gives.

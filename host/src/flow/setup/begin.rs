@@ -48,7 +48,7 @@ impl Flows {
     /// Ends a set-up flow at the user's wish.
     pub async fn cancel_setup(&self, access: &Access, flow_id: &str) -> Result<(), FlowError> {
         let address = std::net::Ipv4Addr::UNSPECIFIED.into();
-        let asker = Asker { address, is_certain: false, is_by_our_name: false, language: String::new() };
+        let asker = Asker { address, is_certain: false, is_by_our_name: false, language: String::new(), browser: None };
         let turn = Turn { engine: &self.engine, access, flow_id, asker: &asker, now: self.engine.clock.now() };
         match turn.own().await? {
             Ok(found) => turn.end(found, "cancelled").await.map(drop),

@@ -101,6 +101,8 @@ impl Turn<'_> {
                 to: written.sent_to(),
                 again_from: self.now.wall.plus_s(self.engine.settings.delivery.resend_wait_s),
                 refused: false,
+                // A set-up proves an address by what is typed from it.
+                link: None,
             });
         }
         changes.append(&mut written.changes);

@@ -11,7 +11,10 @@ use axum::{
 };
 use ipnet::IpNet;
 
-use crate::flow::{Asker, Flows};
+use crate::{
+    delivery::one_line,
+    flow::{Asker, Flows},
+};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// What proxies and delivery networks add to what they hand on.
@@ -45,7 +48,8 @@ impl FromRequestParts<Flows> for Client {
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
         let (address, is_certain) = address(peer, &parts.headers, &flows.settings().trusted_proxies);
         let is_by_our_name = is_by_our_name(&parts.headers, flows.settings().public_url.as_ref());
-        Ok(Self(Asker { address, is_certain, is_by_our_name, language: language(&parts.headers) }))
+        let (language, browser) = (language(&parts.headers), browser(&parts.headers));
+        Ok(Self(Asker { address, is_certain, is_by_our_name, language, browser }))
     }
 }
 
@@ -99,6 +103,12 @@ fn hop(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
     address.map(|address| address.to_canonical())
+}
+
+/// What the program calls itself, fit to be shown: one line, 200 characters at most.
+fn browser(headers: &HeaderMap) -> Option<String> {
+    let name = one_line(&String::from_utf8_lossy(headers.get(header::USER_AGENT)?.as_bytes()));
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Primary subtag of the first language in `Accept-Language`, else `en`.
@@ -187,6 +197,20 @@ mod tests {
         assert_eq!(seen("fd00::1", &["[2001:db8::1]:80"]), "2001:db8::1");
         assert_eq!(seen("fd00::1", &["[2001:db8::1]"]), "2001:db8::1");
         assert_eq!(seen("fd00::1", &["::ffff:203.0.113.9"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_program_calls_itself_what_it_likes_in_one_line() {
+        let named = |name: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::USER_AGENT, HeaderValue::from_bytes(name).unwrap());
+            browser(&headers)
+        };
+        assert_eq!(named(b"curl/8.5.0").as_deref(), Some("curl/8.5.0"));
+        assert_eq!(named(b"a\t<b>\xff").as_deref(), Some("a <b>\u{fffd}"));
+        assert_eq!(named("x\u{202e}y".as_bytes()).as_deref(), Some("x y"));
+        assert_eq!(named(&[b'm'; 5000]).unwrap().chars().count(), 200);
+        assert_eq!((named(b" "), browser(&HeaderMap::new())), (None, None));
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub async fn answer(site: &Site, request: Request) -> Response {
         response = failure.worded(dialect, response);
     }
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // A page says for itself what it may load.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -23,8 +23,10 @@ pub struct Login {
 #[serde(deny_unknown_fields)]
 pub struct Verify {
     token: String,
-    /// The method's code, or a recovery code.
-    code: String,
+    /// The method's code, or a recovery code. Without one it asks whether a step that waits may go on: 409 `pending` until
+    /// then.
+    #[serde(default)]
+    code: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -66,6 +68,9 @@ pub enum LoginJson {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = Option<String>)]
         resend_at: Option<Timestamp>,
+        /// Of a method that sent a link: the two digits its page asks for, to be shown to the user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        link_number: Option<String>,
     },
 }
 
@@ -79,7 +84,7 @@ impl From<ApiLogin> for LoginJson {
     fn from(login: ApiLogin) -> Self {
         match login {
             ApiLogin::Tokens(tokens) => Self::Tokens { mfa_enabled: false, tokens: tokens.into() },
-            ApiLogin::SecondFactor(SecondFactor { token, method, methods, delivery, resend_at }) => {
+            ApiLogin::SecondFactor(SecondFactor { token, method, methods, delivery, resend_at, link_number }) => {
                 Self::SecondFactor {
                     mfa_enabled: true,
                     token,
@@ -87,6 +92,7 @@ impl From<ApiLogin> for LoginJson {
                     methods: methods.into_iter().map(|(id, name)| Method { id, name }).collect(),
                     delivery,
                     resend_at,
+                    link_number,
                 }
             }
         }
@@ -115,7 +121,7 @@ pub async fn verify(
     Client(asker): Client,
     Json(verify): Json<Verify>,
 ) -> Result<axum::Json<TokensJson>, Failure> {
-    Ok(axum::Json(flows.api_verify(&verify.token, &verify.code, &asker).await?.into()))
+    Ok(axum::Json(flows.api_verify(&verify.token, verify.code.as_deref(), &asker).await?.into()))
 }
 
 /// Another method for the same login. The former token is dead.
@@ -160,6 +166,7 @@ mod tests {
             methods: vec![("totp".into(), "App".into())],
             delivery: None,
             resend_at: None,
+            link_number: None,
         });
         assert_eq!(
             serde_json::to_value(LoginJson::from(second)).unwrap(),

@@ -16,7 +16,7 @@ use utoipa::{
 use super::{
     addresses,
     error::{Dialect, Message, OAuthError, Problem},
-    login_api, login_flow, mfa, people, status, step_json, token,
+    link, login_api, login_flow, mfa, people, status, step_json, token,
 };
 
 #[derive(OpenApi)]
@@ -37,6 +37,7 @@ use super::{
     ),
     paths(
         login_flow::providers, login_flow::begin, login_flow::show, login_flow::submit, login_flow::abort,
+        link::show, link::answer,
         token::token, token::revoke,
         login_api::login, login_api::verify, login_api::change, login_api::resend,
         mfa::list, mfa::delete_all, mfa::delete, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,

@@ -15,7 +15,7 @@ use crate::{
     wire::current::{Current, SettingsNews},
 };
 
-use super::{addresses, fences, login_api, login_flow, mfa, openapi, outbox, people, status, token};
+use super::{addresses, fences, link, login_api, login_flow, mfa, openapi, outbox, people, status, token};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
@@ -28,6 +28,8 @@ pub fn routes() -> Vec<Route> {
         ("get", "/auth/login_flow/{flow_id}", get(login_flow::show)),
         ("post", "/auth/login_flow/{flow_id}", post(login_flow::submit)),
         ("delete", "/auth/login_flow/{flow_id}", delete(login_flow::abort)),
+        ("get", "/auth/link/{token}", get(link::show)),
+        ("post", "/auth/link/{token}", post(link::answer)),
         ("post", "/auth/token", post(token::token)),
         ("post", "/auth/revoke", post(token::revoke)),
         ("post", "/api/login", post(login_api::login)),
@@ -61,8 +63,8 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// What HTTP is answered with under one state of settings and modules. No CORS header is ever sent and no cookie is
-/// ever set: a token is shown by the client's own hand, so a foreign page has nothing to borrow and nothing to read.
+/// What HTTP is answered with under one state of settings and modules. No CORS header is ever sent and no cookie opens
+/// anything: a token is shown by the client's own hand, so a foreign page has nothing to borrow and nothing to read.
 pub struct Site {
     pub(super) flows: Flows,
     pub(super) router: Router,

@@ -35,6 +35,8 @@ pub struct FormJson {
     pub data_schema: Vec<FieldJson>,
     /// Machine words by field, or by `base`.
     pub errors: BTreeMap<String, String>,
+    /// `mfa_module_name`, `mfa_module_id`, one for each named block; and `link_number`, the two digits to show where a link
+    /// is waited for. Such a step is asked about by sending no field.
     pub description_placeholders: BTreeMap<String, String>,
     /// Always null.
     pub last_step: Option<bool>,

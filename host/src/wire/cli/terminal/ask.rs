@@ -1,10 +1,15 @@
 //! The terminal itself: says lines, asks for lines, passwords without echo. Without a terminal the answers are the
 //! lines of standard input, so that scripts can drive it.
 
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::{
+    io::{self, BufRead, BufReader, IsTerminal, Write},
+    time::Duration,
+};
 
 use super::conversation::Stop;
 
+/// How often a step that waits for something elsewhere is asked about.
+const POLL_EVERY: Duration = Duration::from_secs(2);
 /// Longest line taken.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -15,6 +20,7 @@ pub struct Terminal {
     complaints: Box<dyn Write>,
     /// Passwords are read without echo.
     is_terminal: bool,
+    poll_every: Duration,
 }
 
 impl Terminal {
@@ -25,6 +31,7 @@ impl Terminal {
             output: if json { Box::new(io::stderr()) } else { Box::new(io::stdout()) },
             complaints: Box::new(io::stderr()),
             is_terminal: io::stdin().is_terminal(),
+            poll_every: POLL_EVERY,
         }
     }
 
@@ -38,6 +45,12 @@ impl Terminal {
     pub fn complain(&mut self, text: &str) {
         self.output.flush().ok();
         writeln!(self.complaints, "{}", printable(text)).ok();
+    }
+
+    /// Lets some time pass before a step that waits is asked about again.
+    pub fn wait(&mut self) {
+        self.output.flush().ok();
+        std::thread::sleep(self.poll_every);
     }
 
     /// Asks for a line, without its end.
@@ -151,6 +164,7 @@ pub mod scripted {
                 output: Box::new(seen.clone()),
                 complaints: Box::new(seen.clone()),
                 is_terminal: false,
+                poll_every: Duration::ZERO,
             };
             (terminal, seen)
         }

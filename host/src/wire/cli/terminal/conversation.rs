@@ -77,11 +77,18 @@ pub fn run(
         if !step["ceremony"].is_null() {
             return Err(Stop("this step needs a browser; sign in with another method".to_owned()));
         }
-        // After a wrong code the same pictures and secrets need not scroll by again.
-        for line in display::lines(&step, step["display"] != shown) {
-            terminal.say(&line);
+        let waits = fields::read(&step).is_empty();
+        let is_new = step["display"] != shown;
+        // After a wrong code the same pictures and secrets need not scroll by again, and a step that waits says it once.
+        if is_new || !waits || !step["errors"]["base"].is_null() {
+            for line in display::lines(&step, is_new) {
+                terminal.say(&line);
+            }
         }
         shown = step["display"].clone();
+        if waits {
+            terminal.wait();
+        }
         let filled = Value::Object(fill(&step, user, terminal)?);
         let answer = send(&flow_id, &filled)?;
         step = match answer.field_errors() {

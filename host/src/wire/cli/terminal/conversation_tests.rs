@@ -47,6 +47,22 @@ fn a_wrong_code_is_asked_again_with_the_words_and_without_the_pictures() {
 }
 
 #[test]
+fn a_step_that_waits_is_shown_once_and_asked_about_until_it_goes_on() {
+    let waiting = || {
+        json!({
+            "type": "form", "flow_id": "f1", "step_id": "mfa", "errors": {}, "data_schema": [],
+            "description_placeholders": {"mfa_module_name": "E-mail"},
+            "display": [{"block": "text", "text": "Open the link."}],
+        })
+    };
+    let answers = vec![ok(waiting()), ok(waiting()), ok(json!({"type": "create_entry", "result": "r"}))];
+    let (end, sent, seen) = played(waiting(), answers, "", None);
+    assert_eq!(end.unwrap()["result"], "r");
+    assert_eq!(sent, [json!({}), json!({}), json!({})]);
+    assert_eq!(seen, "\nE-mail\nOpen the link.\n");
+}
+
+#[test]
 fn malformed_input_is_asked_again_at_its_field() {
     let malformed = Answer {
         status: StatusCode::BAD_REQUEST,
