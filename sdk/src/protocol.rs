@@ -13,7 +13,7 @@ pub use crate::{
 };
 use crate::{
     form::{Fields, Form},
-    message::{Channel, Message},
+    message::{Channel, Message, TargetKind},
     text::Text,
 };
 
@@ -79,6 +79,19 @@ pub struct User {
     /// Proved addresses by channel.
     #[serde(default)]
     pub addresses: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    /// The proved address for this channel, or else one of the same sort; what a form may begin with.
+    pub fn address_for(&self, channel: &str, target: TargetKind) -> Option<&str> {
+        let of_sort = match target {
+            TargetKind::Email => self.addresses.get("email"),
+            TargetKind::Phone => self.addresses.get("phone"),
+            TargetKind::Text => None,
+            TargetKind::Listed => return None,
+        };
+        self.addresses.get(channel).or(of_sort)?.first().map(String::as_str)
+    }
 }
 
 /// The tags of [`Operation`]. Another one is answered `unsupported`, whatever else the request holds.
