@@ -203,6 +203,7 @@ pub use message::{Channel, Message, TargetKind};
 /// | `digits = 6`, `digits(4, 8)` | exactly 6 digits, 4 to 8 digits |
 /// | `code = 32` | letters and digits, at most 32, case does not matter |
 /// | `password`, `password = 128` | taken as typed, shown as dots |
+/// | `masked` | of any kind that is typed, shown as dots: `digits(4, 8), masked` for a PIN |
 /// | `email`, `phone` | an address |
 /// | `select("red", "blue")` | one of these; the text keys are `<field>_red`, `<field>_blue` |
 /// | `label = "key"`, `help = "key"` | text keys |
