@@ -110,7 +110,7 @@ pub enum FieldKind {
 }
 
 /// Something to show above the fields. A named block also appears as a placeholder of the step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "block", rename_all = "snake_case")]
 pub enum Block {
     /// A sentence.

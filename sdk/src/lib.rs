@@ -175,6 +175,7 @@ pub mod description;
 pub mod devices;
 pub mod form;
 mod form_builder;
+mod hidden;
 pub mod input;
 pub mod key_uri;
 mod mac;

@@ -108,7 +108,7 @@ pub const OPERATIONS: &[&str] = &[
 ];
 
 /// What is asked, tagged by `operation`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
 pub enum Operation {
     /// The form a login step shows when nothing about user or challenge matters. Replies [`Reply::Form`].
@@ -171,7 +171,7 @@ pub enum Operation {
 }
 
 /// What a user set up, as the module wrote it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Enrolment {
     /// Version of the data.
     pub version: u32,
@@ -192,7 +192,7 @@ pub enum Cause {
 }
 
 /// What came back from the user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     /// The form was filled in.
@@ -209,7 +209,7 @@ pub enum Answer {
 /// A reply, tagged by `reply`. Which kinds an operation allows stands at [`Operation`]; another kind is no answer. A
 /// reply may say whom it is about, `"user": ID` beside the tag; where that is not [`User::id`] of the request, it is no
 /// answer either.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
     /// To `input_schema`.
@@ -255,7 +255,7 @@ pub enum Reply {
 }
 
 /// The next step of a set-up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one a call, and almost always the large one")]
 pub enum SetupReply {
@@ -289,7 +289,7 @@ pub enum SetupReply {
 }
 
 /// What a login step shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoginReply {
     /// What to show.
     pub form: Form,
@@ -302,7 +302,7 @@ pub struct LoginReply {
 }
 
 /// The module's word on an answer. Anything else is "no".
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum VerdictReply {
     /// Right.

@@ -112,9 +112,11 @@ impl Totp {
 fn clock_differs(ahead_ms: i64) -> Text {
     let minutes = (ahead_ms.unsigned_abs() + 30_000) / 60_000;
     let direction = if ahead_ms > 0 { "ahead" } else { "behind" };
-    let sentence = match minutes {
-        0 | 1 => format!("clock_{direction}_one"),
-        _ => format!("clock_{direction}"),
+    let sentence = match (minutes, ahead_ms > 0) {
+        (0 | 1, true) => "clock_ahead_one",
+        (0 | 1, false) => "clock_behind_one",
+        (_, true) => "clock_ahead",
+        (_, false) => "clock_behind",
     };
     Text::new(sentence).with("minutes", minutes.max(1)).with("direction", direction)
 }
