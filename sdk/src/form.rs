@@ -10,6 +10,12 @@ use crate::text::Text;
 /// Longest text a field takes when its kind says nothing else, in bytes.
 pub const FIELD_BYTES_MAX: usize = 1024;
 
+/// Names of fields that the protocol around a form uses itself; a form with such a field is refused.
+pub const RESERVED_FIELDS: [&str; 4] = ["client_id", "recovery_code", "multi_factor_auth_module", "resend"];
+
+/// Names of blocks whose placeholders the host writes itself; a form with such a block is refused.
+pub const RESERVED_BLOCKS: [&str; 2] = ["mfa_module_name", "mfa_module_id"];
+
 /// What a person filled in, already normalised: strings and booleans by field name.
 pub type Fields = BTreeMap<String, Value>;
 
@@ -33,7 +39,7 @@ pub struct Form {
 /// One thing to fill in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Field {
-    /// Name in the answer: 1–64 of `a-z`, `0-9`, `_`.
+    /// Name in the answer: 1–64 of `a-z`, `0-9`, `_`, and none of [`RESERVED_FIELDS`].
     pub name: String,
     /// What it takes.
     #[serde(flatten)]
@@ -50,10 +56,18 @@ pub struct Field {
     /// Value the field starts with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
+    /// Shown as dots while it is typed, as a PIN is. A password is so by its kind. A host older than this shows what is
+    /// typed.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub masked: bool,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn is_no(value: &bool) -> bool {
+    !value
 }
 
 /// The type of a field, its bounds and how its input is normalised.
@@ -96,7 +110,7 @@ pub enum FieldKind {
 }
 
 /// Something to show above the fields. A named block also appears as a placeholder of the step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "block", rename_all = "snake_case")]
 pub enum Block {
     /// A sentence.
@@ -211,6 +225,20 @@ impl Form {
             }
         }
         if errors.is_empty() { Ok(fields) } else { Err(errors) }
+    }
+}
+
+impl Block {
+    /// Its name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Text { .. } => None,
+            Self::Qr { name, .. }
+            | Self::Secret { name, .. }
+            | Self::Uri { name, .. }
+            | Self::Codes { name, .. }
+            | Self::Image { name, .. } => Some(name),
+        }
     }
 }
 

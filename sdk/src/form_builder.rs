@@ -10,12 +10,12 @@ use crate::{
 impl Field {
     /// A required field without label and help.
     pub fn new(name: impl Into<String>, kind: FieldKind) -> Self {
-        Self { name: name.into(), kind, label: None, help: None, required: true, default: None }
+        Self { name: name.into(), kind, label: None, help: None, required: true, default: None, masked: false }
     }
 }
 
-/// Fields. What [`Form::label`], [`Form::help`], [`Form::optional`] and [`Form::default_value`] say is about the field
-/// added last.
+/// Fields. What [`Form::label`], [`Form::help`], [`Form::optional`], [`Form::masked`] and [`Form::default_value`] say is
+/// about the field added last.
 impl Form {
     /// A form without anything.
     #[must_use]
@@ -105,6 +105,12 @@ impl Form {
     #[must_use]
     pub fn optional(self) -> Self {
         self.last(|field| field.required = false)
+    }
+
+    /// The last field is shown as dots while it is typed.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        self.last(|field| field.masked = true)
     }
 
     /// What the last field starts with.

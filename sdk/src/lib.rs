@@ -57,30 +57,14 @@
 //!     address: String,
 //! }
 //!
-//! #[derive(Form)]
-//! struct CodeForm {
-//!     #[form(digits = 6, label = "code")]
-//!     code: String,
-//! }
-//!
 //! struct Mailed {
 //!     channel: String,
 //! }
 //!
 //! impl Mailed {
-//!     /// A fresh code on its way to the address. What is kept is `SentCode`, never the code.
-//!     fn send<Q>(&self, ask: &Call<'_, Q>, address: &str) -> Result<(SentCode, Message), ModuleError> {
-//!         let (sent, code) = SentCode::new(ask, &[address], 600)?;
-//!         Ok((sent, Message::code(&self.channel, address, code, 600)))
-//!     }
-//! }
-//!
-//! /// The text key of what is wrong with a code, if anything is.
-//! fn mistake(checked: Checked) -> Option<&'static str> {
-//!     match checked {
-//!         Checked::Right => None,
-//!         Checked::Wrong => Some("invalid_code"),
-//!         Checked::Expired => Some("code_expired"),
+//!     /// Codes to this address, good for ten minutes: the steps that send one and take it back.
+//!     fn codes<'a>(&'a self, address: &'a str) -> SentCodeSteps<'a> {
+//!         SentCodeSteps::new(&self.channel, address, 600)
 //!     }
 //! }
 //!
@@ -102,42 +86,33 @@
 //!     }
 //!
 //!     fn input_schema(&self) -> Form {
-//!         CodeForm::form()
+//!         SentCodeSteps::form(600)
 //!     }
 //!
 //!     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
+//!         let waiting = |address: &str, sent| Setup::AskedForCode { address: address.to_owned(), sent };
 //!         match ask.state() {
 //!             // The set-up begins: ask for the address.
 //!             None => Ok(SetupStep::form(AddressForm::form(), Setup::AskedForAddress)),
 //!             // The address came: send a code there. The host refuses addresses that nobody typed or proved.
 //!             Some(Setup::AskedForAddress) => {
 //!                 let AddressForm { address } = ask.input()?;
-//!                 let (sent, message) = self.send(&ask, &address)?;
-//!                 Ok(SetupStep::form(CodeForm::form(), Setup::AskedForCode { address, sent }).with_message(message))
+//!                 self.codes(&address).ask_for_proof(&ask, |sent| waiting(&address, sent))
 //!             }
-//!             // The code came.
+//!             // The code came. Wrong: once more. Too late: another one goes out. Right: the address is proved.
 //!             Some(Setup::AskedForCode { address, sent }) => {
-//!                 let CodeForm { code } = ask.input()?;
-//!                 Ok(match mistake(sent.check(&ask, &[address], &code)?) {
-//!                     None => SetupStep::done(Enrolment { address: address.clone() }),
-//!                     Some(error) => SetupStep::again(CodeForm::form(), error),
-//!                 })
+//!                 let enrolment = || Enrolment { address: address.clone() };
+//!                 self.codes(address).prove(&ask, sent, |sent| waiting(address, sent), enrolment)
 //!             }
 //!         }
 //!     }
 //!
 //!     fn initialize_login_mfa_step(&self, ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {
-//!         let (sent, message) = self.send(&ask, &ask.enrolment().address)?;
-//!         Ok(Login::form(self.input_schema()).with_challenge(sent).with_message(message))
+//!         self.codes(&ask.enrolment().address).login(&ask, |sent| sent)
 //!     }
 //!
 //!     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {
-//!         let CodeForm { code } = ask.input()?;
-//!         let Some(sent) = ask.challenge() else { return Ok(Verdict::rejected("invalid_code")) };
-//!         Ok(match mistake(sent.check(&ask, &[&ask.enrolment().address], &code)?) {
-//!             None => Verdict::accepted(),
-//!             Some(error) => Verdict::rejected(error),
-//!         })
+//!         self.codes(&ask.enrolment().address).verdict(&ask, ask.challenge())
 //!     }
 //! }
 //!
@@ -181,6 +156,7 @@
 //! - **No secret in an error.** Messages of [`ModuleError`] and of a panic reach the admin's log.
 //! - **Nothing waits for a person inside a call.** Answer [`Verdict::pending`] and be asked again.
 //! - **Waiting codes are [`SentCode`]s.** What is kept is a keyed hash; the code is in the message and nowhere else.
+//!   [`SentCodeSteps`] makes the steps around them. Secrets an app shares are [`key_uri::SharedSecret`]s.
 //! - **[`testing::contract`]** has these and more as rules that are run on your module.
 //! - **Build with `panic = "unwind"`**, the default: [`export_module!`] refuses `abort`.
 
@@ -199,7 +175,9 @@ pub mod description;
 pub mod devices;
 pub mod form;
 mod form_builder;
+mod hidden;
 pub mod input;
+pub mod key_uri;
 mod mac;
 pub mod message;
 pub mod module;
@@ -226,6 +204,7 @@ pub use message::{Channel, Message, TargetKind};
 /// | `digits = 6`, `digits(4, 8)` | exactly 6 digits, 4 to 8 digits |
 /// | `code = 32` | letters and digits, at most 32, case does not matter |
 /// | `password`, `password = 128` | taken as typed, shown as dots |
+/// | `masked` | of any kind that is typed, shown as dots: `digits(4, 8), masked` for a PIN |
 /// | `email`, `phone` | an address |
 /// | `select("red", "blue")` | one of these; the text keys are `<field>_red`, `<field>_blue` |
 /// | `label = "key"`, `help = "key"` | text keys |
@@ -263,7 +242,7 @@ pub use module::{ConfigError, MfaModule, ModuleError, Nothing};
 pub use one_form::{OneForm, Refusal};
 pub use protocol::{Answer, Cause, Description, Kind, User};
 pub use random::Random;
-pub use sent_code::{Checked, SentCode, mask};
+pub use sent_code::{Checked, SentCode, SentCodeSteps, mask};
 pub use serde_json::{self, Value, json};
 pub use step::{DevicesLeft, Issued, Login, SetupStep, Verdict};
 pub use text::Text;
@@ -273,7 +252,7 @@ pub mod prelude {
     pub use crate::{
         Answer, Block, Call, Cause, ChangeDeviceCall, Channel, Checked, ConfigError, DeposeCall, Description, Device,
         DeviceChange, DevicesLeft, Field, FieldKind, Form, FormInput, IssueCall, Issued, Kind, Login, LoginCall,
-        Message, MfaModule, ModuleError, Nothing, OneForm, Overview, OverviewCall, Refusal, SentCode, SetupCall,
-        SetupStep, TargetKind, Text, ValidateCall, Value, Verdict, equal_in_constant_time, json, mask,
+        Message, MfaModule, ModuleError, Nothing, OneForm, Overview, OverviewCall, Refusal, SentCode, SentCodeSteps,
+        SetupCall, SetupStep, TargetKind, Text, ValidateCall, Value, Verdict, equal_in_constant_time, json, mask,
     };
 }

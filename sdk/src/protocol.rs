@@ -13,7 +13,7 @@ pub use crate::{
 };
 use crate::{
     form::{Fields, Form},
-    message::{Channel, Message},
+    message::{Channel, Message, TargetKind},
     text::Text,
 };
 
@@ -81,6 +81,19 @@ pub struct User {
     pub addresses: BTreeMap<String, Vec<String>>,
 }
 
+impl User {
+    /// The proved address for this channel, or else one of the same sort; what a form may begin with.
+    pub fn address_for(&self, channel: &str, target: TargetKind) -> Option<&str> {
+        let of_sort = match target {
+            TargetKind::Email => self.addresses.get("email"),
+            TargetKind::Phone => self.addresses.get("phone"),
+            TargetKind::Text => None,
+            TargetKind::Listed => return None,
+        };
+        self.addresses.get(channel).or(of_sort)?.first().map(String::as_str)
+    }
+}
+
 /// The tags of [`Operation`]. Another one is answered `unsupported`, whatever else the request holds.
 pub const OPERATIONS: &[&str] = &[
     "input_schema",
@@ -95,7 +108,7 @@ pub const OPERATIONS: &[&str] = &[
 ];
 
 /// What is asked, tagged by `operation`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "operation", rename_all = "snake_case")]
 pub enum Operation {
     /// The form a login step shows when nothing about user or challenge matters. Replies [`Reply::Form`].
@@ -158,7 +171,7 @@ pub enum Operation {
 }
 
 /// What a user set up, as the module wrote it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Enrolment {
     /// Version of the data.
     pub version: u32,
@@ -179,7 +192,7 @@ pub enum Cause {
 }
 
 /// What came back from the user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     /// The form was filled in.
@@ -196,7 +209,7 @@ pub enum Answer {
 /// A reply, tagged by `reply`. Which kinds an operation allows stands at [`Operation`]; another kind is no answer. A
 /// reply may say whom it is about, `"user": ID` beside the tag; where that is not [`User::id`] of the request, it is no
 /// answer either.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
     /// To `input_schema`.
@@ -242,7 +255,7 @@ pub enum Reply {
 }
 
 /// The next step of a set-up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one a call, and almost always the large one")]
 pub enum SetupReply {
@@ -276,7 +289,7 @@ pub enum SetupReply {
 }
 
 /// What a login step shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoginReply {
     /// What to show.
     pub form: Form,
@@ -289,7 +302,7 @@ pub struct LoginReply {
 }
 
 /// The module's word on an answer. Anything else is "no".
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum VerdictReply {
     /// Right.

@@ -1,8 +1,11 @@
 //! Codes that were sent and wait for an answer. What is kept is not the code but a keyed hash of it, bound to whom, for
 //! what and until when; so a record that leaks opens nothing, and a record of one place is worth nothing in another.
 
+mod steps;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::steps::{SentCodeSteps, check_channel, check_lifetime};
 use crate::{call::Call, constant_time::equal_in_constant_time, module::ModuleError};
 
 /// Decimal digits of a sent code.
@@ -10,6 +13,9 @@ pub const CODE_DIGITS: usize = 6;
 
 /// Longest life of a sent code in seconds (NIST SP 800-63B, section 5.1.3.2: ten minutes). A longer one is cut to it.
 pub const CODE_LIFETIME_S_MAX: u32 = 600;
+
+/// Shortest life a setting should allow, in seconds: messages take a while, and less would only lock people out.
+pub const CODE_LIFETIME_S_MIN: u32 = 60;
 
 /// A code that was sent: what a challenge or a set-up's state keeps of it.
 ///

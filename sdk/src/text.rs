@@ -1,6 +1,6 @@
 //! Texts are keys with values; the words live in the module's `texts/*.json`, one file a language.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,13 @@ impl From<&str> for Text {
     fn from(key: &str) -> Self {
         Self::new(key)
     }
+}
+
+/// The `{name}` places of a sentence.
+pub(crate) fn places(sentence: &str) -> BTreeSet<&str> {
+    let is_name =
+        |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    sentence.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).filter(is_name).collect()
 }
 
 /// Fills each `{name}` once, from left to right: a value that looks like a place stays as it is.

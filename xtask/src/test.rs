@@ -27,6 +27,7 @@ pub fn run(only: Option<&str>) -> Result<(), Failure> {
         run_tests(&mut stages, &mut results, only);
     }
     if built && only.is_none() {
+        stages.run("tests of a module outside the workspace", test_outside);
         stages.run("documentation", documentation);
         stages.run("coverage", || coverage::check(&results));
     }
@@ -78,6 +79,12 @@ fn run_tests(stages: &mut Stages, results: &mut Results, only: Option<&str>) {
             outcome
         });
     }
+}
+
+/// The tests another author has beside their module, the contract among them.
+fn test_outside() -> Result<(), Failure> {
+    let module = root().join("tests/outside/favourite_colour/Cargo.toml");
+    check(with_manifest(&mut cargo(&["test", "--quiet"]), module))
 }
 
 fn documentation() -> Result<(), Failure> {

@@ -137,6 +137,7 @@ fn field(field: &form::Field, words: &Words<'_>) -> Field {
         help: field.help.as_ref().map(|help| words.of(help)),
         required: field.required,
         default: field.default.clone(),
+        masked: field.masked,
     }
 }
 

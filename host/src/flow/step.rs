@@ -61,6 +61,8 @@ pub struct Field {
     pub help: Option<String>,
     pub required: bool,
     pub default: Option<Value>,
+    /// Shown as dots while it is typed.
+    pub masked: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mfa_sdk::{
-    form::{Block, Field, FieldKind, Form},
+    form::{Block, Field, FieldKind, Form, RESERVED_BLOCKS, RESERVED_FIELDS},
     message::Message,
     protocol::{DeviceChange, LoginReply, Operation, Overview, Reply, Request, SetupReply, VerdictReply},
     text::Text,
@@ -36,10 +36,6 @@ const KEPT_BYTES_MAX: usize = 64 * 1024;
 const RETRY_AFTER_MS_MAX: u64 = 60_000;
 const FAILURE_CHARACTERS_MAX: usize = 512;
 
-/// Fields the protocol around a form uses itself.
-const RESERVED_FIELDS: [&str; 3] = ["client_id", "recovery_code", "multi_factor_auth_module"];
-/// Placeholders the host writes itself.
-const RESERVED_BLOCKS: [&str; 2] = ["mfa_module_name", "mfa_module_id"];
 /// What the host puts into a message itself.
 const RESERVED_VALUE: &str = "link";
 
@@ -225,8 +221,8 @@ fn check_form(form: &Form) -> Checked {
     }
     for (position, block) in form.blocks.iter().enumerate() {
         check_block(block)?;
-        let again = form.blocks[..position].iter().any(|earlier| name(earlier) == name(block));
-        require(name(block).is_none() || !again, "its form has two blocks of one name")?;
+        let again = form.blocks[..position].iter().any(|earlier| earlier.name() == block.name());
+        require(block.name().is_none() || !again, "its form has two blocks of one name")?;
     }
     let Some(ceremony) = &form.ceremony else { return Ok(()) };
     require(is_line(&ceremony.kind, 64), "its ceremony has no kind")?;
@@ -257,19 +253,8 @@ fn check_field(field: &Field) -> Checked {
     }
 }
 
-fn name(block: &Block) -> Option<&str> {
-    match block {
-        Block::Text { .. } => None,
-        Block::Qr { name, .. }
-        | Block::Secret { name, .. }
-        | Block::Uri { name, .. }
-        | Block::Codes { name, .. }
-        | Block::Image { name, .. } => Some(name),
-    }
-}
-
 fn check_block(block: &Block) -> Checked {
-    if let Some(name) = name(block) {
+    if let Some(name) = block.name() {
         require(is_name(name), "a block's name is not 1–64 of a-z, 0-9 and _")?;
         require(!RESERVED_BLOCKS.contains(&name), "a block has a name the host uses itself")?;
     }

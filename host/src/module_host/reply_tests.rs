@@ -107,7 +107,8 @@ fn a_failure_is_told_without_control_characters_and_bounded() {
 #[test]
 fn fields_have_sound_and_unique_names() {
     assert!(field(json!({})).is_ok());
-    for name in ["", "Code", "a-b", "client_id", "recovery_code", "multi_factor_auth_module", &"a".repeat(65)] {
+    for name in ["", "Code", "a-b", "client_id", "recovery_code", "multi_factor_auth_module", "resend", &"a".repeat(65)]
+    {
         assert!(field(json!({"name": name})).is_err(), "{name}");
     }
     let twice = json!({"name": "code", "kind": "boolean"});

@@ -2,11 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use mfa_sdk::ConfigError;
+use mfa_sdk::{ConfigError, key_uri::check_issuer};
 use serde::Deserialize;
 
-/// Longest issuer, so that the QR code stays readable.
-const ISSUER_BYTES_MAX: usize = 100;
 /// Each code of the look-ahead is right, so each makes guessing easier.
 const LOOK_AHEAD_MAX: u32 = 50;
 /// Two codes in a row are asked for in it, so it may be wide; the time of an answer is its bound.
@@ -35,12 +33,8 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let Self { issuer, digits, look_ahead, resynchronisation } = self;
         let refused = |path, message: String| Err(ConfigError::new(path, message));
-        let issuer = issuer.as_deref();
-        if issuer.is_some_and(|issuer| issuer.trim().is_empty() || issuer.len() > ISSUER_BYTES_MAX) {
-            return refused("issuer", format!("must have 1 to {ISSUER_BYTES_MAX} bytes"));
-        }
-        if issuer.is_some_and(|issuer| issuer.chars().any(char::is_control)) {
-            return refused("issuer", "must not hold control characters".to_owned());
+        if let Some(issuer) = issuer {
+            check_issuer("issuer", issuer)?;
         }
         if ![6, 8].contains(digits) {
             return refused("digits", "must be 6 or 8".to_owned());

@@ -7,14 +7,9 @@ mod tests;
 mod token;
 
 use config::Config;
-use mfa_sdk::prelude::*;
+use mfa_sdk::{key_uri::SharedSecret, prelude::*};
 use serde::{Deserialize, Serialize};
-use token::{Secret, Token};
-
-/// 160 bits, the length of an HMAC-SHA-1 (RFC 4226, section 4, R6).
-const SECRET_BYTES: usize = 20;
-/// Characters of the user name an app is told.
-const LABEL_CHARS_MAX: usize = 64;
+use token::Token;
 
 struct Hotp {
     config: Config,
@@ -63,7 +58,7 @@ impl MfaModule for Hotp {
 
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         let Some(token) = ask.state() else {
-            let secret = Secret::new(ask.random().bytes::<SECRET_BYTES>());
+            let secret = SharedSecret::new(&ask.random());
             let token = Token { secret, digits: self.config.digits };
             return Ok(SetupStep::form(self.setup_form(&token, &ask), token));
         };
@@ -107,15 +102,8 @@ impl MfaModule for Hotp {
 impl Hotp {
     fn setup_form(&self, token: &Token, ask: &SetupCall<'_, Self>) -> Form {
         let issuer = self.config.issuer.as_deref().unwrap_or(ask.host_name());
-        // A longer label would outgrow the QR code, and no app shows it.
-        let user: String = ask.user().name.chars().take(LABEL_CHARS_MAX).collect();
-        let uri = token.uri(issuer, &user);
-        let form = Form::new()
-            .title("setup_title")
-            .sentence("scan")
-            .qr("qr_code", &uri)
-            .secret("code", token.secret.base32(), "key")
-            .uri("url", uri);
+        let uri = token.key_uri(issuer, &ask.user().name);
+        let form = uri.shown(Form::new().title("setup_title").sentence("scan"), "key");
         code_form(form, token.digits)
     }
 }

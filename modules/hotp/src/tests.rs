@@ -4,14 +4,12 @@ use mfa_sdk::{
     ConfigError, Value,
     form::{Block, FieldError, Form},
     json,
+    key_uri::SharedSecret,
     protocol::User,
     testing::{Bench, Failure, Outcome, SetupOutcome, contract::Contract},
 };
 
-use super::{
-    Hotp,
-    token::{Secret, Token},
-};
+use super::{Hotp, token::Token};
 
 /// The Key URI a set-up form shows.
 fn uri(form: &Form) -> String {
@@ -72,7 +70,7 @@ fn the_contract_holds() {
 
 #[test]
 fn rfc_4226_appendix_d() {
-    let token = Token { secret: Secret::new(*b"12345678901234567890"), digits: 6 };
+    let token = Token { secret: SharedSecret::from_bytes(*b"12345678901234567890"), digits: 6 };
     let codes = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
     for (counter, code) in codes.into_iter().enumerate() {
         assert_eq!(token.code(counter as u64), code);

@@ -19,7 +19,7 @@ struct Enrolment {
 /// What is typed at set-up and at each login.
 #[derive(Form)]
 struct Input {
-    #[form(digits(4, 12), label = "pin", help = "pin_help")]
+    #[form(digits(4, 12), masked, label = "pin", help = "pin_help")]
     pin: String,
 }
 

@@ -1,14 +1,13 @@
 //! What the admin may set.
 
-use mfa_sdk::{ConfigError, sent_code::CODE_LIFETIME_S_MAX};
+use mfa_sdk::{
+    ConfigError, SentCodeSteps,
+    sent_code::{CODE_LIFETIME_S_MAX, check_channel, check_lifetime},
+};
 use serde::Deserialize;
 
-/// A message may take a while; less than this would only lock people out.
-const LIFETIME_S_MIN: u32 = 60;
 /// What a notification can hold.
 const MESSAGE_BYTES_MAX: usize = 1000;
-/// Where the code goes in a message.
-const PLACE: &str = "{code}";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,14 +37,14 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let refused = |path: String, message: &str| Err(ConfigError::new(path, message));
         for (list, names) in [("include", &self.include), ("exclude", &self.exclude)] {
-            if let Some(position) = names.iter().position(String::is_empty) {
-                return refused(format!("{list}[{position}]"), "must name a channel of host.toml");
+            for (position, name) in names.iter().enumerate() {
+                check_channel(&format!("{list}[{position}]"), name)?;
             }
         }
         if let Some(position) = self.exclude.iter().position(|name| self.include.contains(name)) {
             return refused(format!("exclude[{position}]"), "is in `include` as well");
         }
-        if !self.message.contains(PLACE) {
+        if !self.message.contains(SentCodeSteps::PLACE) {
             return refused("message".to_owned(), "must hold {code}, the place of the code");
         }
         if self.message.len() > MESSAGE_BYTES_MAX {
@@ -54,19 +53,11 @@ impl Config {
         if self.message.chars().any(|character| character.is_control() && character != '\n') {
             return refused("message".to_owned(), "must not hold control characters");
         }
-        if !(LIFETIME_S_MIN..=CODE_LIFETIME_S_MAX).contains(&self.lifetime_s) {
-            let bounds = format!("must be {LIFETIME_S_MIN} to {CODE_LIFETIME_S_MAX}");
-            return refused("lifetime_s".to_owned(), &bounds);
-        }
-        Ok(())
+        check_lifetime("lifetime_s", self.lifetime_s)
     }
 
     pub(crate) fn offers(&self, channel: &str) -> bool {
         let is_in = |names: &[String]| names.iter().any(|name| name == channel);
         (self.include.is_empty() || is_in(&self.include)) && !is_in(&self.exclude)
-    }
-
-    pub(crate) fn message_with(&self, code: &str) -> String {
-        self.message.replace(PLACE, code)
     }
 }

@@ -21,12 +21,6 @@ struct Enrolment {
     target: String,
 }
 
-#[derive(Form)]
-struct CodeInput {
-    #[form(digits = 6)]
-    code: String,
-}
-
 impl MfaModule for Notify {
     type Config = Config;
     type Enrolment = Enrolment;
@@ -47,7 +41,7 @@ impl MfaModule for Notify {
     }
 
     fn input_schema(&self) -> Form {
-        self.code_form(Form::new())
+        SentCodeSteps::form(self.config.lifetime_s)
     }
 
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
@@ -55,21 +49,11 @@ impl MfaModule for Notify {
     }
 
     fn initialize_login_mfa_step(&self, ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {
-        let (sent, message) = self.send(&ask, "login", ask.enrolment())?;
-        Ok(Login::form(self.sent_form("sent", ask.enrolment())).with_challenge(sent).with_message(message))
+        self.codes(ask.enrolment()).login(&ask, |sent| sent)
     }
 
     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {
-        let (Some(sent), Answer::Form { .. }) = (ask.challenge(), ask.answer()) else {
-            return Ok(Verdict::rejected("invalid_code"));
-        };
-        let CodeInput { code } = ask.input()?;
-        let Enrolment { channel, target } = ask.enrolment();
-        Ok(match sent.check(&ask, &["login", channel, target], &code)? {
-            Checked::Right => Verdict::accepted(),
-            Checked::Wrong => Verdict::rejected("invalid_code"),
-            Checked::Expired => Verdict::rejected("code_expired"),
-        })
+        self.codes(ask.enrolment()).verdict(&ask, ask.challenge())
     }
 
     fn overview(&self, ask: OverviewCall<'_, Self>) -> Result<Overview, ModuleError> {
@@ -81,22 +65,8 @@ impl MfaModule for Notify {
 }
 
 impl Notify {
-    /// A code on its way; it is right only for this purpose and this place.
-    fn send<Q>(&self, ask: &Call<'_, Q>, purpose: &str, to: &Enrolment) -> Result<(SentCode, Message), ModuleError> {
-        let (sent, code) = SentCode::new(ask, &[purpose, &to.channel, &to.target], self.config.lifetime_s)?;
-        let text = self.config.message_with(&code);
-        let message = Message::plain(&to.channel, &to.target, text).with("code", code);
-        Ok((sent, message.lives_s(self.config.lifetime_s)))
-    }
-
-    fn sent_form(&self, sentence: &str, to: &Enrolment) -> Form {
-        self.code_form(Form::new().sentence(Text::new(sentence).with("target", mask(&to.target))))
-    }
-
-    fn code_form(&self, form: Form) -> Form {
-        form.digits("code", mfa_sdk::sent_code::CODE_DIGITS)
-            .label("code")
-            .help(Text::new("code_help").with("minutes", self.config.lifetime_s / 60))
+    fn codes<'a>(&'a self, to: &'a Enrolment) -> SentCodeSteps<'a> {
+        SentCodeSteps::new(&to.channel, &to.target, self.config.lifetime_s).in_words(&self.config.message)
     }
 }
 

@@ -3,7 +3,7 @@
 use mfa_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{CodeInput, Enrolment, Notify};
+use crate::{Enrolment, Notify};
 
 /// Options of a choice; the host takes no more.
 const OPTIONS_MAX: usize = 100;
@@ -39,19 +39,11 @@ impl Notify {
             }
             Some(Setup::Target { channel }) => {
                 let TargetInput { target } = ask.input()?;
-                self.ask_for_code(ask, Enrolment { channel: channel.clone(), target }, "sent")
+                self.ask_for_proof(ask, Enrolment { channel: channel.clone(), target })
             }
             Some(Setup::Code { to, sent }) => {
-                let CodeInput { code } = ask.input()?;
-                match sent.check(ask, &["setup", &to.channel, &to.target], &code)? {
-                    Checked::Right => Ok(SetupStep::done(to.clone())),
-                    Checked::Wrong => Ok(SetupStep::again(self.sent_form("sent", to), "invalid_code")),
-                    // Nothing else in a set-up sends again, so the next code goes out by itself.
-                    Checked::Expired => {
-                        let step = self.ask_for_code(ask, to.clone(), "sent_again")?;
-                        Ok(step.with_error("code_expired"))
-                    }
-                }
+                let waiting = |sent| Setup::Code { to: to.clone(), sent };
+                self.codes(to).prove(ask, sent, waiting, || to.clone())
             }
         }
     }
@@ -87,20 +79,14 @@ impl Notify {
         };
         match (channel.target, &channel.targets[..]) {
             (TargetKind::Listed, [only]) => {
-                self.ask_for_code(ask, Enrolment { channel: name.to_owned(), target: only.clone() }, "sent")
+                self.ask_for_proof(ask, Enrolment { channel: name.to_owned(), target: only.clone() })
             }
             _ => Ok(SetupStep::form(target_form(ask, channel), Setup::Target { channel: name.to_owned() })),
         }
     }
 
-    fn ask_for_code(
-        &self,
-        ask: &SetupCall<'_, Self>,
-        to: Enrolment,
-        sentence: &str,
-    ) -> Result<SetupStep<Self>, ModuleError> {
-        let (sent, message) = self.send(ask, "setup", &to)?;
-        Ok(SetupStep::form(self.sent_form(sentence, &to), Setup::Code { to, sent }).with_message(message))
+    fn ask_for_proof(&self, ask: &SetupCall<'_, Self>, to: Enrolment) -> Result<SetupStep<Self>, ModuleError> {
+        self.codes(&to).ask_for_proof(ask, |sent| Setup::Code { to: to.clone(), sent })
     }
 }
 
@@ -117,14 +103,8 @@ fn target_form(ask: &SetupCall<'_, Notify>, channel: &Channel) -> Form {
         }
     };
     let form = form.label(label).help(Text::new("target_help").with("channel", channel.shown()));
-    let addresses = &ask.user().addresses;
-    let proved = addresses.get(&channel.name).or_else(|| match channel.target {
-        TargetKind::Email => addresses.get("email"),
-        TargetKind::Phone => addresses.get("phone"),
-        TargetKind::Text | TargetKind::Listed => None,
-    });
-    match proved.and_then(|proved| proved.first()).filter(|_| channel.target != TargetKind::Listed) {
-        Some(address) => form.default_value(address.as_str()),
+    match ask.user().address_for(&channel.name, channel.target) {
+        Some(address) => form.default_value(address),
         None => form,
     }
 }

@@ -48,7 +48,7 @@ impl MfaModule for Pin {
 
     /// Takes any length there may ever have been: a changed configuration strands nobody.
     fn input_schema(&self) -> Form {
-        Form::new().digits_between("pin", LENGTH_MIN, LENGTH_MAX).label("pin")
+        Form::new().digits_between("pin", LENGTH_MIN, LENGTH_MAX).masked().label("pin")
     }
 
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
@@ -77,7 +77,7 @@ impl Pin {
             true => Text::new("pin_help_exact").with("digits", length_min),
             false => Text::new("pin_help").with("least", length_min).with("most", length_max),
         };
-        Form::new().digits_between("pin", length_min, length_max).label("new_pin").help(help)
+        Form::new().digits_between("pin", length_min, length_max).masked().label("new_pin").help(help)
     }
 }
 

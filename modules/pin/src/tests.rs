@@ -87,6 +87,14 @@ fn a_simple_or_blocked_pin_is_refused_and_another_is_taken() {
 }
 
 #[test]
+fn a_pin_is_not_seen_while_it_is_typed() {
+    let mut bench = Bench::<Pin>::new(json!({})).unwrap();
+    assert!(bench.begin_setup().unwrap().form().unwrap().fields[0].masked);
+    set_up(&mut bench);
+    assert!(bench.login().unwrap().form.fields[0].masked);
+}
+
+#[test]
 fn a_pin_has_the_length_that_is_set_and_changed_lengths_strand_nobody() {
     let mut bench = Bench::<Pin>::new(json!({ "length_min": 6, "length_max": 8 })).unwrap();
     bench.begin_setup().unwrap();

@@ -1,10 +1,10 @@
 //! What the admin may set.
 
-use mfa_sdk::{ConfigError, sent_code::CODE_LIFETIME_S_MAX};
+use mfa_sdk::{
+    ConfigError,
+    sent_code::{CODE_LIFETIME_S_MAX, check_channel, check_lifetime},
+};
 use serde::Deserialize;
-
-/// A text message may take a while; less than this would only lock people out.
-const LIFETIME_S_MIN: u32 = 60;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,13 +23,7 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.channel.is_empty() {
-            return Err(ConfigError::new("channel", "must name a channel of host.toml"));
-        }
-        if !(LIFETIME_S_MIN..=CODE_LIFETIME_S_MAX).contains(&self.lifetime_s) {
-            let bounds = format!("must be {LIFETIME_S_MIN} to {CODE_LIFETIME_S_MAX}");
-            return Err(ConfigError::new("lifetime_s", bounds));
-        }
-        Ok(())
+        check_channel("channel", &self.channel)?;
+        check_lifetime("lifetime_s", self.lifetime_s)
     }
 }

@@ -32,12 +32,6 @@ struct PhoneInput {
     phone: String,
 }
 
-#[derive(Form)]
-struct CodeInput {
-    #[form(digits = 6)]
-    code: String,
-}
-
 impl MfaModule for Sms {
     type Config = Config;
     type Enrolment = Enrolment;
@@ -58,47 +52,30 @@ impl MfaModule for Sms {
     }
 
     fn input_schema(&self) -> Form {
-        self.code_form(Form::new())
+        SentCodeSteps::form(self.config.lifetime_s)
     }
 
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
+        let waiting = |phone: &str, sent| Setup::Code { phone: phone.to_owned(), sent };
         match ask.state() {
             None => Ok(SetupStep::form(self.phone_form(&ask), Setup::Phone)),
             Some(Setup::Phone) => {
                 let PhoneInput { phone } = ask.input()?;
-                self.ask_for_code(&ask, phone, "sent")
+                self.codes(&phone).ask_for_proof(&ask, |sent| waiting(&phone, sent))
             }
             Some(Setup::Code { phone, sent }) => {
-                let CodeInput { code } = ask.input()?;
-                match sent.check(&ask, &["setup", phone], &code)? {
-                    Checked::Right => Ok(SetupStep::done(Enrolment { phone: phone.clone() })),
-                    Checked::Wrong => Ok(SetupStep::again(self.sent_form("sent", phone), "invalid_code")),
-                    // Nothing else in a set-up sends again, so the next code goes out by itself.
-                    Checked::Expired => {
-                        let step = self.ask_for_code(&ask, phone.clone(), "sent_again")?;
-                        Ok(step.with_error("code_expired"))
-                    }
-                }
+                let done = || Enrolment { phone: phone.clone() };
+                self.codes(phone).prove(&ask, sent, |sent| waiting(phone, sent), done)
             }
         }
     }
 
     fn initialize_login_mfa_step(&self, ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {
-        let Enrolment { phone } = ask.enrolment();
-        let (sent, message) = self.send(&ask, "login", phone)?;
-        Ok(Login::form(self.sent_form("sent", phone)).with_challenge(sent).with_message(message))
+        self.codes(&ask.enrolment().phone).login(&ask, |sent| sent)
     }
 
     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {
-        let (Some(sent), Answer::Form { .. }) = (ask.challenge(), ask.answer()) else {
-            return Ok(Verdict::rejected("invalid_code"));
-        };
-        let CodeInput { code } = ask.input()?;
-        Ok(match sent.check(&ask, &["login", &ask.enrolment().phone], &code)? {
-            Checked::Right => Verdict::accepted(),
-            Checked::Wrong => Verdict::rejected("invalid_code"),
-            Checked::Expired => Verdict::rejected("code_expired"),
-        })
+        self.codes(&ask.enrolment().phone).verdict(&ask, ask.challenge())
     }
 
     fn overview(&self, ask: OverviewCall<'_, Self>) -> Result<Overview, ModuleError> {
@@ -107,42 +84,17 @@ impl MfaModule for Sms {
 }
 
 impl Sms {
-    fn ask_for_code(
-        &self,
-        ask: &SetupCall<'_, Self>,
-        phone: String,
-        sentence: &str,
-    ) -> Result<SetupStep<Self>, ModuleError> {
-        let (sent, message) = self.send(ask, "setup", &phone)?;
-        let form = self.sent_form(sentence, &phone);
-        Ok(SetupStep::form(form, Setup::Code { phone, sent }).with_message(message))
-    }
-
-    fn send<Q>(&self, ask: &Call<'_, Q>, purpose: &str, phone: &str) -> Result<(SentCode, Message), ModuleError> {
-        let Config { channel, lifetime_s } = &self.config;
-        let (sent, code) = SentCode::new(ask, &[purpose, phone], *lifetime_s)?;
-        Ok((sent, Message::code(channel, phone, code, *lifetime_s)))
+    fn codes<'a>(&'a self, phone: &'a str) -> SentCodeSteps<'a> {
+        SentCodeSteps::new(&self.config.channel, phone, self.config.lifetime_s)
     }
 
     fn phone_form(&self, ask: &SetupCall<'_, Self>) -> Form {
         let form = Form::new().phone("phone").label("phone").help("phone_help");
-        let addresses = &ask.user().addresses;
-        let proved = addresses.get(&self.config.channel).or_else(|| addresses.get("phone"));
-        let former = ask.replaces().map(|enrolment| &enrolment.phone);
-        match former.or_else(|| proved?.first()) {
-            Some(phone) => form.default_value(phone.as_str()),
+        let former = ask.replaces().map(|enrolment| enrolment.phone.as_str());
+        match former.or_else(|| ask.user().address_for(&self.config.channel, TargetKind::Phone)) {
+            Some(phone) => form.default_value(phone),
             None => form,
         }
-    }
-
-    fn sent_form(&self, sentence: &str, phone: &str) -> Form {
-        self.code_form(Form::new().sentence(Text::new(sentence).with("target", mask(phone))))
-    }
-
-    fn code_form(&self, form: Form) -> Form {
-        form.digits("code", mfa_sdk::sent_code::CODE_DIGITS)
-            .label("code")
-            .help(Text::new("code_help").with("minutes", self.config.lifetime_s / 60))
     }
 }
 

@@ -1,7 +1,10 @@
 //! A secret with its parameters: the codes it makes, and the address an app takes it from.
 
-use mfa_sdk::equal_in_constant_time;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use mfa_sdk::{
+    equal_in_constant_time,
+    key_uri::{KeyUri, SharedSecret},
+};
+use serde::{Deserialize, Serialize};
 use totp_rs::{Builder, Totp};
 
 /// How far off a clock may be to be told so.
@@ -10,7 +13,7 @@ const DAY_S: u64 = 24 * 60 * 60;
 /// What an app and the host share.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Authenticator {
-    pub(crate) secret: Secret,
+    pub(crate) secret: SharedSecret,
     pub(crate) algorithm: Algorithm,
     pub(crate) digits: u8,
     pub(crate) period_s: u64,
@@ -87,62 +90,18 @@ impl Authenticator {
         Builder::new()
             .with_algorithm(algorithm)
             .with_digits(self.digits)
-            .with_secret(self.secret.0.clone())
+            .with_secret(self.secret.bytes().to_vec())
             .with_step_duration(1)
             .build_noncompliant()
     }
 
-    /// The Key URI that authenticator apps read. All parameters are written out: apps differ in their defaults.
-    pub(crate) fn uri(&self, issuer: &str, user: &str) -> String {
+    /// What an app is told.
+    pub(crate) fn key_uri<'a>(&'a self, issuer: &'a str, user: &'a str) -> KeyUri<'a> {
         let algorithm = match self.algorithm {
             Algorithm::Sha1 => "SHA1",
             Algorithm::Sha256 => "SHA256",
             Algorithm::Sha512 => "SHA512",
         };
-        let (issuer, user, secret) = (percent_encoded(issuer), percent_encoded(user), self.secret.base32());
-        let Self { digits, period_s, .. } = self;
-        format!(
-            "otpauth://totp/{issuer}:{user}?secret={secret}&issuer={issuer}&algorithm={algorithm}&digits={digits}&period={period_s}"
-        )
+        KeyUri::totp(issuer, user, &self.secret, self.period_s).algorithm(algorithm).digits(self.digits)
     }
-}
-
-/// A shared secret. It has no `Debug`, and is written as base32 without padding (RFC 4648, section 6).
-#[derive(Clone)]
-pub(crate) struct Secret(totp_rs::Secret);
-
-impl Secret {
-    pub(crate) fn new<const N: usize>(bytes: [u8; N]) -> Self {
-        Self(bytes.to_vec().into())
-    }
-
-    pub(crate) fn base32(&self) -> String {
-        self.0.to_base32()
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.base32())
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let secret = totp_rs::Secret::try_from_base32(text).map_err(|_| D::Error::custom("not base32"))?;
-        Ok(Self(secret))
-    }
-}
-
-/// Everything but the unreserved characters of RFC 3986, section 2.3.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }

@@ -1,12 +1,9 @@
 //! What the admin may set. Each new set-up takes these; enrolments keep the ones they were made with.
 
-use mfa_sdk::ConfigError;
+use mfa_sdk::{ConfigError, key_uri::check_issuer};
 use serde::Deserialize;
 
 use crate::authenticator::Algorithm;
-
-/// Longest issuer, so that the QR code stays readable.
-const ISSUER_BYTES_MAX: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -32,12 +29,8 @@ impl Default for Config {
 impl Config {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let refused = |path, message: String| Err(ConfigError::new(path, message));
-        let issuer = self.issuer.as_deref();
-        if issuer.is_some_and(|issuer| issuer.trim().is_empty() || issuer.len() > ISSUER_BYTES_MAX) {
-            return refused("issuer", format!("must have 1 to {ISSUER_BYTES_MAX} bytes"));
-        }
-        if issuer.is_some_and(|issuer| issuer.chars().any(char::is_control)) {
-            return refused("issuer", "must not hold control characters".to_owned());
+        if let Some(issuer) = &self.issuer {
+            check_issuer("issuer", issuer)?;
         }
         if ![6, 8].contains(&self.digits) {
             return refused("digits", "must be 6 or 8".to_owned());

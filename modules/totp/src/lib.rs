@@ -6,15 +6,10 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-use authenticator::{Authenticator, Secret};
+use authenticator::Authenticator;
 use config::Config;
-use mfa_sdk::prelude::*;
+use mfa_sdk::{key_uri::SharedSecret, prelude::*};
 use serde::{Deserialize, Serialize};
-
-/// 160 bits, the length of an HMAC-SHA-1 (RFC 4226, section 4, R6).
-const SECRET_BYTES: usize = 20;
-/// Characters of the user name an app is told.
-const LABEL_CHARS_MAX: usize = 64;
 
 struct Totp {
     config: Config,
@@ -58,7 +53,7 @@ impl MfaModule for Totp {
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         let Some(authenticator) = ask.state() else {
             let authenticator = Authenticator {
-                secret: Secret::new(ask.random().bytes::<SECRET_BYTES>()),
+                secret: SharedSecret::new(&ask.random()),
                 algorithm: self.config.algorithm,
                 digits: self.config.digits,
                 period_s: self.config.period_s,
@@ -107,15 +102,8 @@ impl MfaModule for Totp {
 impl Totp {
     fn setup_form(&self, authenticator: &Authenticator, ask: &SetupCall<'_, Self>) -> Form {
         let issuer = self.config.issuer.as_deref().unwrap_or(ask.host_name());
-        // A longer label would outgrow the QR code, and no app shows it.
-        let user: String = ask.user().name.chars().take(LABEL_CHARS_MAX).collect();
-        let uri = authenticator.uri(issuer, &user);
-        let form = Form::new()
-            .title("setup_title")
-            .sentence("scan")
-            .qr("qr_code", &uri)
-            .secret("code", authenticator.secret.base32(), "key")
-            .uri("url", uri);
+        let uri = authenticator.key_uri(issuer, &ask.user().name);
+        let form = uri.shown(Form::new().title("setup_title").sentence("scan"), "key");
         code_form(form, authenticator.digits, authenticator.period_s)
     }
 }
@@ -124,9 +112,11 @@ impl Totp {
 fn clock_differs(ahead_ms: i64) -> Text {
     let minutes = (ahead_ms.unsigned_abs() + 30_000) / 60_000;
     let direction = if ahead_ms > 0 { "ahead" } else { "behind" };
-    let sentence = match minutes {
-        0 | 1 => format!("clock_{direction}_one"),
-        _ => format!("clock_{direction}"),
+    let sentence = match (minutes, ahead_ms > 0) {
+        (0 | 1, true) => "clock_ahead_one",
+        (0 | 1, false) => "clock_behind_one",
+        (_, true) => "clock_ahead",
+        (_, false) => "clock_behind",
     };
     Text::new(sentence).with("minutes", minutes.max(1)).with("direction", direction)
 }

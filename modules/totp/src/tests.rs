@@ -4,13 +4,14 @@ use mfa_sdk::{
     ConfigError, Value,
     form::{Block, FieldError, Form},
     json,
+    key_uri::SharedSecret,
     protocol::User,
     testing::{Bench, Failure, Outcome, SetupOutcome, contract::Contract},
 };
 
 use super::{
     Totp,
-    authenticator::{Algorithm, Authenticator, Secret},
+    authenticator::{Algorithm, Authenticator},
 };
 
 /// A moment at the very start of a step of 30 s.
@@ -92,17 +93,13 @@ fn used() -> Outcome {
 #[test]
 fn rfc_6238_appendix_b() {
     let key = |length: usize| -> Vec<u8> { b"1234567890".iter().copied().cycle().take(length).collect() };
-    let of = |algorithm, bytes: &[u8]| {
-        let secret = match bytes.len() {
-            20 => Secret::new::<20>(bytes.try_into().unwrap()),
-            32 => Secret::new::<32>(bytes.try_into().unwrap()),
-            _ => Secret::new::<64>(bytes.try_into().unwrap()),
-        };
+    let of = |algorithm, bytes: Vec<u8>| {
+        let secret = SharedSecret::from_bytes(bytes);
         Authenticator { secret, algorithm, digits: 8, period_s: 30 }
     };
-    let sha1 = of(Algorithm::Sha1, &key(20));
-    let sha256 = of(Algorithm::Sha256, &key(32));
-    let sha512 = of(Algorithm::Sha512, &key(64));
+    let sha1 = of(Algorithm::Sha1, key(20));
+    let sha256 = of(Algorithm::Sha256, key(32));
+    let sha512 = of(Algorithm::Sha512, key(64));
     for (time_s, codes) in [
         (59_i64, ["94287082", "46119246", "90693936"]),
         (1_111_111_109, ["07081804", "68084774", "25091201"]),
@@ -121,7 +118,7 @@ fn rfc_6238_appendix_b() {
 
 #[test]
 fn rfc_4226_appendix_d_with_the_step_as_counter() {
-    let secret = Secret::new(*b"12345678901234567890");
+    let secret = SharedSecret::from_bytes(*b"12345678901234567890");
     let authenticator = Authenticator { secret, algorithm: Algorithm::Sha1, digits: 6, period_s: 30 };
     let codes = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"];
     for (counter, code) in codes.into_iter().enumerate() {

@@ -56,6 +56,7 @@ struct Words {
     label: Option<LitStr>,
     help: Option<LitStr>,
     default: Option<Lit>,
+    masked: bool,
 }
 
 impl<'a> FormField<'a> {
@@ -82,7 +83,7 @@ impl<'a> FormField<'a> {
 
     /// An expression of the form's field.
     fn shown(&self) -> TokenStream {
-        let Self { name, required, words: Words { kind, label, help, default }, .. } = self;
+        let Self { name, required, words: Words { kind, label, help, default, masked }, .. } = self;
         let text = |key: &Option<LitStr>| match key {
             Some(key) => quote!(::core::option::Option::Some(::mfa_sdk::Text::new(#key))),
             None => quote!(::core::option::Option::None),
@@ -100,6 +101,7 @@ impl<'a> FormField<'a> {
                 help: #help,
                 required: #required,
                 default: #default,
+                masked: #masked,
             }
         }
     }
@@ -137,6 +139,11 @@ impl Words {
             match word.as_str() {
                 "label" => return once(&mut self.label, &meta, |meta| meta.value()?.parse()),
                 "help" => return once(&mut self.help, &meta, |meta| meta.value()?.parse()),
+                "masked" if boolean => return Err(meta.error("a `bool` is not typed, so it cannot be masked")),
+                "masked" => {
+                    self.masked = true;
+                    return Ok(());
+                }
                 "default" => return once(&mut self.default, &meta, |meta| default_value(meta, boolean)),
                 _ => {}
             }
@@ -200,7 +207,7 @@ fn kind(word: &str, meta: &ParseNestedMeta<'_>, name: &str) -> Result<TokenStrea
         _ => {
             return Err(meta.error(
                 "not a word of `#[form(…)]`: `text`, `digits`, `code`, `password`, `email`, `phone`, `select`, \
-                 `label`, `help`, `default`",
+                 `label`, `help`, `default`, `masked`",
             ));
         }
     })

@@ -60,6 +60,16 @@ fn each_kind_keeps_to_its_own_rule() {
 }
 
 #[test]
+fn a_masked_field_says_so_and_an_older_form_has_none() {
+    let form = Form::new().digits_between("pin", 4, 8).masked().digits("code", 6);
+    let written = serde_json::to_value(&form).unwrap();
+    assert_eq!((&written["fields"][0]["masked"], written["fields"][1].get("masked")), (&json!(true), None));
+    assert_eq!(serde_json::from_value::<Form>(written).unwrap(), form);
+    let older = json!({ "fields": [{ "name": "pin", "kind": "digits", "length_min": 4, "length_max": 8 }] });
+    assert!(!serde_json::from_value::<Form>(older).unwrap().fields[0].masked);
+}
+
+#[test]
 fn what_is_missing_or_too_much_is_named() {
     let form = || Form::new().digits("code", 6).text("note", 10).optional();
     let normalise = |raw: Value| form().normalise(raw.as_object().unwrap());

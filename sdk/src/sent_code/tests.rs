@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     call::{Call, Issue},
+    message::TargetKind,
     protocol::{Context, User},
     random,
 };
@@ -139,4 +140,32 @@ fn a_masked_address_is_known_to_its_owner_only() {
     ] {
         assert_eq!(mask(target), masked, "{target}");
     }
+}
+
+#[test]
+fn the_settings_of_a_sending_module_have_their_bounds() {
+    for (lifetime_s, fits) in [(0, false), (59, false), (60, true), (600, true), (601, false)] {
+        assert_eq!(check_lifetime("lifetime_s", lifetime_s).is_ok(), fits, "{lifetime_s}");
+    }
+    assert_eq!(check_channel("include[1]", "").unwrap_err().path, "include[1]");
+    assert!(check_channel("channel", "email").is_ok());
+    let minutes =
+        |lifetime_s| SentCodeSteps::form(lifetime_s).fields[0].help.clone().unwrap().values["minutes"].clone();
+    assert_eq!((minutes(300), minutes(86_400)), ("5".to_owned(), "10".to_owned()), "never longer than a code lives");
+}
+
+#[test]
+fn a_form_begins_with_the_address_of_the_channel_or_else_of_its_sort() {
+    let addresses = |of: &[(&str, &str)]| User {
+        addresses: of.iter().map(|(channel, to)| ((*channel).to_owned(), vec![(*to).to_owned()])).collect(),
+        ..User::default()
+    };
+    let user = addresses(&[("email", "a@b.org"), ("mail", "c@d.org"), ("phone", "+491512345678")]);
+    assert_eq!(user.address_for("mail", TargetKind::Email), Some("c@d.org"));
+    assert_eq!(user.address_for("other", TargetKind::Email), Some("a@b.org"));
+    assert_eq!(user.address_for("other", TargetKind::Phone), Some("+491512345678"));
+    for kind in [TargetKind::Text, TargetKind::Listed] {
+        assert_eq!(user.address_for("other", kind), None);
+    }
+    assert_eq!(user.address_for("mail", TargetKind::Listed), None, "the admin's list is all there is");
 }

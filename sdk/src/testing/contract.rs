@@ -41,10 +41,14 @@
 mod calls;
 mod claims;
 mod guesses;
+mod messages;
 mod records;
+mod sent_codes;
+mod setups;
 mod walk;
+mod words;
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use serde_json::Value;
 
@@ -78,6 +82,8 @@ pub struct Contract<M: Package, S = ()> {
     setup: Option<SetUp<M, S>>,
     right: Option<Answering<M, S, Given>>,
     wrong: Option<Answering<M, S, Value>>,
+    /// Enrolments as older builds wrote them, by version.
+    older: BTreeMap<u32, Value>,
     /// Walked once: a call may cost a slow hash, and most rules look at the same walk.
     walk: OnceCell<Result<Walk, String>>,
 }
@@ -85,7 +91,15 @@ pub struct Contract<M: Package, S = ()> {
 impl<M: Package> Contract<M> {
     /// The module with this configuration.
     pub fn new(config: Value) -> Self {
-        Self { config, prepare: Box::new(|_| ()), setup: None, right: None, wrong: None, walk: OnceCell::new() }
+        Self {
+            config,
+            prepare: Box::new(|_| ()),
+            setup: None,
+            right: None,
+            wrong: None,
+            older: BTreeMap::new(),
+            walk: OnceCell::new(),
+        }
     }
 
     /// What each bench is given first: channels, a user with addresses.
@@ -104,6 +118,7 @@ impl<M: Package> Contract<M> {
             setup: Some(Box::new(setup)),
             right: None,
             wrong: None,
+            older: self.older,
             walk: OnceCell::new(),
         }
     }
@@ -124,6 +139,13 @@ impl<M: Package, S> Contract<M, S> {
         self
     }
 
+    /// An enrolment as a build of this older version wrote it; one is due for each version below the present one.
+    #[must_use]
+    pub fn older(mut self, version: u32, enrolment: Value) -> Self {
+        self.older.insert(version, enrolment);
+        self
+    }
+
     /// Runs all rules.
     ///
     /// # Panics
@@ -138,8 +160,9 @@ impl<M: Package, S> Contract<M, S> {
     /// # Panics
     /// If `setup`, `right` or `wrong` was not given, or panics.
     pub fn violations(&self) -> Vec<String> {
-        let rules =
-            claims::rules::<M, S>().into_iter().chain(calls::rules()).chain(guesses::rules()).chain(records::rules());
+        let rules = claims::rules::<M, S>().into_iter().chain(words::rules()).chain(calls::rules());
+        let rules = rules.chain(messages::rules()).chain(guesses::rules()).chain(sent_codes::rules());
+        let rules = rules.chain(setups::rules()).chain(records::rules());
         rules.filter_map(|(rule, check)| check(self).err().map(|seen| format!("{rule}: {seen}"))).collect()
     }
 
@@ -152,7 +175,10 @@ impl<M: Package, S> Contract<M, S> {
 
     /// A bench whose user has set the module up, and what is in the user's hand.
     fn enrolled(&self) -> Result<(Bench<M>, S), String> {
-        let mut bench = self.bench()?;
+        self.enrolled_in(self.bench()?)
+    }
+
+    fn enrolled_in(&self, mut bench: Bench<M>) -> Result<(Bench<M>, S), String> {
         let setup = self.setup.as_ref().expect("say with `.setup(…)` how the module is set up");
         let hand = setup(&mut bench);
         match bench.enrolment() {

@@ -1,6 +1,7 @@
 //! What the compiler cannot see: which folder may know which, one file per danger, papers that match the code.
 
 mod folders;
+mod modules;
 mod papers;
 mod sources;
 
@@ -41,6 +42,7 @@ pub fn run() -> Result<(), Failure> {
     let sources = tracked(&root)?;
     let mut mistakes = sources::mistakes(&sources);
     mistakes.extend(folders::mistakes(&sources));
+    mistakes.extend(modules::mistakes(&sources));
     mistakes.extend(papers::mistakes(&root, &sources)?);
     if mistakes.is_empty() {
         println!("   {} files are tidy", sources.len());

@@ -119,7 +119,7 @@ pub(super) fn first_factor_form(kind: ProviderKind, is_proof: bool) -> Form {
 }
 
 pub(super) fn field(name: &str, kind: FieldKind) -> Field {
-    Field { name: name.to_owned(), kind, label: None, help: None, required: true, default: None }
+    Field::new(name, kind)
 }
 
 /// The enabled provider with this type and id.

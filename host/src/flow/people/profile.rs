@@ -156,10 +156,7 @@ fn refused(field: &'static str, word: &'static str, problem: &'static str) -> Pe
 
 /// As the fields of forms have them, so that an address here is the address a module gets typed. Empty ones are none.
 pub(super) fn normalised(field: &'static str, kind: FieldKind, given: &[String]) -> Result<Vec<String>, PeopleError> {
-    let form = Form {
-        fields: vec![Field { name: field.to_owned(), kind, label: None, help: None, required: true, default: None }],
-        ..Form::default()
-    };
+    let form = Form { fields: vec![Field::new(field, kind)], ..Form::default() };
     let mut addresses: Vec<String> = Vec::new();
     for text in given.iter().filter(|text| !text.trim().is_empty()) {
         let raw = Map::from_iter([(field.to_owned(), Value::from(text.as_str()))]);

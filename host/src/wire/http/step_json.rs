@@ -99,6 +99,9 @@ pub struct FieldJson {
     pub length_min: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length_max: Option<usize>,
+    /// Not to be seen while it is typed, whatever its format: a PIN's digits.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub masked: bool,
     /// Value of the HTML attribute of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autocomplete: Option<&'static str>,
@@ -199,6 +202,8 @@ impl From<Field> for FieldJson {
     fn from(field: Field) -> Self {
         let is_username = field.name == "username";
         let is_password = field.name == "password";
+        // What is masked is known by heart, and no code out of a message.
+        let one_time_code = (!field.masked).then_some("one-time-code");
         let mut json = Self {
             name: field.name,
             kind: "string",
@@ -210,6 +215,7 @@ impl From<Field> for FieldJson {
             format: None,
             length_min: None,
             length_max: None,
+            masked: field.masked,
             autocomplete: None,
         };
         match field.input {
@@ -219,11 +225,11 @@ impl From<Field> for FieldJson {
             }
             FieldInput::Digits { length_min, length_max } => {
                 (json.length_min, json.length_max) = (Some(length_min), Some(length_max));
-                (json.format, json.autocomplete) = (Some("digits"), Some("one-time-code"));
+                (json.format, json.autocomplete) = (Some("digits"), one_time_code);
             }
             FieldInput::Code { length_max } => {
                 json.length_max = Some(length_max);
-                (json.format, json.autocomplete) = (Some("code"), Some("one-time-code"));
+                (json.format, json.autocomplete) = (Some("code"), one_time_code);
             }
             FieldInput::Password { length_max } => {
                 json.length_max = Some(length_max);
@@ -278,7 +284,7 @@ mod tests {
     }
 
     fn field(name: &str, input: FieldInput) -> Field {
-        Field { name: name.into(), input, label: name.into(), help: None, required: true, default: None }
+        Field { name: name.into(), input, label: name.into(), help: None, required: true, default: None, masked: false }
     }
 
     #[test]
@@ -304,6 +310,14 @@ mod tests {
         assert_eq!((&select["type"], &select["options"]), (&json!("select"), &json!([["totp", "App"]])));
         let of = |name| FieldJson::from(field(name, FieldInput::Password { length_max: 64 })).autocomplete;
         assert_eq!((of("password"), of("pin")), (Some("current-password"), None));
+    }
+
+    #[test]
+    fn a_pin_is_digits_that_are_not_seen_and_no_code_out_of_a_message() {
+        let pin = Field { masked: true, ..field("pin", FieldInput::Digits { length_min: 4, length_max: 8 }) };
+        let shown = serde_json::to_value(FieldJson::from(pin)).unwrap();
+        assert_eq!((&shown["format"], &shown["masked"]), (&json!("digits"), &json!(true)));
+        assert!(shown.get("autocomplete").is_none());
     }
 
     #[test]

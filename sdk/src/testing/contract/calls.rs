@@ -1,30 +1,22 @@
-//! Calls as such: repeated, from an older or a newer host, with what they say and send.
+//! Calls as such: repeated, from an older or a newer host, and steps that are the same for all.
 
 use serde_json::{Value, json};
 
-use super::{Contract, Given, Rule, claims::is_name, walk::Walk};
+use super::{Contract, Rule, walk::Walk};
 use crate::{
     adapter::Package,
-    message::Message,
     protocol::{Reply, VerdictReply},
 };
 
 /// What every host has said since the first version of the protocol.
 const OLDEST_CONTEXT: [&str; 5] = ["now_ms", "seed", "user", "language", "public_url"];
-/// Words the host has texts of its own for.
-const HOST_WORDS: [&str; 1] = ["invalid_code"];
-/// Shorter values are found anywhere by chance.
-const SECRET_BYTES_MIN: usize = 4;
 
 pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
     vec![
         ("a repeated call has the same reply", repeated),
         ("a newer host is understood", newer_host),
         ("an older host gets an answer, and no other yes", older_host),
-        ("every error and reason has a text in English", worded),
         ("a step that is said to be fixed is", fixed),
-        ("what is sent can be sent", sendable),
-        ("a code is shown, told and kept nowhere", silent),
     ]
 }
 
@@ -72,23 +64,6 @@ fn older_host<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     Ok(())
 }
 
-fn worded<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let (Walk { exchanges, .. }, bench) = contract.walked()?;
-    let texts = &bench.description().texts;
-    let Some(english) = texts.get("en") else { return Ok(()) };
-    for exchange in exchanges {
-        for key in [&exchange.reply["error"], &exchange.reply["reason"]].into_iter().filter_map(Value::as_str) {
-            if !is_name(key) {
-                return Err(format!("{key:?} is not 1–64 of a-z, 0-9 and _"));
-            }
-            if !english.contains_key(key) && !HOST_WORDS.contains(&key) {
-                return Err(format!("English does not have the text `{key}`"));
-            }
-        }
-    }
-    Ok(())
-}
-
 fn fixed<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     let (Walk { exchanges, .. }, bench) = contract.walked()?;
     if !bench.description().fixed_step {
@@ -100,71 +75,6 @@ fn fixed<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
         let nothing = |name: &str| exchange.reply[name].is_null() || exchange.reply[name] == json!([]);
         if exchange.reply["form"] != schema["form"] || !nothing("challenge") || !nothing("messages") {
             return Err("a login shows another form than input_schema, remembers or sends something".to_owned());
-        }
-    }
-    Ok(())
-}
-
-fn sendable<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let (Walk { given, exchanges, .. }, bench) = contract.walked()?;
-    let sends = bench.description().sends;
-    let mut links = false;
-    for exchange in exchanges {
-        let messages = sent(&exchange.reply)?;
-        if exchange.operation() == "initialize_login_mfa_step" && messages.is_empty() == sends {
-            return Err(format!("the description says sends = {sends}, and a login sends {}", messages.len()));
-        }
-        for message in &messages {
-            links |= message.link;
-            let line = (1..=254).contains(&message.to.len()) && !message.to.chars().any(char::is_control);
-            if !is_name(&message.channel) || !is_name(&message.template) || !line {
-                return Err("a channel or template is no name, or the address not one line of 1–254 bytes".to_owned());
-            }
-            if !message.values.keys().all(|name| is_name(name)) || message.values.contains_key("link") {
-                return Err("a value has no name, or the host's own name `link`".to_owned());
-            }
-            if !(1..=86_400).contains(&message.lifetime_s) {
-                return Err("a message lives 1 to 86,400 s".to_owned());
-            }
-        }
-    }
-    if *given == Given::Link && !links { Err("no message has a link to follow".to_owned()) } else { Ok(()) }
-}
-
-fn sent(reply: &Value) -> Result<Vec<Message>, String> {
-    let messages = reply.get("messages").cloned().unwrap_or(Value::Array(Vec::new()));
-    serde_json::from_value(messages).map_err(|error| format!("the messages are none: {error}"))
-}
-
-fn silent<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let (Walk { exchanges, given, .. }, _) = contract.walked()?;
-    let typed: Vec<String> = match given {
-        Given::Fields(Value::Object(fields)) => fields.values().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    };
-    let mut codes = Vec::new();
-    for exchange in exchanges {
-        let values = sent(&exchange.reply)?.into_iter().flat_map(|message| message.values);
-        codes.extend(values.filter(|(name, value)| name == "code" || typed.contains(value)).map(|(_, value)| value));
-    }
-    for exchange in exchanges {
-        let operation = exchange.operation();
-        let mut rest = exchange.reply.clone();
-        if let Some(reply) = rest.as_object_mut() {
-            reply.remove("messages");
-        }
-        let holds = |text: &str, secrets: &[String]| {
-            secrets.iter().any(|secret| secret.len() >= SECRET_BYTES_MIN && text.contains(secret.as_str()))
-        };
-        if holds(&rest.to_string(), &codes) {
-            return Err(format!("the reply to {operation} holds a code that was sent; keep a `SentCode`"));
-        }
-        // What is kept may hold what is typed: a shared secret has to. What is shown may not, but for a set-up.
-        if let Some(reply) = rest.as_object_mut() {
-            reply.retain(|name, _| !["enrolment", "challenge", "state"].contains(&name.as_str()));
-        }
-        if operation != "setup_flow" && holds(&rest.to_string(), &typed) {
-            return Err(format!("the reply to {operation} holds what was typed"));
         }
     }
     Ok(())

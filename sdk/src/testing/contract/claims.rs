@@ -1,4 +1,4 @@
-//! What a module says before anybody is enrolled: its description, its settings, its texts.
+//! What a module says before anybody is enrolled: its description, its settings, its first form.
 
 use serde_json::{Map, Value};
 
@@ -21,7 +21,6 @@ pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
         ("the description is well-formed", described),
         ("a setting that does not exist is refused with its path", unknown_setting),
         ("a set-up begins with a form", begins_with_a_form),
-        ("every language says what English says", translated),
     ]
 }
 
@@ -69,19 +68,4 @@ fn begins_with_a_form<M: Package, S>(contract: &Contract<M, S>) -> Result<(), St
         Ok(other) => Err(format!("it begins with {other:?}")),
         Err(failure) => Err(failure.to_string()),
     }
-}
-
-fn translated<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let bench = contract.bench()?;
-    let texts = &bench.description().texts;
-    let Some(english) = texts.get("en") else { return Ok(()) };
-    for (language, sentences) in texts {
-        if let Some(missing) = english.keys().find(|key| !sentences.contains_key(*key)) {
-            return Err(format!("`{language}` does not have `{missing}`"));
-        }
-        if let Some((key, _)) = sentences.iter().find(|(_, sentence)| sentence.trim().is_empty()) {
-            return Err(format!("`{language}` says nothing for `{key}`"));
-        }
-    }
-    Ok(())
 }

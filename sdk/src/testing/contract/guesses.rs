@@ -1,4 +1,4 @@
-//! Answers that are not right, and right ones in the wrong place: never "yes".
+//! Answers that are not right, no more right, or right for somebody else: never "yes".
 
 use serde_json::{Map, Value, json};
 
@@ -9,24 +9,22 @@ use super::{
 use crate::{
     adapter::Package,
     form::{FieldKind, Fields},
-    protocol::{Answer, Kind, Reply, VerdictReply},
-    testing::{Failure, Outcome, SetupOutcome},
+    protocol::{Answer, Kind},
+    testing::{Bench, Outcome},
 };
 
-/// The longest a sent code may live, and a moment.
-const SENT_CODE_IS_DEAD_MS: i64 = 600_001;
+/// Where the random streams of another user begin; no rule makes so many calls that it gets there.
+const STRANGERS_SEED: u64 = 1 << 32;
 
 pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
     vec![
         ("a right answer is accepted", right),
         ("a wrong answer is rejected", wrong),
         ("garbage is never accepted and never a panic", garbage),
-        ("garbage in a set-up is never a panic", garbage_in_setup),
         ("a poll or a link that nobody waits for is never accepted", unexpected),
         ("what was accepted is not accepted again", once),
-        ("a code sent again makes the former one worthless", resent),
-        ("a sent code lives ten minutes at most", expired),
-        ("a sent code is right only in its own login and for its own user", bound),
+        ("an answer cut short, lengthened or in another script is not right", mangled),
+        ("what is right for one user is not for another", foreign),
     ]
 }
 
@@ -51,7 +49,7 @@ fn wrong<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 }
 
 /// What no form asks for.
-fn oddities() -> Vec<Value> {
+pub(super) fn oddities() -> Vec<Value> {
     let mut oddities = vec![Value::Null, json!(0), json!(-1), json!(1.5), json!(u64::MAX), json!([]), json!({})];
     let texts = ["", " ", "\u{0}", "\u{feff}", "１２３４５６", "٤٥٦", "' OR '1'='1", "{code}", "é", "🔑🔑🔑", "-", "+"];
     oddities.extend(texts.map(Value::from));
@@ -76,35 +74,6 @@ fn garbage<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     no("no field at all", bench.give_raw(Answer::Form { fields: Fields::new() }))
 }
 
-fn garbage_in_setup<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    for odd in oddities() {
-        let mut bench = contract.bench()?;
-        let begun = bench.begin_setup().map_err(|failure| failure.to_string())?;
-        let fields = begun.form().map(|form| form.fields.clone()).unwrap_or_default();
-        let filled: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), odd.clone())).collect();
-        let raw: Fields = filled.clone().into_iter().collect();
-        let state = bench.setup.as_ref().map(|(_, state)| state.clone());
-        for outcome in [bench.fill(Value::Object(filled)), bench.set_up(state, Some(raw))] {
-            match outcome {
-                Err(Failure::Failed(message)) if message.starts_with("panicked") => return Err(message),
-                Err(failure @ (Failure::WrongReply | Failure::MissingText(_))) => return Err(failure.to_string()),
-                Ok(SetupOutcome::Done) if !fields.iter().any(|field| takes_anything(&field.kind)) => {
-                    return Err(format!("{odd} sets it up"));
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-fn takes_anything(kind: &FieldKind) -> bool {
-    matches!(
-        kind,
-        FieldKind::Text { .. } | FieldKind::Password { .. } | FieldKind::Code { .. } | FieldKind::Digits { .. }
-    )
-}
-
 fn unexpected<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     let (mut bench, mut hand) = contract.shown()?;
     let expects_link = contract.right_answer(&mut bench, &mut hand) == Given::Link;
@@ -123,49 +92,69 @@ fn once<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     no("the same answer in the next login", bench.give(given))
 }
 
-fn resent<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+fn mangled<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     let (mut bench, mut hand) = contract.shown()?;
-    if !bench.description().sends {
-        return Ok(());
-    }
-    let former = contract.right_answer(&mut bench, &mut hand);
-    bench.resend().map_err(|failure| format!("it cannot be sent again: {failure}"))?;
-    let newest = contract.right_answer(&mut bench, &mut hand);
-    if former != Given::Link {
-        no("the former code", bench.give(&former))?;
-    }
-    match bench.give(&newest) {
-        Ok(Outcome::Accepted) => Ok(()),
-        other => Err(format!("the newest code is answered {other:?}")),
-    }
-}
-
-fn expired<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let (mut bench, mut hand) = contract.shown()?;
-    if !bench.description().sends {
-        return Ok(());
-    }
-    let given = contract.right_answer(&mut bench, &mut hand);
-    bench.advance_ms(SENT_CODE_IS_DEAD_MS);
-    no("a code older than that", bench.give(&given))
-}
-
-fn bound<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
-    let (Walk { given, exchanges, accepted, .. }, bench) = contract.walked()?;
-    if !bench.description().sends || *given == Given::Link {
-        return Ok(());
-    }
-    let request = exchanges.get(*accepted).map(|exchange| &exchange.request).ok_or("nothing was accepted")?;
-    let [mut without, mut foreign] = [request.clone(), request.clone()];
-    without["challenge"] = Value::Null;
-    foreign["context"]["mac_key"] = Value::from("f".repeat(64));
-    for (what, request) in [("a code without its challenge", without), ("a code of another user", foreign)] {
-        match serde_json::from_str(&bench.raw(&request.to_string())) {
-            Ok(Reply::Verdict(VerdictReply::Accepted { .. })) => return Err(format!("{what} is accepted")),
-            Ok(Reply::Failed { message }) if message.starts_with("panicked") => return Err(message),
-            Ok(_) => {}
-            Err(_) => return Err(format!("{what} is not answered")),
+    let Given::Fields(Value::Object(given)) = contract.right_answer(&mut bench, &mut hand) else { return Ok(()) };
+    let form = bench.login.as_ref().map(|(form, _)| form.clone()).unwrap_or_default();
+    // Free text may be read with some kindness; what is a code may not.
+    let is_code = |kind: &FieldKind| {
+        matches!(kind, FieldKind::Digits { .. } | FieldKind::Code { .. } | FieldKind::Password { .. })
+    };
+    for field in form.fields.iter().filter(|field| is_code(&field.kind)) {
+        let Some(right) = given.get(&field.name).and_then(Value::as_str) else { continue };
+        for (what, other) in manglings(right) {
+            let mut given = given.clone();
+            given.insert(field.name.clone(), Value::from(other));
+            no(what, bench.answer(Value::Object(given.clone())))?;
+            no(what, bench.give_raw(Answer::Form { fields: given.into_iter().collect() }))?;
         }
     }
     Ok(())
+}
+
+/// What is nearly right.
+fn manglings(right: &str) -> Vec<(&'static str, String)> {
+    let digits_from = |first: u32| -> String {
+        let other = |digit: char| digit.to_digit(10).and_then(|digit| char::from_u32(first + digit)).unwrap_or(digit);
+        right.chars().map(other).collect()
+    };
+    let length = right.chars().count();
+    let mut manglings = vec![
+        ("an answer without its first character", right.chars().skip(1).collect()),
+        ("an answer without its last character", right.chars().take(length.saturating_sub(1)).collect()),
+        ("an answer with a character in front", format!("0{right}")),
+        ("an answer with a character behind", format!("{right}0")),
+        ("an answer with itself behind", format!("{right}{right}")),
+        ("an answer in wide digits", digits_from(0xff10)),
+        ("an answer in Arabic digits", digits_from(0x0660)),
+    ];
+    manglings.retain(|(_, other)| other != right);
+    manglings
+}
+
+fn foreign<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let (mut bench, mut hand) = contract.shown()?;
+    // Two people may know the same.
+    if bench.description().kind == Kind::Knowledge {
+        return Ok(());
+    }
+    let given = contract.right_answer(&mut bench, &mut hand);
+    if given == Given::Link {
+        return Ok(());
+    }
+    let (mut other, _) = contract.enrolled_in(contract.stranger()?)?;
+    other.at(bench.context.now_ms);
+    other.login().map_err(|failure| format!("the login step of another user is not shown: {failure}"))?;
+    no("the answer of one user", other.give(&given))
+}
+
+impl<M: Package, S> Contract<M, S> {
+    /// A bench of another user, with another key and other randomness.
+    pub(super) fn stranger(&self) -> Result<Bench<M>, String> {
+        let mut bench = self.bench()?;
+        let mut user = bench.context.user.clone();
+        (user.id, user.name) = ("2".to_owned(), "bob".to_owned());
+        bench.user(user).seed(STRANGERS_SEED).mac_key("f".repeat(64));
+        Ok(bench)
+    }
 }

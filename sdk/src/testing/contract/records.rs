@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Contract, Rule, claims::is_name, walk::Walk};
+use super::{
+    Contract, Rule,
+    claims::is_name,
+    walk::{Exchange, Walk, kind_of},
+};
 use crate::{
     adapter::Package,
     devices::DeviceChange,
-    protocol::{Enrolment, Operation, Reply},
-    testing::Failure,
+    protocol::{Enrolment, Operation, Reply, VerdictReply},
+    testing::{Bench, Failure},
 };
 
 /// A secret is at least as long; shorter texts are in every sentence by chance.
@@ -20,6 +24,9 @@ pub(super) fn rules<M: Package, S>() -> Vec<Rule<M, S>> {
         ("an enrolment is an object and comes back as it was", comes_back),
         ("a damaged record is never a panic and its content never told", damaged),
         ("an enrolment of a newer build is never used", newer),
+        ("an enrolment of each older version is read", older),
+        ("a challenge of another shape is never right", misshapen),
+        ("a reason tells nothing of what is kept or typed", discreet),
         ("a recovery module issues codes, and only such a module", issues),
         ("an overview is of this user's devices", looks),
     ]
@@ -41,8 +48,14 @@ fn comes_back<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
 fn damaged<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     let (Walk { exchanges, accepted, .. }, bench) = contract.walked()?;
     let request = exchanges.get(*accepted).map(|exchange| &exchange.request).ok_or("nothing was accepted")?;
+    spoil_each_place(&bench, request, &["/enrolment/data", "/challenge"])?;
+    let set_up = exchanges.iter().rev().find(|exchange| exchange.reply["step"] == "done");
+    set_up.map_or(Ok(()), |exchange| spoil_each_place(&bench, &exchange.request, &["/state"]))
+}
+
+fn spoil_each_place<M: Package>(bench: &Bench<M>, request: &Value, records: &[&str]) -> Result<(), String> {
     let mut places = Vec::new();
-    for record in ["/enrolment/data", "/challenge"] {
+    for record in records {
         if let Some(value) = request.pointer(record) {
             collect_places(value, record, &mut places);
         }
@@ -93,6 +106,96 @@ fn newer<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     let Some(Enrolment { version, data }) = bench.enrolment().cloned() else { return Ok(()) };
     bench.keep_enrolment(version + 1, data);
     super::walk::no("an enrolment of tomorrow", bench.give(&given))
+}
+
+fn older<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let (_, mut bench) = contract.walked()?;
+    let present = bench.description().enrolment_version;
+    for version in 1..present {
+        let sample = contract.older.get(&version);
+        let data = sample.cloned().ok_or_else(|| format!("give one of version {version} with `.older(…)`"))?;
+        let told = |failure: Failure| format!("one of version {version}: {failure}");
+        let migrated = match bench.ask(Operation::Migrate { enrolment: Enrolment { version, data } }).map_err(told)? {
+            Reply::Migrated { enrolment } if enrolment.version == present => enrolment,
+            _ => return Err(format!("one of version {version} is not brought to version {present}")),
+        };
+        match bench.ask(Operation::Migrate { enrolment: migrated.clone() }).map_err(told)? {
+            Reply::Migrated { enrolment } if enrolment == migrated => {}
+            _ => return Err(format!("what becomes of version {version} does not come back as it was")),
+        }
+        bench.keep_enrolment(migrated.version, migrated.data);
+        bench.login().map_err(told)?;
+        let damaged = Enrolment { version, data: json!([null]) };
+        match bench.ask(Operation::Migrate { enrolment: damaged }) {
+            Err(Failure::Failed(message)) if message.starts_with("panicked") => return Err(message),
+            Ok(_) => return Err(format!("a list is taken for one of version {version}")),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn misshapen<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let (Walk { exchanges, accepted, .. }, bench) = contract.walked()?;
+    let request = exchanges.get(*accepted).map(|exchange| &exchange.request).ok_or("nothing was accepted")?;
+    let known = kind_of(&request["challenge"]);
+    for other in [json!(7), json!("another"), json!([]), json!([null]), json!(true), json!({})] {
+        if known == "null" || kind_of(&other) == known {
+            continue;
+        }
+        let mut request = request.clone();
+        request["challenge"] = other;
+        match serde_json::from_str(&bench.raw(&request.to_string())) {
+            Ok(Reply::Verdict(VerdictReply::Accepted { .. })) => return Err("with it the answer is right".to_owned()),
+            Ok(Reply::Failed { message }) if message.starts_with("panicked") => return Err(message),
+            Ok(_) => {}
+            Err(_) => return Err("it is not answered".to_owned()),
+        }
+    }
+    Ok(())
+}
+
+fn discreet<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
+    let (Walk { exchanges, .. }, bench) = contract.walked()?;
+    for Exchange { request, .. } in exchanges {
+        let mut secrets = BTreeSet::new();
+        for place in ["/enrolment/data", "/challenge", "/state", "/input", "/answer/fields"] {
+            collect_texts(request.pointer(place).unwrap_or(&Value::Null), &mut secrets);
+        }
+        // The name of a field may be told, also where a record holds it as a word.
+        secrets.retain(|text| text.len() >= SECRET_BYTES_MIN && !request.to_string().contains(&format!("\"{text}\":")));
+        for other in spoilt(request) {
+            let Ok(Reply::Failed { message }) = serde_json::from_str(&bench.raw(&other.to_string())) else { continue };
+            if secrets.iter().any(|secret| message.contains(secret.as_str())) {
+                return Err(format!("{} failed with it", request["operation"]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The same request so that it cannot be answered: without a key, with typed values of another type or name.
+fn spoilt(request: &Value) -> Vec<Value> {
+    let mut spoilt = vec![request.clone(); 3];
+    spoilt[0]["context"]["mac_key"] = json!("");
+    for place in ["/input", "/answer/fields"] {
+        if let Some(fields) = spoilt[1].pointer_mut(place).and_then(Value::as_object_mut) {
+            fields.values_mut().for_each(|value| *value = json!([value]));
+        }
+        if let Some(fields) = spoilt[2].pointer_mut(place).and_then(Value::as_object_mut) {
+            *fields = fields.iter().map(|(name, value)| (format!("{name}_of_another"), value.clone())).collect();
+        }
+    }
+    spoilt
+}
+
+fn collect_texts(value: &Value, texts: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => drop(texts.insert(text.clone())),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|item| collect_texts(item, texts)),
+        _ => {}
+    }
 }
 
 fn issues<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {

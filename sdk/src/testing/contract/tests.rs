@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::{prelude::*, testing::Bench};
+use crate::{prelude::*, protocol::User, testing::Bench};
 
 const ADDRESS: &str = "a@b.example";
 
@@ -31,6 +31,14 @@ struct Waiting {
     plain: Option<String>,
 }
 
+/// Takes what cannot be read for what it is, so that a module may still answer wrongly.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Readable(Waiting),
+    Unreadable(Value),
+}
+
 #[derive(Form)]
 struct Input {
     #[form(code = 32, label = "sent")]
@@ -44,7 +52,10 @@ impl<const FLAWED: bool> Package for Faulty<FLAWED> {
     const LICENSE: &'static str = "MIT";
     const TEXTS: &'static [(&'static str, &'static [(&'static str, &'static str)])] = match FLAWED {
         true => &[("de", &[]), ("en", &[("sent", "Sent")])],
-        false => &[("de", &[("sent", "Gesendet")]), ("en", &[("sent", "Sent")])],
+        false => &[
+            ("de", &[("left", "noch {count}"), ("sent", "Gesendet")]),
+            ("en", &[("left", "{count} left"), ("sent", "Sent")]),
+        ],
     };
 }
 
@@ -54,7 +65,13 @@ impl<const FLAWED: bool> Faulty<FLAWED> {
     }
 
     fn form(&self) -> Form {
-        if self.has("no text") { Form::new().code("code", 32).label("unwritten") } else { Input::form() }
+        match self.fault.as_str() {
+            "no text" => Form::new().code("code", 32).label("unwritten"),
+            "no value" => Input::form().sentence("left"),
+            "the host's field" => Input::form().code("client_id", 32).optional(),
+            "the host's block" => Input::form().uri("mfa_module_id", "otpauth://"),
+            _ => Input::form(),
+        }
     }
 
     fn send<Q>(&self, ask: &Call<'_, Q>) -> Result<(Waiting, Message), ModuleError> {
@@ -62,12 +79,24 @@ impl<const FLAWED: bool> Faulty<FLAWED> {
         if self.has("same code") {
             code = "123456".to_owned();
         }
-        let plain = ["plain", "lives for ever", "same code"].contains(&self.fault.as_str()).then(|| code.clone());
-        let to = if self.has("bad message") { "" } else { ADDRESS };
-        Ok((Waiting { sent, plain }, Message::new("email", to, "code").with("code", code)))
+        if self.has("loses zeros") {
+            code = code.trim_start_matches('0').to_owned();
+        }
+        let plain = ["plain", "lives for ever", "same code", "loses zeros"]
+            .contains(&self.fault.as_str())
+            .then(|| code.clone());
+        let to = match self.fault.as_str() {
+            "bad message" => "",
+            "writes to strangers" => "stranger@b.example",
+            _ => ADDRESS,
+        };
+        let channel = if self.has("another channel") { "pigeon" } else { "email" };
+        Ok((Waiting { sent, plain }, Message::new(channel, to, "code").with("code", code)))
     }
 
-    fn takes<Q>(&self, ask: &Call<'_, Q>, waiting: &Waiting, code: &str) -> Result<bool, ModuleError> {
+    fn takes<Q>(&self, ask: &Call<'_, Q>, kept: &Kept, code: &str) -> Result<bool, ModuleError> {
+        let Kept::Readable(waiting) = kept else { return Ok(self.has("takes any record")) };
+        let code = if self.has("reads the beginning") { code.get(..6).unwrap_or(code) } else { code };
         match &waiting.plain {
             Some(plain) => Ok(plain == code),
             None => Ok(waiting.sent.check(ask, &[ADDRESS], code)? == Checked::Right),
@@ -78,8 +107,10 @@ impl<const FLAWED: bool> Faulty<FLAWED> {
 impl<const FLAWED: bool> MfaModule for Faulty<FLAWED> {
     type Config = Config;
     type Enrolment = Value;
-    type Challenge = Waiting;
-    type SetupState = Waiting;
+    type Challenge = Kept;
+    type SetupState = Kept;
+
+    const ENROLMENT_VERSION: u32 = if FLAWED { 2 } else { 1 };
 
     fn describe() -> Description {
         let amr = if FLAWED { "mfa" } else { "mca" };
@@ -103,7 +134,7 @@ impl<const FLAWED: bool> MfaModule for Faulty<FLAWED> {
         }
         let Some(waiting) = ask.state() else {
             let (waiting, message) = self.send(&ask)?;
-            return Ok(SetupStep::form(self.form(), waiting).with_message(message));
+            return Ok(SetupStep::form(self.form(), Kept::Readable(waiting)).with_message(message));
         };
         let input: Result<Input, _> = ask.input();
         assert!(!(self.has("panics in the set-up") && input.is_err()), "told to");
@@ -119,7 +150,7 @@ impl<const FLAWED: bool> MfaModule for Faulty<FLAWED> {
         if self.has("shows") {
             form = form.secret("sent", message.values["code"].clone(), "sent");
         }
-        let login = Login::form(form).with_challenge(waiting);
+        let login = Login::form(form).with_challenge(Kept::Readable(waiting));
         Ok(if self.has("silent") { login } else { login.with_message(message) })
     }
 
@@ -129,13 +160,16 @@ impl<const FLAWED: bool> MfaModule for Faulty<FLAWED> {
             Answer::Link if self.has("accepts a link") => return Ok(Verdict::accepted()),
             Answer::Link | Answer::Poll => return Ok(Verdict::pending(1000)),
             Answer::Form { .. } if self.has("tells") && !ask.enrolment()["address"].is_string() => {
-                let mac = ask.challenge().map(|waiting| waiting.sent.mac.clone());
-                return Err(ModuleError::failed(mac.unwrap_or_default()));
+                let Some(Kept::Readable(waiting)) = ask.challenge() else { return Err(ModuleError::failed("")) };
+                return Err(ModuleError::failed(&waiting.sent.mac));
             }
             Answer::Form { .. } => {}
         }
         let input: Result<Input, _> = ask.input();
         assert!(!(self.has("panics") && input.is_err()), "told to");
+        if let (true, Answer::Form { fields }, Err(_)) = (self.has("quotes"), ask.answer(), &input) {
+            return Err(ModuleError::failed(json!(fields)));
+        }
         if self.has("accepts garbage") && input.is_err() {
             return Ok(Verdict::accepted());
         }
@@ -161,6 +195,13 @@ impl<const FLAWED: bool> MfaModule for Faulty<FLAWED> {
         })
     }
 
+    fn migrate(from: u32, data: Value) -> Result<Value, ModuleError> {
+        match data["mail"].as_str() {
+            Some(address) => Ok(json!({ "address": address })),
+            None => Err(ModuleError::failed(format!("version {from} without an address"))),
+        }
+    }
+
     fn issue(&self, _: IssueCall<'_>) -> Result<Issued<Self>, ModuleError> {
         match self.has("issues") {
             true => Ok(Issued { enrolment: json!({}), codes: vec!["abcdefghij".to_owned()] }),
@@ -176,10 +217,16 @@ impl<const FLAWED: bool> MfaModule for Faulty<FLAWED> {
 }
 
 fn violations<const FLAWED: bool>(fault: &str) -> Vec<String> {
+    contract::<FLAWED>(fault).violations()
+}
+
+fn contract<const FLAWED: bool>(fault: &str) -> Contract<Faulty<FLAWED>> {
     let code = |bench: &Bench<Faulty<FLAWED>>| bench.code_sent().unwrap_or("nothing").to_owned();
     Contract::<Faulty<FLAWED>>::new(json!({ "fault": fault }))
         .prepare(|bench| {
             bench.channels([Channel::new("email", "Mail", TargetKind::Email)]);
+            let addresses = [("email".to_owned(), vec![ADDRESS.to_owned()])].into();
+            bench.user(User { id: "1".to_owned(), name: "ann".to_owned(), addresses });
         })
         .setup(move |bench| {
             let _ = bench.begin_setup();
@@ -191,7 +238,6 @@ fn violations<const FLAWED: bool>(fault: &str) -> Vec<String> {
             None => json!({ "code": "lost" }),
         })
         .wrong(|_, ()| json!({ "code": "wrong" }))
-        .violations()
 }
 
 #[test]
@@ -202,10 +248,33 @@ fn without_a_fault_every_rule_holds() {
 #[test]
 fn a_fault_of_the_description_is_found() {
     let violations = violations::<true>("");
-    assert_eq!(violations.len(), 3, "{violations:?}");
+    assert_eq!(violations.len(), 4, "{violations:?}");
     assert!(violations[0].contains("\"mfa\" is not an amr value"), "{violations:?}");
     assert!(violations[1].contains("`de` does not have `sent`"), "{violations:?}");
     assert!(violations[2].contains("another form than input_schema"), "{violations:?}");
+    assert!(violations[3].contains("give one of version 1 with `.older(…)`"), "{violations:?}");
+}
+
+#[test]
+fn an_older_enrolment_is_brought_to_the_present_version() {
+    let last = |older: Value| contract::<true>("").older(1, older).violations().pop().unwrap();
+    assert!(last(json!({ "mail": ADDRESS })).contains("another form than input_schema"));
+    let unread = last(json!({ "e_mail": ADDRESS }));
+    assert!(unread.ends_with("one of version 1: version 1 without an address"), "{unread}");
+}
+
+#[test]
+fn a_translation_has_the_places_of_the_original() {
+    let complete = |german: &str| {
+        let sentences = |sentence: &str| BTreeMap::from([("left".to_owned(), sentence.to_owned())]);
+        words::complete(
+            &[("en", "{count} left"), ("de", german)].map(|(tag, said)| (tag.to_owned(), sentences(said))).into(),
+        )
+    };
+    assert_eq!(complete("noch {count}"), Ok(()));
+    for german in ["noch welche", "noch {anzahl}", "noch {count} von {total}", " "] {
+        assert!(complete(german).is_err(), "{german}");
+    }
 }
 
 #[test]
@@ -216,6 +285,20 @@ fn each_fault_is_found_by_its_rule() {
         ("no text", "a set-up begins with a form: English does not have the text `unwritten`"),
         ("unsteady", "a repeated call has the same reply"),
         ("trusts an older host", "an older host gets an answer, and no other yes"),
+        ("no value", "every text that is shown has its values"),
+        ("the host's field", "no field or block has a name of the host's own"),
+        ("the host's block", "no field or block has a name of the host's own"),
+        ("writes to strangers", "a message goes to what was proved"),
+        ("another channel", "a message goes to what was proved"),
+        ("same code", "each login's code is drawn anew"),
+        ("loses zeros", "each login's code is drawn anew, of one length: they have several lengths"),
+        ("reads the beginning", "an answer cut short, lengthened or in another script is not right"),
+        ("knows no login", "what is right for one user is not for another"),
+        ("knows no login", "a code of one login is none for another"),
+        ("takes any record", "a set-up's state of another shape proves nothing"),
+        ("takes any record", "a challenge of another shape is never right"),
+        ("same code", "what proves one set-up proves no other"),
+        ("quotes", "a reason tells nothing of what is kept or typed"),
         ("wordless", "every error and reason has a text in English"),
         ("silent", "what is sent can be sent"),
         ("bad message", "what is sent can be sent"),

@@ -98,3 +98,15 @@ pub(super) fn no(what: &str, outcome: Result<Outcome, Failure>) -> Result<(), St
         Err(failure) => Err(format!("{what}: {failure}")),
     }
 }
+
+/// What sort of JSON it is.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "text",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}

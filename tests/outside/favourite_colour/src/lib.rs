@@ -115,9 +115,22 @@ mfa_sdk::export_module!(FavouriteColour, texts = "texts/");
 
 #[cfg(test)]
 mod tests {
-    use mfa_sdk::testing::{Bench, Outcome, SetupOutcome};
+    use mfa_sdk::testing::{Bench, Outcome, SetupOutcome, contract::Contract};
 
     use super::*;
+
+    #[test]
+    fn the_contract_holds() {
+        Contract::<FavouriteColour>::new(json!({}))
+            .setup(|bench| {
+                bench.begin_setup().unwrap();
+                bench.fill(json!({ "question": "colour" })).unwrap();
+                bench.fill(json!({ "answer": "Dark Green" })).unwrap();
+            })
+            .right(|_, ()| json!({ "answer": "dark green" }))
+            .wrong(|_, ()| json!({ "answer": "blue" }))
+            .check();
+    }
 
     #[test]
     fn two_steps_of_set_up_and_one_of_login() {

@@ -31,7 +31,8 @@ fn field(json: &Value) -> Option<Field> {
     let name = json["name"].as_str()?.to_owned();
     let default = &json["default"];
     // Hosts that give no format still call a password a password.
-    let is_secret = json["format"] == "password" || (json["format"].is_null() && name == "password");
+    let is_secret =
+        json["masked"] == true || json["format"] == "password" || (json["format"].is_null() && name == "password");
     let kind = match json["type"].as_str() {
         Some("select") => select(&json["options"], default),
         Some("boolean") => Kind::Boolean { default: default.as_bool() },
@@ -155,6 +156,7 @@ mod tests {
     fn a_password_is_recognised_by_format_or_by_name() {
         let kind = |json: Value| field(&json).unwrap().kind;
         assert_eq!(kind(json!({"name": "pin", "type": "string", "format": "password"})), Kind::Secret);
+        assert_eq!(kind(json!({"name": "pin", "type": "string", "format": "digits", "masked": true})), Kind::Secret);
         assert_eq!(kind(json!({"name": "password", "type": "string"})), Kind::Secret);
         assert_eq!(kind(json!({"name": "code", "type": "string"})), Kind::Text { default: None });
     }
