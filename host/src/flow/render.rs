@@ -54,6 +54,12 @@ pub fn module_step(place: Place<'_>, form: &Form, module: &ModuleInstance, error
     step
 }
 
+/// What a module says under this key, if it says anything.
+pub fn own_text(key: &str, module: &ModuleInstance, language: &str) -> Option<String> {
+    let text = Text::new(key).render(&module.description.as_ref()?.texts, language);
+    (text != key).then_some(text)
+}
+
 /// A step of the host's own.
 pub fn host_step(place: Place<'_>, form: &Form, error: Option<&str>) -> FormStep {
     let none = Texts::new();

@@ -74,6 +74,10 @@ impl MfaModule for Email {
         }
     }
 
+    fn code_times(&self) -> Option<CodeTimes> {
+        Some(CodeTimes { period_s: self.config.lifetime_s, window: 0 })
+    }
+
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         match ask.state() {
             None => Ok(SetupStep::form(self.address_form(&ask), Setup::Address)),

@@ -50,6 +50,10 @@ impl MfaModule for Notify {
         self.code_form(Form::new())
     }
 
+    fn code_times(&self) -> Option<CodeTimes> {
+        Some(CodeTimes { period_s: self.config.lifetime_s, window: 0 })
+    }
+
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         self.set_up(&ask)
     }

@@ -61,6 +61,10 @@ impl MfaModule for Sms {
         self.code_form(Form::new())
     }
 
+    fn code_times(&self) -> Option<CodeTimes> {
+        Some(CodeTimes { period_s: self.config.lifetime_s, window: 0 })
+    }
+
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         match ask.state() {
             None => Ok(SetupStep::form(self.phone_form(&ask), Setup::Phone)),
