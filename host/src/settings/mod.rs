@@ -29,6 +29,8 @@ pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use locate::line_of_place;
 pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
 pub use replace_file::{FileMode, replace_file};
-pub use types::{Argon2Settings, Client, Development, Limits, ModuleSettings, Passwords, Settings, SignUp, SignUpMode};
+pub use types::{
+    Argon2Settings, Client, Development, Limits, Methods, ModuleSettings, Passwords, Settings, SignUp, SignUpMode,
+};
 pub use warnings::{is_loopback, warnings};
 pub use watch::SettingsWatch;

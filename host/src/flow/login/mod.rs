@@ -10,6 +10,7 @@ mod poll;
 mod second_factor;
 mod session;
 mod set_password;
+mod trial;
 mod trusted;
 
 use serde_json::{Map, Value};
@@ -18,6 +19,8 @@ pub use begin::{BeginLogin, ProviderView};
 pub use first_factor::ServiceLogin;
 pub use plain::ApiLogin;
 pub(super) use session::ended;
+pub use trial::Confirmation;
+pub(super) use trial::code_required;
 
 use super::{
     Abort, Asker, Created, FlowError, Flows, Handler, Step,
@@ -63,7 +66,8 @@ impl Flows {
         let found = turn.session().await?;
         let outcome = match &found.record {
             Some(session) => {
-                let is_ours = session.open.client_id == client_id && !matches!(session.secret.grant, Grant::Tokens);
+                let is_ours = session.open.client_id == client_id
+                    && !matches!(session.secret.grant, Grant::Tokens | Grant::Trial);
                 if !is_ours {
                     return Err(FlowError::UnknownFlow);
                 }

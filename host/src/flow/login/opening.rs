@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// An ended session stays this long, so that it answers "expired" once and never starts anew.
-const TOMBSTONE_S: u64 = 600;
+pub(super) const TOMBSTONE_S: u64 = 600;
 
 /// A session about to be made.
 pub struct Start {
@@ -163,7 +163,7 @@ impl Turn<'_> {
     }
 
     /// The account with this session in its list; when the list is full, the oldest sessions end.
-    async fn enlist(
+    pub(super) async fn enlist(
         &self,
         mut counted: AccountOpen,
         account: &Found<Account>,

@@ -17,7 +17,9 @@ use crate::{
         FlowError,
         attempts::{self, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
-        record::{Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Session, SessionStage, User, key},
+        record::{
+            Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Grant, Session, SessionStage, User, key,
+        },
         token,
     },
     module_host::ModuleInstance,
@@ -211,7 +213,9 @@ impl Turn<'_> {
         let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
         let counted = account.open();
         let mut counted = attempts::forgive(counted, &guess.target);
-        counted.last_used.insert(guess.module.id.clone(), self.now.wall);
+        if !matches!(basis.session.secret.grant, Grant::Trial) {
+            counted.last_used.insert(guess.module.id.clone(), self.now.wall);
+        }
         let finish = Finish::new(self, basis.session, Some(&guess.module.id));
         let (proved, next) = if basis.session.open.must_set_password {
             (Proved::nothing_yet(), set_password::due(basis.session, &guess.module.id, self.now.wall))

@@ -10,6 +10,7 @@ mod reset;
 mod sign_up;
 mod view;
 
+pub(super) use add::is_deceptive;
 pub use own::OwnChanges;
 pub use profile::UserChanges;
 pub use reset::UserReset;

@@ -15,8 +15,8 @@ pub use restored::{Restored, RestoredOpen};
 pub use session::{Grant, ProviderId, Sent, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
-    Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, Invitation, InvitationOpen,
-    NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,
+    Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factor, Factors, FactorsOpen, Invitation,
+    InvitationOpen, NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,
 };
 
 use serde::{Serialize, de::DeserializeOwned};

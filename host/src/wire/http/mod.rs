@@ -8,6 +8,7 @@ mod fences;
 mod form;
 mod login_api;
 mod login_flow;
+mod methods;
 mod mfa;
 mod openapi;
 mod outbox;

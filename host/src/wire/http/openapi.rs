@@ -15,7 +15,7 @@ use utoipa::{
 
 use super::{
     error::{Dialect, Message, OAuthError, Problem},
-    login_api, login_flow, mfa, people, status, step_json, token,
+    login_api, login_flow, methods, mfa, people, status, step_json, token,
 };
 
 #[derive(OpenApi)]
@@ -38,7 +38,9 @@ use super::{
         login_flow::providers, login_flow::begin, login_flow::show, login_flow::submit, login_flow::abort,
         token::token, token::revoke,
         login_api::login, login_api::verify, login_api::change, login_api::resend,
-        mfa::list, mfa::delete_all, mfa::delete, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,
+        methods::list, methods::show, methods::describe, methods::delete_all, methods::delete, methods::activate,
+        methods::deactivate, methods::make_primary, methods::begin_test, methods::submit_test, methods::rename_device,
+        methods::remove_device, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
         people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,
         people::reset_user,
@@ -46,7 +48,7 @@ use super::{
     ),
     components(schemas(
         Message<'static>, OAuthError<'static>, Problem<'static>, login_flow::ProviderJson, step_json::StepJson,
-        mfa::MethodJson, people::PersonJson, people::UserJson,
+        methods::MethodJson, methods::OverviewJson, methods::DeviceJson, people::PersonJson, people::UserJson,
     )),
     modifiers(&Additions)
 )]
