@@ -44,8 +44,8 @@ impl Flows {
     pub async fn begin_trial(&self, access: &Access, module: &str, asker: &Asker) -> Result<Step, FlowError> {
         let flow_id = token::new_flow_id();
         let turn = Turn::new(&self.engine, &flow_id, asker);
-        let instance = self.engine.modules.module(module);
-        if instance.and_then(|module| module.description).is_some_and(|description| description.recovery) {
+        let factors: Found<Factors> = self.engine.read(key::factors(&access.user_id)).await?;
+        if factors.open().of(module).is_some_and(|factor| factor.recovery) {
             let detail = "a trial would use one of these codes up".to_owned();
             return Err(FlowError::NotPossible { code: "is_recovery", detail });
         }
