@@ -160,7 +160,7 @@ fn answer<M: MfaModule>(module: &M, request: &str) -> Result<Reply, String> {
     };
     let context = &request.context;
     let answered = match &request.operation {
-        Operation::InputSchema {} => Ok(Reply::Form { form: module.input_schema() }),
+        Operation::InputSchema {} => Ok(Reply::Form { form: module.input_schema(), code: module.code_times() }),
         Operation::SetupFlow { state, input, replaces } => {
             setup_flow(module, context, state.as_ref(), input.as_ref(), replaces.as_ref())
         }

@@ -130,3 +130,13 @@ pub enum Kind {
     /// Something one is: a fingerprint.
     Inherence,
 }
+
+/// How long the codes of a module are good, for those who want to tell their users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeTimes {
+    /// Seconds a code is shown, or lives since it was sent: 1–86400.
+    pub period_s: u32,
+    /// Further periods before and after that one in which it is taken too: 0–100.
+    #[serde(default)]
+    pub window: u32,
+}

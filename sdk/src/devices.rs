@@ -46,7 +46,7 @@ pub struct Device {
     pub id: String,
     /// As the user named it: one line of 1–64 characters.
     pub name: String,
-    /// When it was set up, in milliseconds since 1970-01-01T00:00:00Z.
+    /// When it was set up, in milliseconds since 1970-01-01T00:00:00Z; 0 if nobody wrote it down.
     pub created_at_ms: i64,
     /// When it last let its user in, likewise.
     #[serde(default)]

@@ -56,7 +56,9 @@ impl fmt::Debug for Operation {
 impl fmt::Debug for Reply {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Form { form } => formatter.debug_tuple("Form").field(form).finish(),
+            Self::Form { form, code } => {
+                formatter.debug_struct("Form").field("form", form).field("code", code).finish()
+            }
             Self::Setup(reply) => formatter.debug_tuple("Setup").field(reply).finish(),
             Self::Login(reply) => formatter.debug_tuple("Login").field(reply).finish(),
             Self::Verdict(reply) => formatter.debug_tuple("Verdict").field(reply).finish(),

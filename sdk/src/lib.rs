@@ -240,7 +240,7 @@ pub use mfa_sdk_derive::Form;
 pub use mfa_sdk_derive::embed_texts;
 pub use module::{ConfigError, MfaModule, ModuleError, Nothing};
 pub use one_form::{OneForm, Refusal};
-pub use protocol::{Answer, Cause, Description, Kind, User};
+pub use protocol::{Answer, Cause, CodeTimes, Description, Kind, User};
 pub use random::Random;
 pub use sent_code::{Checked, SentCode, SentCodeSteps, mask};
 pub use serde_json::{self, Value, json};
@@ -250,9 +250,10 @@ pub use text::Text;
 /// Everything a module usually names.
 pub mod prelude {
     pub use crate::{
-        Answer, Block, Call, Cause, ChangeDeviceCall, Channel, Checked, ConfigError, DeposeCall, Description, Device,
-        DeviceChange, DevicesLeft, Field, FieldKind, Form, FormInput, IssueCall, Issued, Kind, Login, LoginCall,
-        Message, MfaModule, ModuleError, Nothing, OneForm, Overview, OverviewCall, Refusal, SentCode, SentCodeSteps,
-        SetupCall, SetupStep, TargetKind, Text, ValidateCall, Value, Verdict, equal_in_constant_time, json, mask,
+        Answer, Block, Call, Cause, ChangeDeviceCall, Channel, Checked, CodeTimes, ConfigError, DeposeCall,
+        Description, Device, DeviceChange, DevicesLeft, Field, FieldKind, Form, FormInput, IssueCall, Issued, Kind,
+        Login, LoginCall, Message, MfaModule, ModuleError, Nothing, OneForm, Overview, OverviewCall, Refusal, SentCode,
+        SentCodeSteps, SetupCall, SetupStep, TargetKind, Text, ValidateCall, Value, Verdict, equal_in_constant_time,
+        json, mask,
     };
 }

@@ -7,7 +7,7 @@ use crate::{
     call::{ChangeDeviceCall, DeposeCall, IssueCall, LoginCall, OverviewCall, SetupCall, ValidateCall},
     devices::Overview,
     form::Form,
-    protocol::Description,
+    protocol::{CodeTimes, Description},
     step::{DevicesLeft, Issued, Login, SetupStep, Verdict},
 };
 
@@ -46,6 +46,11 @@ pub trait MfaModule: Sized + Send + Sync + 'static {
 
     /// The form a login step shows when neither user nor challenge matter.
     fn input_schema(&self) -> Form;
+
+    /// How long the codes of this module are good, if they are codes of a time. The host only tells it.
+    fn code_times(&self) -> Option<CodeTimes> {
+        None
+    }
 
     /// The next step of a set-up. The first call has neither state nor input; each later one has the state of the
     /// step before and what was filled in. A wrong code is [`SetupStep::again`], with the same secret.

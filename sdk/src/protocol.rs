@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::{
-    description::{Description, Kind},
+    description::{CodeTimes, Description, Kind},
     devices::{Device, DeviceChange, Overview},
 };
 use crate::{
@@ -216,6 +216,9 @@ pub enum Reply {
     Form {
         /// What to show.
         form: Form,
+        /// How long codes are good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<CodeTimes>,
     },
     /// To `setup_flow`.
     Setup(SetupReply),

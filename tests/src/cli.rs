@@ -179,7 +179,7 @@ fn installing_what_is_no_module_is_refused() {
 fn help_names_every_command() {
     let directory = Directory::empty();
     let help = run_host(&directory.path(), &["--help"]).success().stdout;
-    for command in ["init", "serve", "user", "module", "mfa", "session", "login", "setup"] {
+    for command in ["init", "serve", "user", "module", "mfa", "session", "login", "setup", "methods"] {
         assert!(help.contains(command), "{command} in {help}");
     }
 }

@@ -2,15 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{ADA, Answer, BOB, PIN, Stage, assert_form, result_of};
-
-fn assert_stale(answer: &Answer) {
-    assert_eq!(answer.status, 401, "{}", String::from_utf8_lossy(&answer.body));
-    let challenge = answer.header("www-authenticate").expect("WWW-Authenticate");
-    assert!(challenge.starts_with("Bearer"), "{challenge}");
-    assert!(challenge.contains("error=\"insufficient_user_authentication\""), "{challenge}");
-    assert!(challenge.contains("max_age"), "{challenge}");
-}
+use crate::harness::{ADA, Answer, BOB, PIN, Stage, assert_form, assert_stale, result_of};
 
 #[test]
 fn a_factor_change_needs_a_proof_of_the_last_five_minutes() {

@@ -53,6 +53,23 @@ fn answer(stage: &Stage, name: &str, word: &str) -> Value {
     stage.submit(&flow_id, json!({"word": word})).expect(200)
 }
 
+#[test]
+fn what_a_module_cannot_say_of_its_devices_is_left_out() {
+    let stage = stage("[module.config]\nmisbehaviour = \"panic_in_overview\"");
+    set_up(&stage, ADA, RIGHT);
+    let flow_id = stage.begin_to_mfa(ADA);
+    let tokens = stage.tokens_of(&stage.submit(&flow_id, json!({"word": RIGHT})).expect(200));
+    let details = stage.method_details(&tokens, MISBEHAVING);
+    assert_eq!((&details["is_setup"], &details["setup_schema"][0]["name"]), (&json!(true), &json!("word")));
+    assert!(details.get("overview").is_none(), "{details}");
+    let path = format!("/api/mfa/{MISBEHAVING}/devices/first");
+    let refused = stage.wire().delete_as(&tokens.access, &path).expect(503);
+    assert_eq!(refused["code"], "module_unavailable", "{refused}");
+    assert!(!refused.to_string().contains("asked to panic"), "a module's own words stay in the log: {refused}");
+    assert_eq!(stage.method(&tokens, MISBEHAVING)["is_setup"], true);
+    assert_eq!(stage.delete_method(&tokens, MISBEHAVING).status, 204, "it can be removed all the same");
+}
+
 /// The worker comes back by itself; until then a login is refused with a reason, never let in.
 fn until_it_answers_again(stage: &Stage, after: &str) {
     let recovered = (0..300).any(|_| {

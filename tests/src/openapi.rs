@@ -113,6 +113,55 @@ fn every_answer_about_people_is_documented() {
 }
 
 #[test]
+fn every_answer_about_methods_is_documented() {
+    let mut stage = Stage::new();
+    let document = stage.wire().get("/api/openapi.json").expect(200);
+    let seen = |method: &str, path: &str, answer: Answer| assert_documented(&document, method, path, &answer);
+    let tokens = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    let (one, device) = ("/api/mfa/{id}", "/api/mfa/{id}/devices/{device}");
+    let at_device =
+        format!("/api/mfa/totp/devices/{}", stage.devices(&tokens, "totp")[0]["id"].as_str().expect("an id"));
+    let details = stage.wire().get_as(&tokens.access, "/api/mfa/totp");
+    let schema = &document["components"]["schemas"]["MethodDetailsJson"];
+    assert!(schema.is_object(), "{document:#}");
+    seen("get", one, details);
+    seen("get", one, stage.wire().get_as(&tokens.access, "/api/mfa/nothing"));
+    for body in [json!({"label": "x"}), json!({"label": "\n"}), json!({"odd": 1})] {
+        seen("patch", one, stage.describe_method(&tokens, "totp", &body));
+    }
+    for deed in ["deactivate", "activate", "primary", "test"] {
+        let path = format!("/api/mfa/{{id}}/{deed}");
+        for (module, body) in [("totp", json!({})), ("nothing", json!({})), ("insecure_example", json!({"odd": 1}))] {
+            seen("post", &path, stage.method_deed(&tokens, module, deed, &body));
+        }
+        seen("post", &path, stage.wire().post(&format!("/api/mfa/totp/{deed}"), &json!({})));
+    }
+    seen(
+        "post",
+        "/api/mfa/{id}/deactivate",
+        stage.method_deed(&tokens, "insecure_example", "deactivate", &json!({"code": "9"})),
+    );
+    let begun = stage.method_deed(&tokens, "insecure_example", "test", &json!({})).expect(200);
+    let trial = format!("/api/mfa/test/{}", begun["flow_id"].as_str().expect("a flow id"));
+    for body in [json!({}), json!({"pin": "9999"}), json!({"pin": crate::harness::PIN}), json!({"pin": "9999"})] {
+        seen("post", "/api/mfa/test/{flow_id}", stage.wire().post_as(&tokens.access, &trial, &body));
+    }
+    for body in [json!({"name": "x"}), json!({"name": ""})] {
+        seen("patch", device, stage.wire().patch_as(&tokens.access, &at_device, &body));
+    }
+    stage.clock.advance_s(301);
+    seen("delete", device, stage.wire().delete_as(&tokens.access, &at_device));
+    let flow_id = stage.begin();
+    stage.submit_password(&flow_id, ADA);
+    stage.submit(&flow_id, json!({"multi_factor_auth_module": "insecure_example"})).expect(200);
+    let fresh = stage.tokens_of(&stage.submit(&flow_id, json!({"pin": crate::harness::PIN})).expect(200));
+    seen("delete", device, stage.wire().delete_as(&fresh.access, &at_device));
+    seen("delete", device, stage.wire().delete_as(&fresh.access, &at_device));
+}
+
+#[test]
 fn every_answer_of_a_long_walk_is_documented() {
     let (mut stage, ada) = Stage::ada_with_totp();
     let document = stage.wire().get("/api/openapi.json").expect(200);

@@ -21,6 +21,9 @@ pub enum FlowError {
     /// The input does not fit the step; no attempt was spent. Fields by name, machine words.
     #[error("the input does not fit the form")]
     InvalidInput(FieldErrors),
+    /// A text that is not taken, by the field it stood in, with a machine word.
+    #[error("{detail}")]
+    Refused { field: &'static str, word: &'static str, detail: &'static str },
     /// Locked or too fast.
     #[error("too many attempts; try again in {retry_after_s} s")]
     Throttled { retry_after_s: u64 },

@@ -7,8 +7,8 @@ mod engine;
 mod error;
 mod lifetime;
 mod login;
+mod management;
 mod messages;
-mod methods;
 mod new_password;
 mod people;
 mod proof;
@@ -25,8 +25,10 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
-pub use login::{ApiLogin, BeginLogin, Click, Clicked, LinkView, ProviderView, SecondFactor, ServiceLogin};
-pub use methods::MethodView;
+pub use login::{
+    ApiLogin, BeginLogin, Click, Clicked, Confirmation, LinkView, ProviderView, SecondFactor, ServiceLogin,
+};
+pub use management::{DeviceView, MethodDetails, MethodView, OverviewView, Wish, Words};
 pub use people::{
     AddressKind, AddressStep, Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset,
     UserView, Who,

@@ -61,6 +61,20 @@ pub fn add_link_number(step: &mut FormStep, number: String) {
     step.placeholders.insert("link_number".to_owned(), number);
 }
 
+/// What a module says under this key, if it says anything.
+pub fn own_text(key: &str, module: &ModuleInstance, language: &str) -> Option<String> {
+    let text = Text::new(key).render(&module.description.as_ref()?.texts, language);
+    (text != key).then_some(text)
+}
+
+/// The fields of a form, in the module's own words.
+pub fn fields(form: &Form, module: &ModuleInstance, language: &str) -> Vec<Field> {
+    let none = Texts::new();
+    let texts = module.description.as_ref().map_or(&none, |description| &description.texts);
+    let words = Words { texts, language };
+    form.fields.iter().map(|field| self::field(field, &words)).collect()
+}
+
 /// A step of the host's own.
 pub fn host_step(place: Place<'_>, form: &Form, error: Option<&str>) -> FormStep {
     let none = Texts::new();

@@ -179,7 +179,7 @@ impl ModuleHost {
             return Ok(Some(form.clone()));
         }
         match self.call(id, Request { context: context(), operation: Operation::InputSchema {} }).await? {
-            Reply::Form { form } => Ok(Some(supervised.fixed_step.get_or_init(|| Arc::new(form)).clone())),
+            Reply::Form { form, .. } => Ok(Some(supervised.fixed_step.get_or_init(|| Arc::new(form)).clone())),
             _ => Err(CallError::BadReply("it is no form".to_owned())),
         }
     }

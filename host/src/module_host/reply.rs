@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mfa_sdk::{
     form::{Block, Field, FieldKind, Form, RESERVED_BLOCKS, RESERVED_FIELDS},
     message::Message,
-    protocol::{DeviceChange, LoginReply, Operation, Overview, Reply, Request, SetupReply, VerdictReply},
+    protocol::{CodeTimes, DeviceChange, LoginReply, Operation, Overview, Reply, Request, SetupReply, VerdictReply},
     text::Text,
 };
 use serde_json::Value;
@@ -27,6 +27,8 @@ const VALUES_MAX: usize = 32;
 const MESSAGE_LIFETIME_S_MAX: u32 = 86_400;
 /// 9999-12-31T23:59:59Z, the last moment RFC 3339 can write.
 const MOMENT_MS_MAX: i64 = 253_402_300_799_000;
+const CODE_PERIOD_S_MAX: u32 = 86_400;
+const CODE_WINDOW_MAX: u32 = 100;
 const DEVICES_MAX: usize = 32;
 const DEVICE_NAME_CHARACTERS_MAX: usize = 64;
 const ERROR_VALUES_MAX: usize = 8;
@@ -89,7 +91,10 @@ pub(super) fn plain(text: &str, characters_max: usize) -> String {
 
 fn check(operation: &Operation, reply: &Reply) -> Checked {
     match (operation, reply) {
-        (Operation::InputSchema {}, Reply::Form { form }) => check_form(form),
+        (Operation::InputSchema {}, Reply::Form { form, code }) => {
+            check_form(form)?;
+            code.as_ref().map_or(Ok(()), check_code_times)
+        }
         (Operation::SetupFlow { .. }, Reply::Setup(setup)) => check_setup(setup),
         (Operation::InitializeLoginMfaStep { .. }, Reply::Login(login)) => check_login(login),
         (Operation::Validate { .. }, Reply::Verdict(verdict)) => check_verdict(verdict),
@@ -144,6 +149,11 @@ fn check_verdict(verdict: &VerdictReply) -> Checked {
             check_kept(challenge.as_ref())
         }
     }
+}
+
+fn check_code_times(code: &CodeTimes) -> Checked {
+    let fit = (1..=CODE_PERIOD_S_MAX).contains(&code.period_s) && code.window <= CODE_WINDOW_MAX;
+    require(fit, "its codes live longer than a day, or not at all")
 }
 
 fn require(holds: bool, otherwise: &str) -> Checked {

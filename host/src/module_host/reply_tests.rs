@@ -240,6 +240,18 @@ fn an_overview_and_advice_are_bounded() {
 }
 
 #[test]
+fn codes_live_for_a_day_at_most() {
+    let schema = Operation::InputSchema {};
+    let told = |code: Value| json!({"reply": "form", "form": {}, "code": code});
+    for code in [Value::Null, json!({"period_s": 1}), json!({"period_s": 86_400, "window": 100})] {
+        assert!(validated(&schema, told(code.clone()).to_string().as_bytes()).is_ok(), "{code}");
+    }
+    for code in [json!({"period_s": 0}), json!({"period_s": 86_401}), json!({"period_s": 30, "window": 101})] {
+        bad(&schema, told(code));
+    }
+}
+
+#[test]
 fn a_change_of_a_device_is_answered_as_one() {
     let change = |change| Operation::ChangeDevice { enrolment: enrolment(), device: "a".to_owned(), change };
     let (remove, rename) = (change(DeviceChange::Remove), change(DeviceChange::Rename { name: "b".to_owned() }));

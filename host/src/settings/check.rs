@@ -143,6 +143,10 @@ fn modules(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
             return Err(mistake(&place("id"), problem, ID_REMEDY.into()));
         }
         let key = if module.id.is_some() { "id" } else { "type" };
+        if ["setup", "test"].contains(&module.id()) {
+            let problem = format!("the module id {:?} is a word of the interface's own addresses", module.id());
+            return Err(mistake(&place(key), problem, "give the module another id".into()));
+        }
         unique(&mut ids, module.id().to_owned(), "module", &place(key), mistake)?;
         if module.name.as_ref().is_some_and(|name| !is_name(name)) {
             return Err(mistake(&place("name"), "the module's name is not usable".into(), NAME_REMEDY.into()));

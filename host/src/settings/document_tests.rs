@@ -28,13 +28,14 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
     Section { heading: "`[delivery]`", structure: "DeliverySettings", before: "[delivery]\n", keys: &[], after: LOCAL },
     Section { heading: "`[passwords]`", structure: "Passwords", before: "[passwords]\n", keys: &[], after: LOCAL },
     Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[methods]`", structure: "Methods", before: "[methods]\n", keys: &[], after: LOCAL },
     Section {
         heading: "`[[client]]`",
         structure: "Client",
@@ -179,9 +180,8 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "Vec<String>" => "list of texts",
         "BTreeMap<String, String>" => "table of texts",
         "toml::Value" => "table or text",
-        "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Development" => {
-            "table"
-        }
+        "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Methods"
+        | "Development" => "table",
         "Vec<Client>"
         | "Vec<ProviderSettings>"
         | "Vec<ModuleSettings>"
@@ -221,6 +221,11 @@ fn default_in_words(section: &Section, key: &Key) -> String {
     {
         Some(function) => default_of(&settings, function),
         None if key.rust_type == "SignUpMode" => "`\"off\"`".to_owned(),
+        None if section.structure == "Methods" => {
+            let shown = format!("{:?}", settings.methods);
+            let (_, rest) = shown.split_once(&format!("{}: ", key.name)).expect("the key is a field");
+            format!("`{}`", rest.split([',', ' ']).next().unwrap_or_default())
+        }
         None if key.rust_type == "bool" => "`false`".to_owned(),
         None if matches!(section.structure, "Passwords") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
@@ -317,7 +322,7 @@ fn the_document_has_all_keys_that_load_and_no_others() {
 
 #[test]
 fn the_sample_shows_every_default() {
-    for section in &SECTIONS[..6] {
+    for section in &SECTIONS[..7] {
         for key in declared(section.structure).1 {
             let default = default_in_words(section, &key).trim_matches('`').to_owned();
             let (key, is_shown) = (&key.name, matches!(default.as_str(), "–" | "[]"));

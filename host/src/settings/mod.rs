@@ -30,8 +30,8 @@ pub use locate::line_of_place;
 pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
 pub use replace_file::{FileMode, replace_file};
 pub use types::{
-    Argon2Settings, Client, Development, ForgottenPassword, Limits, ModuleSettings, Passwords, Settings, SignUp,
-    SignUpMode,
+    Argon2Settings, Client, Development, ForgottenPassword, Limits, Methods, ModuleSettings, Passwords, Settings,
+    SignUp, SignUpMode,
 };
 pub use warnings::{is_loopback, warnings};
 pub use watch::SettingsWatch;

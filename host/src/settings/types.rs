@@ -44,6 +44,9 @@ pub struct Settings {
     /// Whether people may add themselves as users.
     #[serde(default)]
     pub sign_up: SignUp,
+    /// What users may do with their own second factors.
+    #[serde(default)]
+    pub methods: Methods,
     /// Applications that may ask for logins.
     #[serde(default, rename = "client")]
     pub clients: Vec<Client>,
@@ -231,6 +234,35 @@ pub enum SignUpMode {
     Off,
     Invite,
     Open,
+}
+
+/// What users may do with their own second factors. A fresh proof is needed for every change; these ask for more, never
+/// for less. What an admin does is not bound by them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Methods {
+    /// Whether an active one may be deleted; else it has to be deactivated first, which the primary never can be.
+    pub delete_active: bool,
+    /// Whether the primary may be deleted; else another one has to be made the primary first.
+    pub delete_primary: bool,
+    /// Whether deleting one, or a device of it, takes a code of that very method; of the primary, where it is inactive.
+    pub delete_needs_code: bool,
+    /// Whether it takes a code of the primary to make another one the primary.
+    pub primary_needs_code: bool,
+    /// Whether deactivating one takes a code of that very method.
+    pub deactivate_needs_code: bool,
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        Self {
+            delete_active: true,
+            delete_primary: true,
+            delete_needs_code: false,
+            primary_needs_code: false,
+            deactivate_needs_code: false,
+        }
+    }
 }
 
 /// An application that may ask for logins. A `client_id` that is an `http(s)` URL needs no entry when the redirect

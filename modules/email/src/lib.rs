@@ -68,6 +68,10 @@ impl MfaModule for Email {
         }
     }
 
+    fn code_times(&self) -> Option<CodeTimes> {
+        Some(CodeTimes { period_s: self.config.lifetime_s, window: 0 })
+    }
+
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         let waiting = |address: &str, sent| Setup::Code { address: address.to_owned(), sent };
         match ask.state() {

@@ -44,6 +44,10 @@ impl MfaModule for Notify {
         SentCodeSteps::form(self.config.lifetime_s)
     }
 
+    fn code_times(&self) -> Option<CodeTimes> {
+        Some(CodeTimes { period_s: self.config.lifetime_s, window: 0 })
+    }
+
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         self.set_up(&ask)
     }

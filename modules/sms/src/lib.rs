@@ -55,6 +55,10 @@ impl MfaModule for Sms {
         SentCodeSteps::form(self.config.lifetime_s)
     }
 
+    fn code_times(&self) -> Option<CodeTimes> {
+        Some(CodeTimes { period_s: self.config.lifetime_s, window: 0 })
+    }
+
     fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
         let waiting = |phone: &str, sent| Setup::Code { phone: phone.to_owned(), sent };
         match ask.state() {

@@ -18,11 +18,13 @@ pub(crate) struct Config {
     pub(crate) period_s: u64,
     /// Steps accepted before and after the present one: 0 to 2. RFC 6238, section 5.2, recommends at most one.
     pub(crate) window: u64,
+    /// Authenticators one user may have: 1 to 10. Those there are go on when it is lowered.
+    pub(crate) devices_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { issuer: None, algorithm: Algorithm::Sha1, digits: 6, period_s: 30, window: 1 }
+        Self { issuer: None, algorithm: Algorithm::Sha1, digits: 6, period_s: 30, window: 1, devices_max: 5 }
     }
 }
 
@@ -40,6 +42,9 @@ impl Config {
         }
         if self.window > 2 {
             return refused("window", "must be 0, 1 or 2".to_owned());
+        }
+        if !(1..=10).contains(&self.devices_max) {
+            return refused("devices_max", "must be 1 to 10".to_owned());
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The published vectors, the window's edges, and what must be refused.
 
+mod devices;
+
 use mfa_sdk::{
     ConfigError, Value,
     form::{Block, FieldError, Form},
@@ -291,6 +293,8 @@ fn a_configuration_out_of_bounds_is_refused_with_its_path() {
         (json!({ "window": -1 }), "window"),
         (json!({ "issuer": " " }), "issuer"),
         (json!({ "algorithm": "MD5" }), "algorithm"),
+        (json!({ "devices_max": 0 }), "devices_max"),
+        (json!({ "devices_max": 11 }), "devices_max"),
         (json!({ "digit": 6 }), "digit"),
     ] {
         let Err(ConfigError { path: found, .. }) = Bench::<Totp>::new(config) else { panic!("{path} is taken") };

@@ -100,6 +100,16 @@ pub fn assert_form(step: &Value, step_id: &str) {
     }
 }
 
+/// The proof is too old for this (RFC 9470).
+#[track_caller]
+pub fn assert_stale(answer: &Answer) {
+    assert_eq!(answer.status, 401, "{}", String::from_utf8_lossy(&answer.body));
+    let challenge = answer.header("www-authenticate").expect("WWW-Authenticate");
+    assert!(challenge.starts_with("Bearer"), "{challenge}");
+    assert!(challenge.contains("error=\"insufficient_user_authentication\""), "{challenge}");
+    assert!(challenge.contains("max_age"), "{challenge}");
+}
+
 #[track_caller]
 pub fn assert_abort(step: &Value, reason: &str) {
     assert_eq!(step["type"], "abort", "{step}");

@@ -49,6 +49,17 @@ impl Stage {
         secret
     }
 
+    /// As [`Stage::set_up_totp`], beside one that is there, under this name.
+    pub fn add_totp(&mut self, tokens: &Tokens, name: &str) -> TotpSecret {
+        let step = self.begin_setup(tokens, "totp").expect(200);
+        let secret = TotpSecret(placeholder(&step, "code"));
+        let fields = json!({"code": secret.code(self.now_ms()), "name": name});
+        let done = self.submit_setup(tokens, &flow_of(&step), &fields).expect(200);
+        assert_eq!(done["type"], "create_entry", "{done}");
+        self.clock.advance_s(30);
+        secret
+    }
+
     /// Sets the PIN module up for whoever holds these tokens.
     pub fn set_up_pin(&self, tokens: &Tokens) {
         self.set_up_pin_of(tokens, "insecure_example", PIN);
@@ -104,6 +115,26 @@ impl Stage {
     pub fn method(&self, tokens: &Tokens, module_id: &str) -> Value {
         let methods = self.methods(tokens);
         methods.into_iter().find(|method| method["id"] == module_id).unwrap_or_else(|| panic!("{module_id} is listed"))
+    }
+
+    /// `activate`, `deactivate`, `primary` or `test`.
+    pub fn method_deed(&self, tokens: &Tokens, module_id: &str, deed: &str, body: &Value) -> Answer {
+        self.wire().post_as(&tokens.access, &format!("/api/mfa/{module_id}/{deed}"), body)
+    }
+
+    pub fn describe_method(&self, tokens: &Tokens, module_id: &str, body: &Value) -> Answer {
+        self.wire().patch_as(&tokens.access, &format!("/api/mfa/{module_id}"), body)
+    }
+
+    /// One method in full.
+    pub fn method_details(&self, tokens: &Tokens, module_id: &str) -> Value {
+        self.wire().get_as(&tokens.access, &format!("/api/mfa/{module_id}")).expect(200)
+    }
+
+    /// The devices of a method, as its details list them.
+    pub fn devices(&self, tokens: &Tokens, module_id: &str) -> Vec<Value> {
+        let details = self.method_details(tokens, module_id);
+        details["overview"]["devices"].as_array().unwrap_or_else(|| panic!("devices in {details}")).clone()
     }
 
     pub fn delete_method(&self, tokens: &Tokens, module_id: &str) -> Answer {

@@ -27,7 +27,9 @@ pub use directory::{Directory, copy_directory, set_modes};
 pub use host::Host;
 pub use journal::{Line, read_lines, write_lines};
 pub use link::{another_number, number_of, unescaped};
-pub use login::{CLIENT_ID, REDIRECT_URI, Tokens, assert_abort, assert_form, assert_invalid_flow, result_of};
+pub use login::{
+    CLIENT_ID, REDIRECT_URI, Tokens, assert_abort, assert_form, assert_invalid_flow, assert_stale, result_of,
+};
 pub use methods::{Account, TotpSecret};
 pub use qr::decode_svg;
 pub use server::{Certificates, Server, closed_port};

@@ -99,6 +99,11 @@ impl Wire {
         self.send("DELETE", path, &[("authorization", &bearer(token))], None).expect("an answer")
     }
 
+    pub fn delete_with(&self, token: &str, path: &str, body: &Value) -> Answer {
+        let headers = [("authorization", &*bearer(token)), ("content-type", "application/json")];
+        self.send("DELETE", path, &headers, Some(body.to_string().into_bytes())).expect("an answer")
+    }
+
     /// Any request; an error is a lost connection, which is what a killed host gives.
     pub fn send(
         &self,

@@ -31,7 +31,7 @@ pub struct Proved {
 }
 
 impl Proved {
-    /// Of a flow that goes on before it gives anything.
+    /// Of a flow that gives nothing, or goes on before it does.
     pub(super) fn nothing_yet() -> Self {
         let granted = Granted { result_code: None, state: None, tokens: None };
         Self { changes: Vec::new(), expectations: Vec::new(), granted }
@@ -68,6 +68,7 @@ impl<'a> Finish<'a> {
     pub(super) async fn access(&self, engine: &Engine) -> Result<Proved, FlowError> {
         match &self.session.secret.grant {
             Grant::Proof { access } => self.refresh_proof(engine, access).await,
+            Grant::Trial => Ok(Proved::nothing_yet()),
             Grant::Tokens => self.new_access(engine, None).await,
             Grant::Code { redirect_hash, code_challenge, state } => {
                 let bound = (redirect_hash.clone(), code_challenge.clone(), state.clone());
@@ -156,6 +157,10 @@ impl<'a> Finish<'a> {
         let flow = token::short(&self.flow_hash);
         let provider = &self.session.open.provider.kind;
         let method = self.module.unwrap_or("none");
+        if let Grant::Trial = self.session.secret.grant {
+            tracing::info!(target: "audit", event = "trial_passed", actor = format!("user:{user}"), user, method, flow);
+            return;
+        }
         tracing::info!(target: "audit", event = "login_passed", user, provider, method, flow);
     }
 }

@@ -15,6 +15,7 @@ mod sending;
 mod session;
 mod set_password;
 mod switch;
+mod trial;
 mod trusted;
 
 use serde_json::{Map, Value};
@@ -26,6 +27,8 @@ pub use link::LinkView;
 pub use plain::{ApiLogin, SecondFactor};
 pub(super) use session::ended;
 use switch::Wish;
+pub use trial::Confirmation;
+pub(super) use trial::code_required;
 
 use super::{
     Abort, Asker, Created, FlowError, Flows, Handler, Step,
@@ -84,7 +87,8 @@ impl Flows {
         let found = turn.session().await?;
         let outcome = match &found.record {
             Some(session) => {
-                let is_ours = session.open.client_id == client_id && !matches!(session.secret.grant, Grant::Tokens);
+                let is_ours = session.open.client_id == client_id
+                    && !matches!(session.secret.grant, Grant::Tokens | Grant::Trial);
                 if !is_ours {
                     return Err(FlowError::UnknownFlow);
                 }

@@ -163,7 +163,7 @@ impl Turn<'_> {
     }
 
     /// The account with this session in its list; when the list is full, the oldest sessions end.
-    async fn enlist(
+    pub(super) async fn enlist(
         &self,
         mut counted: AccountOpen,
         account: &Found<Account>,

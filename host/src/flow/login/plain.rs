@@ -155,7 +155,7 @@ impl Turn<'_> {
 }
 
 /// The one text field of the step takes the code; a step with more fields is answered at the login flow's own route.
-fn answer_of(found: &Found<Session>, code: &str) -> Result<Map<String, Value>, FlowError> {
+pub(super) fn answer_of(found: &Found<Session>, code: &str) -> Result<Map<String, Value>, FlowError> {
     let form = found.record.as_ref().and_then(|session| session.secret.form.as_ref());
     let mut fields = form.into_iter().flat_map(|form| &form.fields).filter(|field| field.required);
     match (fields.next(), fields.next()) {

@@ -20,7 +20,9 @@ use crate::{
         attempts::{self, Alarm, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
         messages::{About, Notice},
-        record::{Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Session, SessionStage, User, key},
+        record::{
+            Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Grant, Session, SessionStage, User, key,
+        },
         token,
     },
     module_host::ModuleInstance,
@@ -224,7 +226,9 @@ impl Turn<'_> {
         let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
         let counted = account.open();
         let mut counted = attempts::forgive(counted, &guess.target);
-        counted.last_used.insert(guess.module.id.clone(), self.now.wall);
+        if !matches!(basis.session.secret.grant, Grant::Trial) {
+            counted.last_used.insert(guess.module.id.clone(), self.now.wall);
+        }
         let confirmed_at = confirmed_at(basis.session).filter(|_| guess.ordinal.is_none());
         let factor_at = confirmed_at.unwrap_or(self.now.wall);
         let finish = Finish::later(self, basis.session, Some(&guess.module.id), Some(factor_at));

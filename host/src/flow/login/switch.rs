@@ -126,7 +126,7 @@ impl Turn<'_> {
             next.secret.seed = token::new_seed();
             let former = match session.secret.grant {
                 // Its id is random and begins nothing again, so that changes leave nothing behind.
-                Grant::Tokens => found.delete(),
+                Grant::Tokens | Grant::Trial => found.delete(),
                 Grant::Code { .. } | Grant::Proof { .. } => found.put(&ended(session, "switched")),
             };
             let changes = vec![former, place.put(&next), account.put(&Document { open: counted, secret: () })];

@@ -132,7 +132,7 @@ pub(super) fn checked_name(name: &str) -> Result<&str, PeopleError> {
 
 /// Control characters, blanks other than the space, soft hyphens, zero-width and direction marks, combining marks,
 /// fillers, tags and variation selectors.
-pub(super) fn is_deceptive(letter: char) -> bool {
+pub(in crate::flow) fn is_deceptive(letter: char) -> bool {
     let is_odd_blank = letter.is_whitespace() && letter != ' ';
     letter.is_control()
         || is_odd_blank

@@ -12,6 +12,7 @@ mod reset;
 mod sign_up;
 mod view;
 
+pub(super) use add::is_deceptive;
 pub use addresses::{AddressKind, AddressStep};
 pub use own::OwnChanges;
 pub use profile::UserChanges;

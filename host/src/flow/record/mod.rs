@@ -19,8 +19,8 @@ pub use restored::{Restored, RestoredOpen};
 pub use session::{Grant, ProviderId, Sent, SentLink, Session, SessionOpen, SessionSecret, SessionStage};
 pub use setup::{Asked, Setup, SetupOpen, SetupSecret, SetupStage};
 pub use user::{
-    Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factors, FactorsOpen, FormerAddress, Invitation,
-    InvitationOpen, MailedCode, NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,
+    Address, Addresses, Enrolment, EnrolmentOpen, EnrolmentSecret, Factor, Factors, FactorsOpen, FormerAddress,
+    Invitation, InvitationOpen, MailedCode, NameOpen, Owners, ResetCode, SentTo, User, UserName, UserOpen, UserSecret,
 };
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -112,4 +112,6 @@ pub enum Grant {
     Tokens,
     /// A fresh proof for this access session, nothing else.
     Proof { access: String },
+    /// Nothing: a user tries a method.
+    Trial,
 }

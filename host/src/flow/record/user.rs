@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Document, Unknown};
 use crate::clock::Timestamp;
@@ -177,6 +177,12 @@ pub struct Factor {
     #[serde(default)]
     pub recovery: bool,
     pub created_at: Timestamp,
+    /// What the user calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// A client's own, of no meaning to the host.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -208,6 +214,8 @@ impl FactorsOpen {
                 primary: !has_primary && !recovery,
                 recovery,
                 created_at: now,
+                label: None,
+                metadata: Map::new(),
                 unknown: Unknown::new(),
             }),
         }

@@ -89,9 +89,16 @@ impl Turn<'_> {
                 "setup_expired" => "This set-up took too long. Start again.".to_owned(),
                 "too_many_retry" => "Too many wrong codes. Start the set-up again.".to_owned(),
                 "unknown_error" => "The set-up could not go on. Start again, or ask your administrator.".to_owned(),
-                other => render::abort_text(other),
+                other => self.module_text(setup, other),
             },
         })
+    }
+
+    /// A reason in the module's own words, if it has any, else in the host's.
+    fn module_text(&self, setup: &SetupOpen, reason: &str) -> String {
+        let module = self.engine.modules.module(&setup.module);
+        let own = module.and_then(|module| render::own_text(reason, &module, &self.asker.language));
+        own.unwrap_or_else(|| render::abort_text(reason))
     }
 
     fn created(&self, setup: &SetupOpen) -> Step {

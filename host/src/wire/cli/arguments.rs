@@ -91,6 +91,17 @@ pub enum Verb {
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
     },
+    /// Sign in and look after one's own second factors at the terminal
+    Methods {
+        #[command(subcommand)]
+        command: MethodsCommand,
+        /// Address of the host [default: what host.toml says]
+        #[arg(long, global = true)]
+        url: Option<String>,
+        /// Who signs in; asked for when not given
+        #[arg(long, global = true, value_name = "NAME")]
+        user: Option<String>,
+    },
     /// Sign in and set up a second factor at the terminal
     Setup {
         /// Id of the module
@@ -216,6 +227,39 @@ pub enum MfaCommand {
     List { user: String },
     /// Remove all second factors of a user; ends their sessions and logins in progress
     Reset { user: String },
+}
+
+#[derive(Subcommand)]
+pub enum MethodsCommand {
+    /// List every method there is and what of it is set up
+    List,
+    /// Show one method
+    Show { id: String },
+    /// List the devices of a method that keeps several
+    Devices { id: String },
+    /// Give a method a label, or one of its devices a name
+    Rename {
+        id: String,
+        name: String,
+        /// Id of the device
+        #[arg(long, value_name = "ID")]
+        device: Option<String>,
+    },
+    /// Use a method again
+    Activate { id: String },
+    /// Take a method out of use and keep what is set up; never the primary
+    Deactivate { id: String },
+    /// Make a method the one that is asked for first
+    Primary { id: String },
+    /// Remove a method, or one of its devices
+    Remove {
+        id: String,
+        /// Id of the device
+        #[arg(long, value_name = "ID")]
+        device: Option<String>,
+    },
+    /// Try whether a method works; a right code is used up all the same
+    Test { id: String },
 }
 
 #[derive(Subcommand)]

@@ -27,8 +27,8 @@ use clap::Parser;
 
 use self::{
     arguments::{
-        Arguments, ChannelCommand, ConfigCommand, MfaCommand, ModuleCommand, Profile, SessionCommand, StorageCommand,
-        UserCommand, Verb,
+        Arguments, ChannelCommand, ConfigCommand, MethodsCommand, MfaCommand, ModuleCommand, Profile, SessionCommand,
+        StorageCommand, UserCommand, Verb,
     },
     failure::Failure,
 };
@@ -53,6 +53,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Login { url, user } => return Ok(terminal::login(&terminal(url, user, directory::find(config).ok()))),
         Verb::Setup { module, url, user } => {
             return Ok(terminal::setup(&terminal(url, user, directory::find(config).ok()), &module));
+        }
+        Verb::Methods { command, url, user } => {
+            let arguments = terminal(url, user, directory::find(config).ok());
+            return Ok(terminal::methods(&arguments, &deed(command)));
         }
         Verb::Init { user } => init::run(&directory::for_init(config)?, &user, json)?,
         Verb::Serve { listen } => return serve::run(&directory::find(config)?, listen),
@@ -105,6 +109,21 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn deed(command: MethodsCommand) -> terminal::Deed {
+    use terminal::Deed;
+    match command {
+        MethodsCommand::List => Deed::List,
+        MethodsCommand::Show { id } => Deed::Show { id },
+        MethodsCommand::Devices { id } => Deed::Devices { id },
+        MethodsCommand::Rename { id, name, device } => Deed::Rename { id, device, name },
+        MethodsCommand::Activate { id } => Deed::Activate { id },
+        MethodsCommand::Deactivate { id } => Deed::Deactivate { id },
+        MethodsCommand::Primary { id } => Deed::Primary { id },
+        MethodsCommand::Remove { id, device } => Deed::Remove { id, device },
+        MethodsCommand::Test { id } => Deed::Test { id },
+    }
 }
 
 fn user_command(command: UserCommand) -> Result<Command, Failure> {

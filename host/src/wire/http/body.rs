@@ -99,6 +99,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let Strict(value) = serde_json::from_slice(bytes).map_err(|error| {
         Failure::malformed(format!("The body is not clean JSON (line {}, column {}).", error.line(), error.column()))
     })?;
+    // serde takes a list for a structure without names, in which nothing would be unknown.
+    if !value.is_object() {
+        return Err(Failure::malformed("The body is no JSON object."));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let shown = if path.len() <= 64 { path } else { "a field".to_owned() };
@@ -199,6 +203,7 @@ mod tests {
             br#"{"password":1}"#,
             br#"{}"#,
             br#"[]"#,
+            br#"["a"]"#,
             br#"{"password":"a"} x"#,
             b"{\"password\":\"\xff\"}",
             b"",

@@ -207,6 +207,10 @@ impl From<FlowError> for Failure {
                 let words = fields.into_iter().map(|(field, error)| (field, word(error))).collect();
                 Self::new(S::BAD_REQUEST, "invalid_input", "User input malformed").errors(words)
             }
+            FlowError::Refused { field, word, detail } => {
+                let words = BTreeMap::from([(field.to_owned(), word.to_owned())]);
+                Self::new(S::BAD_REQUEST, "invalid_input", detail).errors(words)
+            }
             FlowError::Throttled { retry_after_s } => {
                 Self::new(S::TOO_MANY_REQUESTS, "throttled", "Too many attempts. Wait, then try again.")
                     .retry(retry_after_s)

@@ -1,4 +1,4 @@
-//! A signed-in user's own methods, their set-up, the fresh proof, and the session itself.
+//! The set-up of a signed-in user's method, the fresh proof, and the session itself.
 
 use axum::{Json as Answer, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
-    flow::{Access, Asker, Flows, MethodView, UserDetails},
+    flow::{Flows, UserDetails},
 };
 
 use super::{
@@ -19,40 +19,10 @@ use super::{
     step_json::StepJson,
 };
 
-/// Last segment of the path that begins a set-up.
-const SETUP: &str = "setup";
-
 /// An empty object.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
-
-/// A method and what the user has of it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes MethodView, which belongs to the flows")]
-pub struct MethodJson {
-    id: String,
-    #[schema(rename = "type")]
-    module_type: String,
-    name: String,
-    /// Whether it can be used now.
-    is_available: bool,
-    is_setup: bool,
-    is_active: bool,
-    is_primary: bool,
-    /// `knowledge`, `possession`, `inherence`.
-    kind: Option<String>,
-    /// Whether a login with it sends a message.
-    sends: bool,
-    /// Whether it is a way back in and no factor of its own.
-    recovery: bool,
-    /// RFC 3339.
-    created_at: Option<String>,
-    /// RFC 3339.
-    last_used_at: Option<String>,
-    /// Shown before set-up begins.
-    setup_message: Option<String>,
-}
 
 /// Who is signed in, and what was proved when.
 #[derive(Serialize, ToSchema)]
@@ -90,49 +60,6 @@ pub struct Session {
     mfa_verified_at: Option<Timestamp>,
 }
 
-/// Every method there is, and what the caller has of it.
-#[utoipa::path(
-    get, path = "/api/mfa", tag = "methods", security(("bearer" = [])),
-    responses((status = 200, description = "Every available module, and what the caller has of it", body = Vec<MethodJson>))
-)]
-pub async fn list(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
-) -> Result<Answer<Vec<MethodView>>, Failure> {
-    Ok(Answer(flows.methods(&access, &asker.language).await?))
-}
-
-/// Removes every method. Needs a fresh proof.
-#[utoipa::path(
-    delete, path = "/api/mfa", tag = "methods", security(("bearer" = [])),
-    responses((status = 204, description = "No second factor is left"))
-)]
-pub async fn delete_all(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
-) -> Result<StatusCode, Failure> {
-    flows.delete_all_methods(&access, &asker).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Removes one method. Needs a fresh proof.
-#[utoipa::path(
-    delete, path = "/api/mfa/{id}", tag = "methods", security(("bearer" = [])),
-    params(("id" = String, Path, description = "Module id")),
-    responses((status = 204, description = "The method is gone"))
-)]
-pub async fn delete(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    PathId(id): PathId,
-    Client(asker): Client,
-) -> Result<StatusCode, Failure> {
-    flows.delete_method(&access, &id, &asker).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
 /// Begins the set-up of a method. Needs a fresh proof once the caller has a method.
 #[utoipa::path(
     post, path = "/api/mfa/{id}/setup", tag = "methods", security(("bearer" = [])),
@@ -146,11 +73,7 @@ pub async fn begin_setup(
     Client(asker): Client,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Answer<StepJson>, Failure> {
-    begin(&flows, &access, &id, &asker).await
-}
-
-async fn begin(flows: &Flows, access: &Access, id: &str, asker: &Asker) -> Result<Answer<StepJson>, Failure> {
-    Ok(Answer(flows.begin_setup(access, id, asker).await?.into()))
+    Ok(Answer(flows.begin_setup(&access, &id, &asker).await?.into()))
 }
 
 /// The step of a set-up once more, with the same secret.
@@ -169,9 +92,6 @@ pub async fn show_setup(
 }
 
 /// Answers a step of a set-up.
-///
-/// No flow id is `setup` (flow ids carry 128 random bits), so `POST /api/mfa/setup/setup` can only mean the
-/// set-up of a module that an admin gave the id `setup`: the two routes never clash.
 #[utoipa::path(
     post, path = "/api/mfa/setup/{flow_id}", tag = "methods", security(("bearer" = [])),
     params(("flow_id" = String, Path, description = "As the step before gave it")),
@@ -185,12 +105,6 @@ pub async fn submit_setup(
     Client(asker): Client,
     Json(fields): Json<Map<String, Value>>,
 ) -> Result<Answer<StepJson>, Failure> {
-    if flow_id == SETUP {
-        if !fields.is_empty() {
-            return Err(Failure::malformed("A set-up begins with an empty object."));
-        }
-        return begin(&flows, &access, SETUP, &asker).await;
-    }
     Ok(Answer(flows.submit_setup(&access, &flow_id, fields, &asker).await?.into()))
 }
 

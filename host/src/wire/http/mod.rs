@@ -10,6 +10,7 @@ mod form;
 mod link;
 mod login_api;
 mod login_flow;
+mod methods;
 mod mfa;
 mod openapi;
 mod outbox;

@@ -16,7 +16,7 @@ use utoipa::{
 use super::{
     addresses,
     error::{Dialect, Message, OAuthError, Problem},
-    link, login_api, login_flow, mfa, people, status, step_json, token,
+    link, login_api, login_flow, methods, mfa, people, status, step_json, token,
 };
 
 #[derive(OpenApi)]
@@ -40,7 +40,9 @@ use super::{
         link::show, link::answer,
         token::token, token::revoke,
         login_api::login, login_api::verify, login_api::change, login_api::resend,
-        mfa::list, mfa::delete_all, mfa::delete, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,
+        methods::list, methods::show, methods::describe, methods::delete_all, methods::delete, methods::activate,
+        methods::deactivate, methods::make_primary, methods::begin_test, methods::submit_test, methods::rename_device,
+        methods::remove_device, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
         people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,
         people::reset_user, addresses::begin, addresses::prove, addresses::remove, addresses::forgotten,
@@ -48,7 +50,8 @@ use super::{
     ),
     components(schemas(
         Message<'static>, OAuthError<'static>, Problem<'static>, login_flow::ProviderJson, step_json::StepJson,
-        mfa::MethodJson, people::PersonJson, people::UserJson, addresses::AddressStepJson,
+        methods::MethodJson, methods::OverviewJson, methods::DeviceJson, people::PersonJson, people::UserJson,
+        addresses::AddressStepJson,
     )),
     modifiers(&Additions)
 )]

@@ -15,7 +15,7 @@ use crate::{
     wire::current::{Current, SettingsNews},
 };
 
-use super::{addresses, fences, link, login_api, login_flow, mfa, openapi, outbox, people, status, token};
+use super::{addresses, fences, link, login_api, login_flow, methods, mfa, openapi, outbox, people, status, token};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
@@ -36,9 +36,18 @@ pub fn routes() -> Vec<Route> {
         ("post", "/api/login/verify", post(login_api::verify)),
         ("post", "/api/login/change", post(login_api::change)),
         ("post", "/api/login/resend", post(login_api::resend)),
-        ("get", "/api/mfa", get(mfa::list)),
-        ("delete", "/api/mfa", delete(mfa::delete_all)),
-        ("delete", "/api/mfa/{id}", delete(mfa::delete)),
+        ("get", "/api/mfa", get(methods::list)),
+        ("delete", "/api/mfa", delete(methods::delete_all)),
+        ("get", "/api/mfa/{id}", get(methods::show)),
+        ("patch", "/api/mfa/{id}", patch(methods::describe)),
+        ("delete", "/api/mfa/{id}", delete(methods::delete)),
+        ("post", "/api/mfa/{id}/activate", post(methods::activate)),
+        ("post", "/api/mfa/{id}/deactivate", post(methods::deactivate)),
+        ("post", "/api/mfa/{id}/primary", post(methods::make_primary)),
+        ("post", "/api/mfa/{id}/test", post(methods::begin_test)),
+        ("post", "/api/mfa/test/{flow_id}", post(methods::submit_test)),
+        ("patch", "/api/mfa/{id}/devices/{device}", patch(methods::rename_device)),
+        ("delete", "/api/mfa/{id}/devices/{device}", delete(methods::remove_device)),
         ("post", "/api/mfa/{id}/setup", post(mfa::begin_setup)),
         ("get", "/api/mfa/setup/{flow_id}", get(mfa::show_setup)),
         ("post", "/api/mfa/setup/{flow_id}", post(mfa::submit_setup)),

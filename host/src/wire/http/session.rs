@@ -23,6 +23,9 @@ pub struct MaybeBearer(pub Option<Access>);
 /// The one id in the path. What cannot be an id is answered like an id nobody has.
 pub struct PathId(pub String);
 
+/// Both ids of a path that has two.
+pub struct PathPair(pub String, pub String);
+
 impl FromRequestParts<Flows> for Bearer {
     type Rejection = Failure;
 
@@ -49,12 +52,26 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| FlowError::UnknownFlow)?;
-        let id = params.iter().next().map(|(_, value)| value).unwrap_or_default();
-        if id.is_empty() || id.len() > ID_BYTES_MAX || id.contains(char::is_control) {
-            return Err(FlowError::UnknownFlow.into());
-        }
-        Ok(Self(id.to_owned()))
+        Ok(Self(checked_id(params.iter().next())?))
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathPair {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| FlowError::UnknownFlow)?;
+        let mut params = params.iter();
+        Ok(Self(checked_id(params.next())?, checked_id(params.next())?))
+    }
+}
+
+fn checked_id(parameter: Option<(&str, &str)>) -> Result<String, Failure> {
+    let id = parameter.map(|(_, value)| value).unwrap_or_default();
+    if id.is_empty() || id.len() > ID_BYTES_MAX || id.contains(char::is_control) {
+        return Err(FlowError::UnknownFlow.into());
+    }
+    Ok(id.to_owned())
 }
 
 /// HTTP Basic of an application that vouches (RFC 7617). Another scheme is none of ours and is passed over.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Contract, Rule};
 use crate::{
     adapter::Package,
-    protocol::Description,
+    protocol::{Description, Operation, Reply},
     testing::{Bench, SetupOutcome},
 };
 
@@ -45,6 +45,12 @@ fn described<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
         return Err("retries_max is more than 100".to_owned());
     }
     let english = texts.get("en").ok_or("there are no English texts")?;
+    let Ok(Reply::Form { code, .. }) = contract.bench()?.ask(Operation::InputSchema {}) else {
+        return Err("`input_schema` gives no form".to_owned());
+    };
+    if code.is_some_and(|code| !(1..=86_400).contains(&code.period_s) || code.window > 100) {
+        return Err("`code_times` is not 1–86400 s and a window of at most 100".to_owned());
+    }
     match setup_message {
         Some(text) if !english.contains_key(&text.key) => Err(format!("English does not have the text `{}`", text.key)),
         _ => Ok(()),

@@ -1,6 +1,6 @@
 //! Does harm on request. A user sets it up with any harmless word; at each login the word typed says what happens, and
 //! only `fine` is right. `config.misbehaviour` does harm earlier: `panic_in_new`, `abort_in_new`, `loop_in_new`,
-//! `refuse_in_new`, and `panic_in_setup`, `panic_in_login`, `panic_in_depose`, `panic_in_drop`. A word at set-up does the
+//! `refuse_in_new`, and `panic_in_setup`, `panic_in_login`, `panic_in_depose`, `panic_in_overview`, `panic_in_drop`. A word at set-up does the
 //! same as at login. With `config.late_until_ms` no instance comes into being before that moment of the real clock.
 
 mod descriptors;
@@ -72,6 +72,11 @@ impl MfaModule for Misbehaving {
         let WordForm { word } = ask.input()?;
         misbehave(&word)?;
         Ok(SetupStep::done(Enrolment { user: ask.user().id.clone() }))
+    }
+
+    fn overview(&self, _ask: OverviewCall<'_, Self>) -> Result<Overview, ModuleError> {
+        assert!(self.misbehaviour != "panic_in_overview", "asked to panic in overview");
+        Ok(Overview::default())
     }
 
     fn initialize_login_mfa_step(&self, _ask: LoginCall<'_, Self>) -> Result<Login<Self>, ModuleError> {

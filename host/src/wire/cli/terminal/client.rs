@@ -60,7 +60,12 @@ impl Host {
     }
 
     pub fn post(&self, path: &str, bearer: Option<&str>, body: &Value) -> Result<Answer, Stop> {
-        let request = self.request("POST", path, bearer).header(header::CONTENT_TYPE, "application/json");
+        self.send("POST", path, bearer, body)
+    }
+
+    /// A request of any method with a body.
+    pub fn send(&self, method: &str, path: &str, bearer: Option<&str>, body: &Value) -> Result<Answer, Stop> {
+        let request = self.request(method, path, bearer).header(header::CONTENT_TYPE, "application/json");
         self.answer(self.agent.run(request.body(body.to_string()).map_err(unsendable)?))
     }
 

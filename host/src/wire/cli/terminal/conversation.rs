@@ -99,7 +99,8 @@ pub fn run(
     }
 }
 
-fn fill(step: &Value, user: Option<&str>, terminal: &mut Terminal) -> Result<Map<String, Value>, Stop> {
+/// What the person answers to the fields of a step.
+pub fn fill(step: &Value, user: Option<&str>, terminal: &mut Terminal) -> Result<Map<String, Value>, Stop> {
     let mut filled = Map::new();
     for field in fields::read(step) {
         let error = error_text(step, &field.name);

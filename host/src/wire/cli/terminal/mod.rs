@@ -7,12 +7,14 @@ pub mod client;
 mod conversation;
 mod display;
 mod fields;
+mod methods;
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 pub use arguments::TerminalArguments;
+pub use methods::{Deed, methods};
 
 use ask::Terminal;
 use client::{CLIENT_ID, Host};
@@ -57,9 +59,7 @@ fn log_in(arguments: &TerminalArguments, terminal: &mut Terminal) -> Result<(), 
 }
 
 fn set_up(arguments: &TerminalArguments, module: &str, terminal: &mut Terminal) -> Result<(), Stop> {
-    let is_id = !module.is_empty()
-        && module.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    if !is_id {
+    if !is_module_id(module) {
         return Err(Stop(format!("{module:?} cannot be the id of a module")));
     }
     let host = arguments.host(terminal)?;
@@ -99,6 +99,12 @@ fn set_up_signed_in(
         Ok(answer)
     })
     .map(drop)
+}
+
+/// Whether it is one segment of a path; a dot alone, or two, would lead out of it.
+fn is_module_id(id: &str) -> bool {
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    !matches!(id, "" | "." | "..") && id.bytes().all(is_id)
 }
 
 fn bearer(tokens: &Value) -> Result<&str, Stop> {

@@ -1,0 +1,130 @@
+//! A trial of a method: a login's step that changes nothing, grants nothing, and counts like any other guess.
+
+use serde_json::{Value, json};
+
+use crate::harness::{ADA, Answer, BOB, PIN, Stage, Tokens, assert_invalid_flow, assert_stale, result_of};
+
+fn begin(stage: &Stage, tokens: &Tokens, module: &str) -> String {
+    let step = stage.method_deed(tokens, module, "test", &json!({})).expect(200);
+    assert_eq!((&step["type"], &step["step_id"]), (&json!("form"), &json!("test")), "{step}");
+    step["flow_id"].as_str().expect("a flow id").to_owned()
+}
+
+fn answer(stage: &Stage, tokens: &Tokens, flow_id: &str, fields: &Value) -> Answer {
+    stage.wire().post_as(&tokens.access, &format!("/api/mfa/test/{flow_id}"), fields)
+}
+
+#[test]
+fn a_right_code_says_that_it_works_and_gives_nothing() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    stage.clock.advance_s(301);
+    let (before, used_at) = (stage.session(&tokens), stage.method(&tokens, "totp")["last_used_at"].clone());
+    let flow_id = begin(&stage, &tokens, "totp");
+    stage.crash();
+    let code = ada.totp.code(stage.now_ms());
+    let done = answer(&stage, &tokens, &flow_id, &json!({"code": code})).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
+    assert!(done.get("result").is_none(), "no code for tokens: {done}");
+    assert_eq!(stage.session(&tokens), before, "the session has proved nothing by it");
+    assert_stale(&stage.delete_method(&tokens, "totp"));
+    assert_eq!(stage.method(&tokens, "totp")["last_used_at"], used_at);
+    assert_eq!(answer(&stage, &tokens, &flow_id, &json!({"code": code})).status, 404, "it is over");
+    // A code is good once, wherever.
+    let flow_id = stage.begin_to_mfa(ADA);
+    assert_eq!(stage.submit_code(&flow_id, &code)["errors"]["base"], "invalid_code");
+    stage.clock.advance_s(30);
+    result_of(&stage.submit_code(&flow_id, &ada.totp.code(stage.now_ms())));
+}
+
+#[test]
+fn wrong_codes_count_with_those_of_logins() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    let wrong = json!({"code": ada.totp.wrong_code(stage.now_ms())});
+    let first = begin(&stage, &tokens, "totp");
+    for _ in 0..3 {
+        let step = answer(&stage, &tokens, &first, &wrong).expect(200);
+        assert_eq!(step["errors"]["base"], "invalid_code", "{step}");
+    }
+    let login = stage.begin_to_mfa(ADA);
+    stage.submit(&login, wrong.clone()).expect(200);
+    let second = begin(&stage, &tokens, "totp");
+    answer(&stage, &tokens, &second, &wrong).expect(200);
+    let right = json!({"code": ada.totp.code(stage.now_ms())});
+    assert_eq!(answer(&stage, &tokens, &second, &right).status, 429);
+    assert_eq!(stage.submit(&login, right).status, 429, "and the login is locked with it");
+}
+
+#[test]
+fn the_last_wrong_one_of_a_trial_ends_it() {
+    let stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_pin(&tokens);
+    let flow_id = begin(&stage, &tokens, "insecure_example");
+    for _ in 0..2 {
+        answer(&stage, &tokens, &flow_id, &json!({"pin": "9999"})).expect(200);
+    }
+    let over = answer(&stage, &tokens, &flow_id, &json!({"pin": "9999"})).expect(200);
+    assert_eq!((&over["type"], &over["reason"]), (&json!("abort"), &json!("too_many_retry")), "{over}");
+    assert_eq!(answer(&stage, &tokens, &flow_id, &json!({"pin": PIN})).status, 404);
+}
+
+#[test]
+fn a_trial_is_its_users_and_no_login() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    let bob = stage.login(BOB);
+    let flow_id = begin(&stage, &tokens, "totp");
+    let code = json!({"code": ada.totp.code(stage.now_ms())});
+    let (foreign, never) = (answer(&stage, &bob, &flow_id, &code), answer(&stage, &bob, "never-was", &code));
+    assert_eq!((foreign.status, &foreign.body), (404, &never.body), "a foreign one looks like none");
+    assert_eq!(stage.wire().post(&format!("/api/mfa/test/{flow_id}"), &code).status, 401);
+    assert_invalid_flow(&stage.submit(&flow_id, code.clone()));
+    for path in ["/api/login/verify", "/api/login/resend"] {
+        let mut body = json!({"token": flow_id});
+        if path.ends_with("verify") {
+            body["code"] = code["code"].clone();
+        }
+        assert_eq!(stage.wire().post(path, &body).status, 404, "{path}");
+    }
+    // Nor is a login, a set-up or a proof a trial.
+    let (proof, _) = stage.begin_proof(&tokens);
+    for other in [stage.begin_to_mfa(ADA), proof] {
+        assert_eq!(answer(&stage, &tokens, &other, &code).status, 404);
+    }
+    let done = answer(&stage, &tokens, &flow_id, &code).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
+}
+
+#[test]
+fn a_trial_ends_by_itself_and_with_its_user() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_pin(&tokens);
+    let late = begin(&stage, &tokens, "insecure_example");
+    stage.clock.advance_ms(300_001);
+    let over = answer(&stage, &tokens, &late, &json!({"pin": PIN})).expect(200);
+    assert_eq!((&over["type"], &over["reason"]), (&json!("abort"), &json!("test_expired")), "{over}");
+    assert_eq!(answer(&stage, &tokens, &late, &json!({"pin": PIN})).status, 404);
+    let tokens = stage.login_with_pin(ADA, PIN);
+    let waiting = begin(&stage, &tokens, "insecure_example");
+    assert_eq!(stage.delete_method(&tokens, "insecure_example").status, 204);
+    let gone = answer(&stage, &tokens, &waiting, &json!({"pin": PIN})).expect(200);
+    assert_eq!(gone["type"], "abort", "what it asks for is gone: {gone}");
+}
+
+#[test]
+fn only_what_is_active_can_be_tried() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    stage.method_deed(&tokens, "insecure_example", "deactivate", &json!({})).expect(200);
+    let refused = stage.method_deed(&tokens, "insecure_example", "test", &json!({})).expect(409);
+    assert_eq!(refused["code"], "not_active");
+    let bad = begin(&stage, &tokens, "totp");
+    let problem = answer(&stage, &tokens, &bad, &json!({"code": "12"})).expect(400);
+    assert_eq!(problem["errors"]["code"], "too_short", "{problem}");
+    assert_eq!(answer(&stage, &tokens, &bad, &json!([])).status, 400);
+}
