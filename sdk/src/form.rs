@@ -56,6 +56,10 @@ fn yes() -> bool {
     true
 }
 
+fn one() -> usize {
+    1
+}
+
 /// The type of a field, its bounds and how its input is normalised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -74,6 +78,9 @@ pub enum FieldKind {
     },
     /// A code of letters and digits; spaces and hyphens go, letters become lower case.
     Code {
+        /// Fewest letters and digits; a host older than this field asks for one.
+        #[serde(default = "one")]
+        length_min: usize,
         /// Most letters and digits.
         length_max: usize,
     },
@@ -251,12 +258,12 @@ impl FieldKind {
                 }
                 bounded(digits, *length_min, *length_max)
             }
-            Self::Code { length_max } => {
+            Self::Code { length_min, length_max } => {
                 let code = without(text, &[' ', '-', '\u{a0}']).to_ascii_lowercase();
                 if !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                     return Err(FieldError::InvalidCharacters);
                 }
-                bounded(code, 1, *length_max)
+                bounded(code, *length_min, *length_max)
             }
             Self::Email => email(text.trim()),
             Self::Phone => phone(text),

@@ -8,6 +8,7 @@ use super::{
     proof::Need,
     record::{Account, AccountOpen, Document, Enrolment, Factors, FactorsOpen, Found, User, key},
     selection::is_answering,
+    setup::reduced,
     token,
 };
 use crate::{
@@ -101,6 +102,14 @@ impl Engine {
                 .filter(|id| remaining.of(id).is_none())
                 .collect();
             let (mut changes, mut expectations, enrolments) = self.removal(user_id, &removed).await?;
+            for factor in &remaining.factors {
+                // What stood in for a factor that goes.
+                if listed.of(&factor.module).is_some_and(|former| former.of != factor.of) {
+                    let enrolment = self.enrolment(user_id, &factor.module).await?;
+                    changes.extend(reduced(&enrolment, Some(&factor.of)));
+                    expectations.push(enrolment.unchanged());
+                }
+            }
             changes.push(factors.put(&Document { open: remaining, secret: () }));
             expectations.extend([factors.unchanged(), user.unchanged()]);
             if let Committed::Done = self.commit(changes, expectations).await? {

@@ -10,6 +10,7 @@ mod login;
 mod messages;
 mod methods;
 mod new_password;
+mod notice;
 mod people;
 mod proof;
 mod record;
@@ -25,10 +26,10 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
-pub use login::{ApiLogin, BeginLogin, ProviderView, ServiceLogin};
+pub use login::{ApiLogin, BeginLogin, PlainAnswer, ProviderView, RECOVERY_FIELD, ServiceLogin, Verified};
 pub use methods::MethodView;
 pub use people::{Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset, UserView, Who};
-pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};
+pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, IssuedCodes, Step, WayBack};
 pub use storage::changes_of_restore;
 pub use upkeep::SessionView;
 

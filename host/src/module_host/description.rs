@@ -49,6 +49,14 @@ pub(super) fn validated(json: &str, expected_type: Option<&str>) -> Result<Descr
     if description.fixed_step && description.sends {
         return Err("its login step is said to be fixed, and to send something".to_owned());
     }
+    if let Some(stamp) = &description.stamp {
+        if !description.recovery {
+            return Err("it names a stamp for its logins and is no way back in".to_owned());
+        }
+        if !is_name(stamp) {
+            return Err("the stamp of its logins is not 1–64 of a-z, 0-9 and _".to_owned());
+        }
+    }
     check_texts(&description)?;
     Ok(description)
 }

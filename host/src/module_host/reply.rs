@@ -37,7 +37,7 @@ const RETRY_AFTER_MS_MAX: u64 = 60_000;
 const FAILURE_CHARACTERS_MAX: usize = 512;
 
 /// Fields the protocol around a form uses itself.
-const RESERVED_FIELDS: [&str; 3] = ["client_id", "recovery_code", "multi_factor_auth_module"];
+const RESERVED_FIELDS: [&str; 4] = ["client_id", "recovery_code", "recovery_module", "multi_factor_auth_module"];
 /// Placeholders the host writes itself.
 const RESERVED_BLOCKS: [&str; 2] = ["mfa_module_name", "mfa_module_id"];
 /// What the host puts into a message itself.
@@ -239,10 +239,10 @@ fn check_field(field: &Field) -> Checked {
     require(!RESERVED_FIELDS.contains(&field.name.as_str()), "a field has a name the host uses itself")?;
     let fits = |length_max: usize| (1..=FIELD_BYTES_MAX).contains(&length_max);
     let sound = match &field.kind {
-        FieldKind::Text { length_max } | FieldKind::Code { length_max } | FieldKind::Password { length_max } => {
-            fits(*length_max)
+        FieldKind::Text { length_max } | FieldKind::Password { length_max } => fits(*length_max),
+        FieldKind::Digits { length_min, length_max } | FieldKind::Code { length_min, length_max } => {
+            length_min <= length_max && fits(*length_max)
         }
-        FieldKind::Digits { length_min, length_max } => length_min <= length_max && fits(*length_max),
         FieldKind::Select { options } => {
             (1..=OPTIONS_MAX).contains(&options.len())
                 && options.iter().all(|(value, _)| is_line(value, mfa_sdk::form::FIELD_BYTES_MAX))

@@ -1,18 +1,23 @@
 //! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs`,
-//! `provider_types.rs` and `channel.rs`, defaults and bounds from the values a host runs with, rules for texts from what
+//! `provider_types.rs`, `channel.rs` and `recovery.rs`, defaults and bounds from the values a host runs with, rules for texts from what
 //! the checks answer to an empty one. `cargo xtask settings-doc` writes the document anew.
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use super::{
-    Argon2Settings, DeliverySettings, Limits, Passwords, Settings, SignUp,
+    Argon2Settings, DeliverySettings, Limits, Passwords, RecoverySettings, Settings, SignUp,
     bounds::{self, Bounded},
     load::{Mistake, parse},
 };
 
 /// Set by `cargo xtask settings-doc`.
 const WRITE_VARIABLE: &str = "MFA_SETTINGS_DOC";
-const TYPES: &str = concat!(include_str!("types.rs"), include_str!("provider_types.rs"), include_str!("channel.rs"));
+const TYPES: &str = concat!(
+    include_str!("types.rs"),
+    include_str!("provider_types.rs"),
+    include_str!("channel.rs"),
+    include_str!("recovery.rs")
+);
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
 const LOCAL: &str = "[[provider]]\ntype = \"local\"\n";
@@ -28,13 +33,20 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
     Section { heading: "`[delivery]`", structure: "DeliverySettings", before: "[delivery]\n", keys: &[], after: LOCAL },
     Section { heading: "`[passwords]`", structure: "Passwords", before: "[passwords]\n", keys: &[], after: LOCAL },
     Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
+    Section {
+        heading: "`[recovery]`",
+        structure: "RecoverySettings",
+        before: "[recovery]\n",
+        keys: &[],
+        after: LOCAL,
+    },
     Section {
         heading: "`[[client]]`",
         structure: "Client",
@@ -179,9 +191,8 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "Vec<String>" => "list of texts",
         "BTreeMap<String, String>" => "table of texts",
         "toml::Value" => "table or text",
-        "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Development" => {
-            "table"
-        }
+        "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp"
+        | "RecoverySettings" | "Development" => "table",
         "Vec<Client>"
         | "Vec<ProviderSettings>"
         | "Vec<ModuleSettings>"
@@ -196,7 +207,9 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         | "Encryption"
         | "Preset"
         | "Method"
-        | "BodyFormat" => return variants(section, key),
+        | "BodyFormat"
+        | "IssueAt"
+        | "RecoveryScope" => return variants(section, key),
         other => panic!("say in document_tests.rs how the type {other} is called in the document"),
     };
     words.to_owned()
@@ -221,6 +234,8 @@ fn default_in_words(section: &Section, key: &Key) -> String {
     {
         Some(function) => default_of(&settings, function),
         None if key.rust_type == "SignUpMode" => "`\"off\"`".to_owned(),
+        None if key.rust_type == "IssueAt" => "`\"confirm\"`".to_owned(),
+        None if key.rust_type == "RecoveryScope" => "`\"user\"`".to_owned(),
         None if key.rust_type == "bool" => "`false`".to_owned(),
         None if matches!(section.structure, "Passwords") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
@@ -317,7 +332,7 @@ fn the_document_has_all_keys_that_load_and_no_others() {
 
 #[test]
 fn the_sample_shows_every_default() {
-    for section in &SECTIONS[..6] {
+    for section in &SECTIONS[..7] {
         for key in declared(section.structure).1 {
             let default = default_in_words(section, &key).trim_matches('`').to_owned();
             let (key, is_shown) = (&key.name, matches!(default.as_str(), "–" | "[]"));
@@ -341,5 +356,6 @@ fn the_sample_with_its_defaults_switched_on_is_the_default() {
     let loaded = parse(Path::new("host.toml"), &format!("{switched_on}{LOCAL}")).expect("every key shown is one");
     assert_eq!((loaded.limits, loaded.argon2), (Limits::default(), Argon2Settings::default()));
     assert_eq!((loaded.delivery, loaded.sign_up), (DeliverySettings::default(), SignUp::default()));
+    assert_eq!(loaded.recovery, RecoverySettings::default());
     assert_eq!(loaded.passwords.length_min, Passwords::default().length_min);
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{
     channel::{ChannelSettings, DeliverySettings},
     provider_types::ProviderSettings,
+    recovery::RecoverySettings,
 };
 
 /// All of `host.toml`. Unknown keys are refused.
@@ -44,6 +45,9 @@ pub struct Settings {
     /// Whether people may add themselves as users.
     #[serde(default)]
     pub sign_up: SignUp,
+    /// Ways back in: when they are handed out and what they stand in for.
+    #[serde(default)]
+    pub recovery: RecoverySettings,
     /// Applications that may ask for logins.
     #[serde(default, rename = "client")]
     pub clients: Vec<Client>,

@@ -7,6 +7,7 @@ mod first_factor;
 mod opening;
 mod plain;
 mod poll;
+mod recovery;
 mod second_factor;
 mod session;
 mod set_password;
@@ -16,7 +17,8 @@ use serde_json::{Map, Value};
 
 pub use begin::{BeginLogin, ProviderView};
 pub use first_factor::ServiceLogin;
-pub use plain::ApiLogin;
+pub use plain::{ApiLogin, PlainAnswer, Verified};
+pub use recovery::CODE_FIELD as RECOVERY_FIELD;
 pub(super) use session::ended;
 
 use super::{
@@ -118,10 +120,10 @@ impl<'a> Turn<'a> {
             }
             Outcome::Shown { session, error } => self.session_step(&session, error.as_deref()).await?,
             Outcome::Granted { provider, granted } => Step::Created(Created {
-                flow_id: self.flow_id.to_owned(),
-                handler: handler(&provider),
                 result: granted.result_code,
                 state: granted.state,
+                advice: granted.advice,
+                ..Created::new(self.flow_id, handler(&provider))
             }),
             Outcome::Aborted { provider, reason } => Step::Abort(Abort {
                 flow_id: self.flow_id.to_owned(),

@@ -1,11 +1,12 @@
 //! The plainer rendering of the same flow and ledger: `login`, `verify`, `change`, `resend`. The token is the flow id.
 
-use mfa_sdk::{form::FieldKind, protocol::Cause};
+use mfa_sdk::protocol::Cause;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, second_factor::attempts_max, session::Look,
+    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, recovery, second_factor::attempts_max,
+    session::Look,
 };
 use crate::{
     flow::{
@@ -24,6 +25,22 @@ pub enum ApiLogin {
     Tokens(Tokens),
     /// `token` goes to `verify`, `change` and `resend`.
     SecondFactor { token: String, method: String, methods: Vec<(String, String)> },
+}
+
+/// What was typed in the second step of the plainer login.
+pub enum PlainAnswer {
+    /// For the method that asks; or for a way back in, if it is no code of that method.
+    Code(String),
+    /// For a way back in, of this id where there are several.
+    Recovery { code: String, module: Option<String> },
+}
+
+/// The end of the plainer login.
+#[derive(Clone)]
+pub struct Verified {
+    pub tokens: Tokens,
+    /// What the module has to say to the person.
+    pub advice: Option<String>,
 }
 
 impl Flows {
@@ -66,12 +83,15 @@ impl Flows {
     }
 
     /// `POST /api/login/verify`.
-    pub async fn api_verify(&self, token: &str, code: &str, asker: &Asker) -> Result<Tokens, FlowError> {
+    pub async fn api_verify(&self, token: &str, answer: PlainAnswer, asker: &Asker) -> Result<Verified, FlowError> {
         let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
-        let raw = answer_of(&found, code)?;
+        let raw = turn.raw_answer(&found, answer).await?;
         match turn.answer(found, raw).await? {
-            Outcome::Granted { granted, .. } => granted.tokens.ok_or(FlowError::UnknownFlow),
+            Outcome::Granted { granted, .. } => {
+                let tokens = granted.tokens.ok_or(FlowError::UnknownFlow)?;
+                Ok(Verified { tokens, advice: granted.advice })
+            }
             Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error }),
             Outcome::Shown { error: None, .. } => Err(FlowError::NotPossible {
                 code: "pending",
@@ -121,6 +141,22 @@ impl Flows {
 }
 
 impl Turn<'_> {
+    /// The answer under the name of the step's field. A step that takes no single text still takes a recovery code.
+    async fn raw_answer(&self, found: &Found<Session>, answer: PlainAnswer) -> Result<Map<String, Value>, FlowError> {
+        let (code, module) = match answer {
+            PlainAnswer::Recovery { code, module } => (code, module),
+            PlainAnswer::Code(code) => match answer_of(found, &code) {
+                Ok(raw) => return Ok(raw),
+                Err(error) => match &found.record {
+                    Some(session) if !self.ways_back(session).await?.is_empty() => (code, None),
+                    _ => return Err(error),
+                },
+            },
+        };
+        let module = module.map(|module| (recovery::MODULE_FIELD.to_owned(), Value::String(module)));
+        Ok(Map::from_iter([(recovery::CODE_FIELD.to_owned(), Value::String(code))].into_iter().chain(module)))
+    }
+
     /// A session of the plainer login that lives.
     async fn plain_session(&self) -> Result<Found<Session>, FlowError> {
         let found = self.session().await?;
@@ -196,12 +232,9 @@ fn module_of(stage: &SessionStage) -> Option<String> {
 /// The one text field of the step takes the code; a step with more fields is answered at the login flow's own route.
 fn answer_of(found: &Found<Session>, code: &str) -> Result<Map<String, Value>, FlowError> {
     let form = found.record.as_ref().and_then(|session| session.secret.form.as_ref());
-    let mut fields = form.into_iter().flat_map(|form| &form.fields).filter(|field| field.required);
-    match (fields.next(), fields.next()) {
-        (Some(field), None) if !matches!(field.kind, FieldKind::Boolean) => {
-            Ok(Map::from_iter([(field.name.clone(), Value::String(code.to_owned()))]))
-        }
-        _ => Err(FlowError::NotPossible {
+    match form.and_then(recovery::only_text) {
+        Some(field) => Ok(Map::from_iter([(field.name.clone(), Value::String(code.to_owned()))])),
+        None => Err(FlowError::NotPossible {
             code: "needs_login_flow",
             detail: "this method asks for more than a code; use /auth/login_flow".to_owned(),
         }),

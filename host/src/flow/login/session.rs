@@ -189,6 +189,7 @@ impl Turn<'_> {
                     // The protocol has one word for a wrong answer; what the module says of it is for people.
                     step.errors.insert("base".to_owned(), "invalid_code".to_owned());
                 }
+                step.recovery = self.offered(session).await?;
                 Ok(Step::Form(step))
             }
             SessionStage::Selecting => {

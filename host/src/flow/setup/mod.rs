@@ -1,10 +1,14 @@
 //! The set-up flow: a module's own steps until a factor is proved, then one commit makes it an enrolment.
 
 mod begin;
+mod issue;
+mod saving;
 mod submit;
 
+pub(super) use issue::reduced;
+
 use super::{
-    Abort, Access, Asker, Created, FlowError, Handler, Step,
+    Abort, Access, Asker, Created, FlowError, Handler, IssuedCodes, Step,
     engine::{Committed, Engine, TRIES_MAX},
     lifetime::{self, Life},
     record::{Account, AccountOpen, Document, Found, Setup, SetupOpen, SetupStage, key},
@@ -86,14 +90,15 @@ impl Turn<'_> {
             text: match reason {
                 "setup_expired" => "This set-up took too long. Start again.".to_owned(),
                 "too_many_retry" => "Too many wrong codes. Start the set-up again.".to_owned(),
+                "superseded" => "Other codes were saved meanwhile. These count for nothing.".to_owned(),
                 "unknown_error" => "The set-up could not go on. Start again, or ask your administrator.".to_owned(),
                 other => render::abort_text(other),
             },
         })
     }
 
-    fn created(&self, setup: &SetupOpen) -> Step {
-        Step::Created(Created { flow_id: self.flow_id.to_owned(), handler: handler(setup), result: None, state: None })
+    fn created(&self, setup: &SetupOpen, recovery: Vec<IssuedCodes>) -> Step {
+        Step::Created(Created { recovery, ..Created::new(self.flow_id, handler(setup)) })
     }
 
     /// The step as it stands, in the reader's language.
@@ -130,5 +135,6 @@ fn ended(setup: &Setup, reason: &str) -> Setup {
     ended.open.stage = SetupStage::Ended { reason: reason.to_owned() };
     ended.secret.form = None;
     ended.secret.state = None;
+    ended.secret.issued = None;
     ended
 }

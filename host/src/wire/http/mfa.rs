@@ -16,7 +16,7 @@ use super::{
     error::Failure,
     people::PersonJson,
     session::{Bearer, PathId},
-    step_json::StepJson,
+    step_json::{IssuedJson, StepJson},
 };
 
 /// Last segment of the path that begins a set-up.
@@ -26,6 +26,15 @@ const SETUP: &str = "setup";
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
+
+/// What a way back in is asked for: an empty object, or the factor it stands in for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Begin {
+    /// Of a way back in, where each factor has one of its own: id of the factor.
+    #[serde(default)]
+    factor: Option<String>,
+}
 
 /// A method and what the user has of it.
 #[derive(ToSchema)]
@@ -83,7 +92,7 @@ pub struct Session {
     auth_time: Timestamp,
     /// RFC 8176 values.
     amr: Vec<String>,
-    /// Module id of the second factor.
+    /// Module id of the second factor; of a way back in the word for it, such as `backup_code`.
     mfa_method_used: Option<String>,
     /// RFC 3339.
     #[schema(value_type = Option<String>)]
@@ -131,7 +140,7 @@ pub async fn delete(
 /// Begins the set-up of a method. Needs a fresh proof once the caller has a method.
 #[utoipa::path(
     post, path = "/api/mfa/{id}/setup", tag = "methods", security(("bearer" = [])),
-    params(("id" = String, Path, description = "Module id")), request_body = Nothing,
+    params(("id" = String, Path, description = "Module id")), request_body = Begin,
     responses((status = 200, description = "The first step", body = StepJson))
 )]
 pub async fn begin_setup(
@@ -139,13 +148,36 @@ pub async fn begin_setup(
     Bearer(access): Bearer,
     PathId(id): PathId,
     Client(asker): Client,
-    Json(Nothing {}): Json<Nothing>,
+    Json(Begin { factor }): Json<Begin>,
 ) -> Result<Answer<StepJson>, Failure> {
-    begin(&flows, &access, &id, &asker).await
+    begin(&flows, &access, &id, factor.as_deref(), &asker).await
 }
 
-async fn begin(flows: &Flows, access: &Access, id: &str, asker: &Asker) -> Result<Answer<StepJson>, Failure> {
-    Ok(Answer(flows.begin_setup(access, id, asker).await?.into()))
+async fn begin(
+    flows: &Flows,
+    access: &Access,
+    id: &str,
+    factor: Option<&str>,
+    asker: &Asker,
+) -> Result<Answer<StepJson>, Failure> {
+    Ok(Answer(flows.begin_setup(access, id, factor, asker).await?.into()))
+}
+
+/// New codes of a way back in. Needs a fresh proof of factor and password. The former codes are dead at once; the new
+/// ones open nothing before `{"saved": true}` is sent to `POST /api/mfa/setup/{flow_id}`.
+#[utoipa::path(
+    post, path = "/api/mfa/{id}/regenerate", tag = "methods", security(("bearer" = [])),
+    params(("id" = String, Path, description = "Module id")), request_body = Begin,
+    responses((status = 200, description = "The codes, in this answer and in no other", body = IssuedJson))
+)]
+pub async fn regenerate(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(id): PathId,
+    Client(asker): Client,
+    Json(Begin { factor }): Json<Begin>,
+) -> Result<Answer<IssuedJson>, Failure> {
+    Ok(Answer(flows.regenerate(&access, &id, factor.as_deref(), &asker).await?.into()))
 }
 
 /// The step of a set-up once more, with the same secret.
@@ -184,7 +216,7 @@ pub async fn submit_setup(
         if !fields.is_empty() {
             return Err(Failure::malformed("A set-up begins with an empty object."));
         }
-        return begin(&flows, &access, SETUP, &asker).await;
+        return begin(&flows, &access, SETUP, None, &asker).await;
     }
     Ok(Answer(flows.submit_setup(&access, &flow_id, fields, &asker).await?.into()))
 }

@@ -38,7 +38,7 @@ use super::{
         login_flow::providers, login_flow::begin, login_flow::show, login_flow::submit, login_flow::abort,
         token::token, token::revoke,
         login_api::login, login_api::verify, login_api::change, login_api::resend,
-        mfa::list, mfa::delete_all, mfa::delete, mfa::begin_setup, mfa::show_setup, mfa::submit_setup,
+        mfa::list, mfa::delete_all, mfa::delete, mfa::begin_setup, mfa::regenerate, mfa::show_setup, mfa::submit_setup,
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
         people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,
         people::reset_user,

@@ -38,6 +38,7 @@ pub fn routes() -> Vec<Route> {
         ("delete", "/api/mfa", delete(mfa::delete_all)),
         ("delete", "/api/mfa/{id}", delete(mfa::delete)),
         ("post", "/api/mfa/{id}/setup", post(mfa::begin_setup)),
+        ("post", "/api/mfa/{id}/regenerate", post(mfa::regenerate)),
         ("get", "/api/mfa/setup/{flow_id}", get(mfa::show_setup)),
         ("post", "/api/mfa/setup/{flow_id}", post(mfa::submit_setup)),
         ("delete", "/api/mfa/setup/{flow_id}", delete(mfa::cancel_setup)),
