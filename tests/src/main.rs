@@ -2,6 +2,7 @@
 //! the store's files. One binary; `cargo xtask test` builds what it needs and says where it lies.
 
 mod admin_races;
+mod backup_codes;
 mod cli;
 mod command_line;
 mod crash;
@@ -30,6 +31,7 @@ mod people;
 mod plain_login;
 mod providers;
 mod races;
+mod recovery;
 mod replay;
 mod rollback;
 mod secrets;

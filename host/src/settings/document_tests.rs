@@ -40,13 +40,7 @@ const SECTIONS: [Section; 14] = [
     Section { heading: "`[delivery]`", structure: "DeliverySettings", before: "[delivery]\n", keys: &[], after: LOCAL },
     Section { heading: "`[passwords]`", structure: "Passwords", before: "[passwords]\n", keys: &[], after: LOCAL },
     Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
-    Section {
-        heading: "`[recovery]`",
-        structure: "RecoverySettings",
-        before: "[recovery]\n",
-        keys: &[],
-        after: LOCAL,
-    },
+    Section { heading: "`[recovery]`", structure: "RecoverySettings", before: "[recovery]\n", keys: &[], after: LOCAL },
     Section {
         heading: "`[[client]]`",
         structure: "Client",

@@ -151,11 +151,10 @@ impl Turn<'_> {
             }
             let enrolment = self.engine.enrolment(&session.open.user, &guess.module.id).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
-            let is_active = factors
-                .record
-                .as_ref()
-                .and_then(|factors| factors.open.of(&guess.module.id))
-                .is_some_and(|factor| factor.active && (!guess.is_way_back() || factor.stands_in_for(&guess.asked().id)));
+            let is_active =
+                factors.record.as_ref().and_then(|factors| factors.open.of(&guess.module.id)).is_some_and(|factor| {
+                    factor.active && (!guess.is_way_back() || factor.stands_in_for(&guess.asked().id))
+                });
             let usable = |enrolment: &&Enrolment| is_active && self.engine.is_of_type(enrolment);
             let record = enrolment.record.as_ref().filter(usable);
             let Some(record) = record.and_then(|record| for_module_at(record, &guess.asked().id)) else {
@@ -167,9 +166,7 @@ impl Turn<'_> {
                 None => return self.fail(found.clone(), &guess).await,
             };
             let decided = match verdict {
-                VerdictReply::Accepted { enrolment, advice } => {
-                    self.accept(&guess, &basis, enrolment, advice).await?
-                }
+                VerdictReply::Accepted { enrolment, advice } => self.accept(&guess, &basis, enrolment, advice).await?,
                 // What the step remembers and how it words a no are the asked module's.
                 VerdictReply::Rejected { .. } | VerdictReply::Pending { .. } if guess.is_way_back() => {
                     self.reject(&guess, &basis, "invalid_code".to_owned(), None).await?

@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::flow::{ApiLogin, Flows, FlowError, PlainAnswer};
+use crate::flow::{ApiLogin, FlowError, Flows, PlainAnswer};
 
 use super::{body::Json, client_address::Client, error::Failure, token::TokensJson};
 
