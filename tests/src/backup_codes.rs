@@ -146,6 +146,31 @@ fn new_codes_end_the_former_ones_at_once_and_need_factor_and_password() {
 }
 
 #[test]
+fn number_length_and_alphabet_are_settings() {
+    let mut stage = Stage::with(|directory| {
+        enable_backup_codes(directory);
+        let config = "config = { count = 3, length = 17, alphabet = \"0123456789\" }\n";
+        directory.replace_setting("type = \"backup_codes\"\n", &format!("type = \"backup_codes\"\n{config}"));
+    });
+    let (_, codes) = stage.enrol_with_codes();
+    let distinct: std::collections::BTreeSet<&String> = codes.codes.iter().collect();
+    assert_eq!(distinct.len(), 3);
+    assert!(distinct.iter().all(|code| code.len() == 17 && code.bytes().all(|byte| byte.is_ascii_digit())));
+    let told = stage.recover(&codes.codes[0]).expect(200);
+    assert_eq!(told["advice"], "2 backup codes are left. Make new ones soon.");
+}
+
+#[test]
+fn deleting_everything_deletes_the_codes() {
+    let (stage, ada, codes) = Stage::ada_with_codes();
+    assert_eq!(stage.wire().delete_as(&ada.tokens.access, "/api/mfa").status, 204);
+    assert!(stage.methods(&ada.tokens).iter().all(|method| method["is_setup"] == false));
+    let tokens = stage.login(ADA);
+    stage.set_up_pin(&tokens);
+    assert_eq!(stage.recover(&codes.codes[0]).status, 400, "nothing of it comes back with another factor");
+}
+
+#[test]
 fn slow_hashes_of_many_batches_leave_the_module_its_memory() {
     let (stage, ada, _) = Stage::ada_with_codes();
     // Each slot of the module has several turns.

@@ -4,11 +4,11 @@ use mfa_sdk::protocol::{Kind, Operation};
 
 use super::{
     Access, FlowError, Flows,
-    engine::{Ask, Committed, Engine, TRIES_MAX, for_module},
+    engine::{Ask, Committed, Engine, TRIES_MAX, all_for_module},
     proof::Need,
     record::{Account, AccountOpen, Document, Enrolment, Factors, FactorsOpen, Found, User, key},
     selection::is_answering,
-    setup::reduced,
+    setup::{going, reduced},
     token,
 };
 use crate::{
@@ -101,13 +101,14 @@ impl Engine {
                 .map(|factor| factor.module.clone())
                 .filter(|id| remaining.of(id).is_none())
                 .collect();
-            let (mut changes, mut expectations, enrolments) = self.removal(user_id, &removed).await?;
+            let (mut changes, mut expectations, mut enrolments) = self.removal(user_id, &removed).await?;
             for factor in &remaining.factors {
                 // What stood in for a factor that goes.
                 if listed.of(&factor.module).is_some_and(|former| former.of != factor.of) {
                     let enrolment = self.enrolment(user_id, &factor.module).await?;
                     changes.extend(reduced(&enrolment, Some(&factor.of)));
                     expectations.push(enrolment.unchanged());
+                    enrolments.push(going(&enrolment, Some(&factor.of)));
                 }
             }
             changes.push(factors.put(&Document { open: remaining, secret: () }));
@@ -150,8 +151,10 @@ impl Engine {
             let Some(user) = &user.record else { continue };
             let (user_name, addresses) = (&*user.open.name, &user.secret.addresses);
             let ask = Ask { user_id, user_name, addresses, language: "en", seed: &seed, now };
-            if let Err(error) = self.ask(module, ask, Operation::Depose { enrolment: for_module(&enrolment) }).await {
-                tracing::debug!(module, reason = kind_of(&error), "the module took no leave of an enrolment");
+            for enrolment in all_for_module(&enrolment) {
+                if let Err(error) = self.ask(module, ask, Operation::Depose { enrolment }).await {
+                    tracing::debug!(module, reason = kind_of(&error), "the module took no leave of an enrolment");
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Codes of ways back in: made by their module, shown in one answer, and inert until the user has saved them.
 
-use std::{collections::BTreeMap, slice};
+use std::slice;
 
 use mfa_sdk::protocol::{self, Operation, Reply};
 
@@ -108,8 +108,14 @@ impl Turn<'_> {
             RecoveryScope::User => None,
             RecoveryScope::Enrolment => Some(factor),
         };
+        // The set-up they come with must not have to make room for them.
+        let setups_max = self.engine.settings.limits.setups_per_user_max;
+        let batches_max = if at == IssueAt::Create { setups_max.saturating_sub(1) } else { setups_max };
         let mut batches = Vec::new();
         for module in self.engine.modules.modules() {
+            if batches.len() >= batches_max {
+                break;
+            }
             if !is_way_back(&module) || !is_answering(&module.state) || listed.has_way_back(&module.id, of) {
                 continue;
             }
@@ -170,12 +176,13 @@ impl Turn<'_> {
             let enrolment = self.engine.enrolment(user_id, &instance.id).await?;
             let (mut changes, mut expectations) = self.kept(slice::from_ref(&batch)).await?;
             expectations.extend([user.unchanged(), factors.unchanged(), enrolment.unchanged()]);
-            let former = (wish == Wish::Renewed && listed.of(&instance.id).is_some()).then(|| enrolment.clone());
-            if former.is_some() {
+            let mut former = None;
+            if wish == Wish::Renewed && listed.of(&instance.id).is_some() {
                 let rest = listed.without_way_back(&instance.id, of.as_deref());
                 let stays = rest.of(&instance.id).map(|factor| factor.of.clone());
                 changes.push(factors.put(&Document { open: rest, secret: () }));
                 changes.extend(reduced(&enrolment, stays.as_deref()));
+                former = Some(going(&enrolment, stays.as_deref()));
             }
             let committed = self.engine.commit(changes, expectations).await?;
             drop(turn);
@@ -279,11 +286,17 @@ pub(in crate::flow) fn reduced(enrolment: &Found<Enrolment>, stays: Option<&[Str
     let record = enrolment.record.as_ref()?;
     let Some(stays) = stays else { return Some(enrolment.delete()) };
     let mut rest = record.clone();
-    rest.secret.by_factor = std::mem::take(&mut rest.secret.by_factor)
-        .into_iter()
-        .filter(|(factor, _)| stays.contains(factor))
-        .collect::<BTreeMap<_, _>>();
+    rest.secret.by_factor.retain(|factor, _| stays.contains(factor));
     Some(enrolment.put(&rest))
+}
+
+/// The rest of it, for its module to take leave of.
+pub(in crate::flow) fn going(enrolment: &Found<Enrolment>, stays: Option<&[String]>) -> Found<Enrolment> {
+    let mut going = enrolment.clone();
+    if let (Some(record), Some(stays)) = (&mut going.record, stays) {
+        record.secret.by_factor.retain(|factor, _| !stays.contains(factor));
+    }
+    going
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod issue;
 mod saving;
 mod submit;
 
-pub(super) use issue::reduced;
+pub(super) use issue::{going, reduced};
 
 use super::{
     Abort, Access, Asker, Created, FlowError, Handler, IssuedCodes, Step,
