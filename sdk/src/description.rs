@@ -22,6 +22,9 @@ pub struct Description {
     /// Whether this is a way back in (backup codes) and not a factor of its own.
     #[serde(default)]
     pub recovery: bool,
+    /// Of a way back in: what a login by it is stamped with. None: the id the admin gave it, as with any factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
     /// Whether every login step is the form of `input_schema`, with nothing to remember and nothing to send. The host then
     /// shows that form without asking for it each time.
     #[serde(default)]
@@ -64,6 +67,7 @@ impl Description {
             amr: Vec::new(),
             sends: false,
             recovery: false,
+            stamp: None,
             fixed_step: false,
             retries_max: retries_max(),
             enrolment_version: enrolment_version(),
@@ -92,6 +96,14 @@ impl Description {
     #[must_use]
     pub fn recovery(mut self, recovery: bool) -> Self {
         self.recovery = recovery;
+        self
+    }
+
+    /// Of a way back in: what a login by it is stamped with as `mfa_method_used`, instead of the id the admin gave it:
+    /// 1–64 of `a-z`, `0-9`, `_`. From a module that is no way back in the host takes no such word.
+    #[must_use]
+    pub fn stamp(mut self, stamp: impl Into<String>) -> Self {
+        self.stamp = Some(stamp.into());
         self
     }
 

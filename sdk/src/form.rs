@@ -11,7 +11,8 @@ use crate::text::Text;
 pub const FIELD_BYTES_MAX: usize = 1024;
 
 /// Names of fields that the protocol around a form uses itself; a form with such a field is refused.
-pub const RESERVED_FIELDS: [&str; 4] = ["client_id", "recovery_code", "multi_factor_auth_module", "resend"];
+pub const RESERVED_FIELDS: [&str; 5] =
+    ["client_id", "recovery_code", "recovery_module", "multi_factor_auth_module", "resend"];
 
 /// Names of blocks whose placeholders the host writes itself; a form with such a block is refused.
 pub const RESERVED_BLOCKS: [&str; 2] = ["mfa_module_name", "mfa_module_id"];
@@ -70,6 +71,10 @@ fn is_no(value: &bool) -> bool {
     !value
 }
 
+fn one() -> usize {
+    1
+}
+
 /// The type of a field, its bounds and how its input is normalised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -88,6 +93,9 @@ pub enum FieldKind {
     },
     /// A code of letters and digits; spaces and hyphens go, letters become lower case.
     Code {
+        /// Fewest letters and digits; a host older than this field asks for one.
+        #[serde(default = "one")]
+        length_min: usize,
         /// Most letters and digits.
         length_max: usize,
     },
@@ -279,12 +287,12 @@ impl FieldKind {
                 }
                 bounded(digits, *length_min, *length_max)
             }
-            Self::Code { length_max } => {
+            Self::Code { length_min, length_max } => {
                 let code = without(text, &[' ', '-', '\u{a0}']).to_ascii_lowercase();
                 if !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                     return Err(FieldError::InvalidCharacters);
                 }
-                bounded(code, 1, *length_max)
+                bounded(code, *length_min, *length_max)
             }
             Self::Email => email(text.trim()),
             Self::Phone => phone(text),

@@ -51,7 +51,13 @@ impl Form {
     /// Adds a code of at most `length_max` letters and digits.
     #[must_use]
     pub fn code(self, name: impl Into<String>, length_max: usize) -> Self {
-        self.field(Field::new(name, FieldKind::Code { length_max }))
+        self.code_between(name, 1, length_max)
+    }
+
+    /// Adds a code of `length_min` to `length_max` letters and digits.
+    #[must_use]
+    pub fn code_between(self, name: impl Into<String>, length_min: usize, length_max: usize) -> Self {
+        self.field(Field::new(name, FieldKind::Code { length_min, length_max }))
     }
 
     /// Adds a password of at most [`FIELD_BYTES_MAX`] bytes.

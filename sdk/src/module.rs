@@ -76,7 +76,9 @@ pub trait MfaModule: Sized + Send + Sync + 'static {
     /// [`ModuleError`] if no verdict is possible. It is never "yes".
     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError>;
 
-    /// Recovery modules: a fresh batch of codes, shown once, for a set-up that was just confirmed.
+    /// Recovery modules: a fresh batch of codes, for another module's set-up or at its user's wish. The host shows them in
+    /// one answer, and the enrolment counts once the user has said that they are saved. A module that issues is never asked
+    /// for a [`Self::setup_flow`].
     ///
     /// # Errors
     /// [`ModuleError::Unsupported`] unless the module is a recovery module.

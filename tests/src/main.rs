@@ -3,6 +3,7 @@
 
 mod addresses;
 mod admin_races;
+mod backup_codes;
 mod cli;
 mod command_line;
 mod crash;
@@ -38,6 +39,7 @@ mod people;
 mod plain_login;
 mod providers;
 mod races;
+mod recovery;
 mod replay;
 mod rollback;
 mod secrets;

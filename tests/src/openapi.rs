@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADA, Answer, BOB, CLIENT_ID, PASSWORD, Stage, run_host};
+use crate::harness::{ADA, Answer, BOB, CLIENT_ID, Codes, PASSWORD, Stage, run_host};
 
 /// The documented responses of an operation; the path is the template.
 fn responses<'a>(document: &'a Value, method: &str, path: &str) -> &'a Value {
@@ -159,6 +159,37 @@ fn every_answer_about_methods_is_documented() {
     let fresh = stage.tokens_of(&stage.submit(&flow_id, json!({"pin": crate::harness::PIN})).expect(200));
     seen("delete", device, stage.wire().delete_as(&fresh.access, &at_device));
     seen("delete", device, stage.wire().delete_as(&fresh.access, &at_device));
+}
+
+#[test]
+fn every_answer_about_ways_back_is_documented() {
+    let mut stage = Stage::with_backup_codes();
+    let document = stage.wire().get("/api/openapi.json").expect(200);
+    let seen = |method: &str, path: &str, answer: Answer| assert_documented(&document, method, path, &answer);
+    let (flow, setup, anew) = ("/auth/login_flow/{flow_id}", "/api/mfa/setup/{flow_id}", "/api/mfa/{id}/regenerate");
+    let tokens = stage.login(ADA);
+    seen("post", anew, stage.regenerate(&tokens, "backup_codes", &json!({})));
+    stage.prove_totp(&tokens);
+    let issued = stage.regenerate(&tokens, "backup_codes", &json!({}));
+    let codes = Codes::of(&issued.expect(200));
+    seen("post", anew, issued);
+    for (module, body) in [("totp", json!({})), ("nothing", json!({})), ("backup_codes", json!({"odd": 1}))] {
+        seen("post", anew, stage.regenerate(&tokens, module, &body));
+    }
+    for body in [json!({}), json!({"saved": false}), json!({"saved": true})] {
+        seen("post", setup, stage.submit_setup(&tokens, &codes.flow_id, &body));
+    }
+    seen("post", "/api/mfa/{id}/setup", stage.begin_setup(&tokens, "backup_codes"));
+    seen("post", flow, stage.recover("zzzzzzzzzz"));
+    seen("post", flow, stage.recover("?"));
+    seen("post", flow, stage.recover(&codes.codes[0]));
+    for body in [json!({"code": codes.codes[1]}), json!({"recovery_code": "zzzzzzzzzz"}), json!({})] {
+        let plain = json!({"client_id": CLIENT_ID, "username": ADA, "password": PASSWORD});
+        let token = stage.wire().post("/api/login", &plain).expect(200)["token"].clone();
+        let mut body = body;
+        body["token"] = token;
+        seen("post", "/api/login/verify", stage.wire().post("/api/login/verify", &body));
+    }
 }
 
 #[test]

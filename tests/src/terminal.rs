@@ -119,6 +119,40 @@ fn setup_and_login_work_at_the_terminal() {
     assert!(seen.contains(ADA), "it says who is signed in:\n{seen}");
 }
 
+/// Ten codes of ten characters, each on a line of its own.
+fn codes_in(text: &str) -> Option<Vec<String>> {
+    let is_code = |line: &&str| line.len() == 10 && line.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let codes: Vec<String> = text.lines().map(str::trim).filter(is_code).map(str::to_owned).collect();
+    (codes.len() == 10).then_some(codes)
+}
+
+#[test]
+fn the_terminal_shows_backup_codes_and_asks_whether_they_are_saved() {
+    let mut stage = Stage::with_backup_codes();
+    let address = stage.host().base.clone();
+    let mut setup = Terminal::start(&stage, &["setup", "totp", "--url", &address]);
+    setup.type_line(ADA);
+    setup.type_line(PASSWORD);
+    let secret = setup.read_until("the otpauth address", secret_in);
+    setup.type_line(&totp(&secret, stage.now_ms()));
+    let codes = setup.read_until("the codes", codes_in);
+    setup.type_line("n");
+    setup.read_until("why not", |text| text.contains("Save the codes first").then_some(()));
+    setup.type_line("y");
+    let (success, seen) = setup.finish();
+    assert!(success && seen.matches(&codes[0]).count() == 1, "{seen}");
+    stage.clock.advance_s(30);
+    for code in &codes[..8] {
+        let mut login = Terminal::start(&stage, &["login", "--url", &address]);
+        login.type_line(ADA);
+        login.type_line(PASSWORD);
+        login.type_line(code);
+        let (success, seen) = login.finish();
+        assert!(success && seen.contains("mfa_method_used: backup_code"), "{seen}");
+        assert_eq!(seen.contains("codes are left"), *code == codes[6] || *code == codes[7], "{seen}");
+    }
+}
+
 #[test]
 fn the_terminal_says_how_far_off_the_phones_clock_is() {
     let stage = Stage::new();

@@ -262,6 +262,14 @@ pub fn for_module(enrolment: &Enrolment) -> protocol::Enrolment {
     protocol::Enrolment { version: enrolment.secret.version, data: enrolment.secret.data.clone() }
 }
 
+/// All that is kept for a user, where a way back in keeps something for each factor.
+pub fn all_for_module(enrolment: &Enrolment) -> Vec<protocol::Enrolment> {
+    match &enrolment.secret.by_factor {
+        by_factor if by_factor.is_empty() => vec![for_module(enrolment)],
+        by_factor => by_factor.values().cloned().collect(),
+    }
+}
+
 pub fn is_session_alive(session: &SessionOpen, now: &Now) -> bool {
     let life = Life {
         created_at: session.created_at,

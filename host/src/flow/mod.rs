@@ -26,14 +26,15 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
 pub use login::{
-    ApiLogin, BeginLogin, Click, Clicked, Confirmation, LinkView, ProviderView, SecondFactor, ServiceLogin,
+    ApiLogin, BeginLogin, Click, Clicked, Confirmation, LinkView, PlainAnswer, ProviderView, RECOVERY_FIELD,
+    SecondFactor, ServiceLogin, Verified,
 };
 pub use management::{DeviceView, MethodDetails, MethodView, OverviewView, Wish, Words};
 pub use people::{
     AddressKind, AddressStep, Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset,
     UserView, Who,
 };
-pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step};
+pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, IssuedCodes, Step, WayBack};
 pub use storage::changes_of_restore;
 pub use upkeep::SessionView;
 

@@ -125,6 +125,8 @@ fn form_step(place: Place<'_>, form: &Form, words: &Words<'_>) -> FormStep {
         resend_at: None,
         methods: Vec::new(),
         ceremony: form.ceremony.clone(),
+        recovery: Vec::new(),
+        recovery_codes: Vec::new(),
     }
 }
 
@@ -134,7 +136,9 @@ fn field(field: &form::Field, words: &Words<'_>) -> Field {
         FieldKind::Digits { length_min, length_max } => {
             FieldInput::Digits { length_min: *length_min, length_max: *length_max }
         }
-        FieldKind::Code { length_max } => FieldInput::Code { length_max: *length_max },
+        FieldKind::Code { length_min, length_max } => {
+            FieldInput::Code { length_min: *length_min, length_max: *length_max }
+        }
         FieldKind::Password { length_max } => FieldInput::Password { length_max: *length_max },
         FieldKind::Email => FieldInput::Email,
         FieldKind::Phone => FieldInput::Phone,
@@ -198,6 +202,7 @@ fn host_label(name: &str) -> String {
         "user" => "Who are you?".to_owned(),
         "multi_factor_auth_module" => "Second factor".to_owned(),
         "code" => "Code".to_owned(),
+        "saved" => "I have saved them".to_owned(),
         other => other.replace('_', " "),
     }
 }
@@ -212,6 +217,7 @@ pub fn error_text(key: &str) -> &str {
         "is_a_name" => "The password is little more than a name. Choose another.",
         "no_blocklist" => "No password can be set now. Ask your administrator.",
         "delivery_failed" => "The message could not be sent. Try again, or choose another second factor.",
+        "not_saved" => "Save the codes first.",
         "invalid_auth_module" => "Choose one of the second factors listed.",
         other => other,
     }

@@ -27,7 +27,13 @@ pub fn select(factors: &FactorsOpen, account: &AccountOpen, modules: &[ModuleIns
     if !factors.requires_second_factor() {
         return Selection::NotRequired;
     }
-    let mut options: Vec<String> = usable(factors, account, modules, now);
+    let of_user = of_user(factors, modules);
+    let (disabled, mut options): (Vec<String>, Vec<String>) =
+        of_user.into_iter().partition(|module| is_disabled(module, account, now));
+    if options.is_empty() {
+        // No code of such a factor is taken, but its step is where a way back in is asked for.
+        options = disabled.into_iter().filter(|module| has_way_back(module, factors, modules)).collect();
+    }
     match options.len() {
         0 => unavailable(factors, modules),
         1 => Selection::One(options.remove(0)),
@@ -40,7 +46,7 @@ pub fn select(factors: &FactorsOpen, account: &AccountOpen, modules: &[ModuleIns
 }
 
 /// Active factors that are no way back in, whose module answers, in the order of the settings.
-fn usable(factors: &FactorsOpen, account: &AccountOpen, modules: &[ModuleInstance], now: Timestamp) -> Vec<String> {
+fn of_user(factors: &FactorsOpen, modules: &[ModuleInstance]) -> Vec<String> {
     modules
         .iter()
         .filter(|module| is_answering(&module.state))
@@ -49,12 +55,20 @@ fn usable(factors: &FactorsOpen, account: &AccountOpen, modules: &[ModuleInstanc
                 .of(&module.id)
                 .is_some_and(|factor| factor.active && !factor.recovery && factor.module_type == module.module_type)
         })
-        .filter(|module| {
-            let target = Target::login(&module.id, false);
-            attempts::permitted(account, &target, now) != Err(Refusal::Disabled)
-        })
         .map(|module| module.id.clone())
         .collect()
+}
+
+fn is_disabled(module: &str, account: &AccountOpen, now: Timestamp) -> bool {
+    attempts::permitted(account, &Target::login(module, false), now) == Err(Refusal::Disabled)
+}
+
+fn has_way_back(module: &str, factors: &FactorsOpen, modules: &[ModuleInstance]) -> bool {
+    let mut ways_back = factors.factors.iter().filter(|factor| factor.active && factor.stands_in_for(module));
+    ways_back.any(|factor| {
+        let instance = modules.iter().find(|module| module.id == factor.module);
+        instance.is_some_and(|module| is_answering(&module.state) && module.module_type == factor.module_type)
+    })
 }
 
 /// A module that is being started again answers within its deadline.
@@ -154,6 +168,25 @@ mod tests {
         let mut both = factors(&["a", "b"]);
         both.factors[0].active = false;
         assert_eq!(chosen(&both, &modules), Selection::One("b".into()));
+    }
+
+    #[test]
+    fn a_factor_after_a_hundred_wrong_answers_is_asked_only_for_a_way_back() {
+        let modules = [module("codes", ModuleState::Ready), module("a", ModuleState::Ready)];
+        let target = Target::login("a", false);
+        let locked = (0..100).fold(AccountOpen::default(), |account, _| attempts::spend(account, &target, NOW));
+        let alone = factors(&["a"]);
+        assert!(matches!(select(&alone, &locked, &modules, NOW), Selection::Unavailable { .. }));
+        let with_codes = alone.with_way_back("codes", "codes", Some("a"), NOW);
+        assert_eq!(select(&with_codes, &locked, &modules, NOW), Selection::One("a".into()));
+        let late = [module("codes", ModuleState::Disabled), module("a", ModuleState::Ready)];
+        assert!(matches!(select(&with_codes, &locked, &late, NOW), Selection::Unavailable { .. }));
+        let of_another = factors(&["a"]).with_way_back("codes", "codes", Some("b"), NOW);
+        assert!(matches!(select(&of_another, &locked, &modules, NOW), Selection::Unavailable { .. }));
+        // A factor that can be answered goes before it.
+        let three = [modules[0].clone(), modules[1].clone(), module("b", ModuleState::Ready)];
+        let both = with_codes.with_confirmed("b", "b", false, NOW);
+        assert_eq!(select(&both, &locked, &three, NOW), Selection::One("b".into()));
     }
 
     #[test]

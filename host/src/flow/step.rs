@@ -50,6 +50,30 @@ pub struct FormStep {
     pub methods: Vec<(String, String)>,
     /// Data for the browser's ceremony.
     pub ceremony: Option<mfa_sdk::form::Ceremony>,
+    /// Of a login step: the ways back in that take the place of its answer.
+    pub recovery: Vec<WayBack>,
+    /// Codes to save that are shown beside this step and in no other answer.
+    pub recovery_codes: Vec<IssuedCodes>,
+}
+
+/// A way back in, as it is offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayBack {
+    pub module: String,
+    pub name: String,
+}
+
+/// Codes of a way back in, in the one answer that ever has them.
+#[derive(Clone)]
+pub struct IssuedCodes {
+    pub module: String,
+    pub name: String,
+    /// The factor they stand in for; none: any of the user's.
+    pub of: Option<String>,
+    pub codes: Vec<String>,
+    /// The set-up in which they wait for `saved`; until then they open nothing.
+    pub flow_id: String,
+    pub expires_at: Timestamp,
 }
 
 /// A field with its words.
@@ -75,6 +99,7 @@ pub enum FieldInput {
         length_max: usize,
     },
     Code {
+        length_min: usize,
         length_max: usize,
     },
     Password {
@@ -108,6 +133,18 @@ pub struct Created {
     pub result: Option<String>,
     /// The `state` the client sent at the beginning.
     pub state: Option<String>,
+    /// What the module has to say to the person after a login.
+    pub advice: Option<String>,
+    /// Of a set-up: codes to save.
+    pub recovery: Vec<IssuedCodes>,
+}
+
+impl Created {
+    /// The end of a flow that gives nothing but its end.
+    pub fn new(flow_id: &str, handler: Handler) -> Self {
+        let flow_id = flow_id.to_owned();
+        Self { flow_id, handler, result: None, state: None, advice: None, recovery: Vec::new() }
+    }
 }
 
 /// The flow is over: `login_expired`, `too_many_retry`, `unknown_error`, `module_unavailable`, `delivery_failed`,

@@ -49,6 +49,14 @@ pub(super) fn validated(json: &str, expected_type: Option<&str>) -> Result<Descr
     if description.fixed_step && description.sends {
         return Err("its login step is said to be fixed, and to send something".to_owned());
     }
+    if let Some(stamp) = &description.stamp {
+        if !description.recovery {
+            return Err("it names a stamp for its logins and is no way back in".to_owned());
+        }
+        if !is_name(stamp) {
+            return Err("the stamp of its logins is not 1–64 of a-z, 0-9 and _".to_owned());
+        }
+    }
     check_texts(&description)?;
     Ok(description)
 }
@@ -96,6 +104,9 @@ mod tests {
         assert!(with(|json| json["module_type"] = json!("other")).unwrap_err().contains("module other and not totp"));
         assert!(with(|json| json["kind"] = json!("magic")).is_err());
         assert!(with(|json| json["amr"] = json!(["mfa"])).is_err());
+        assert!(with(|json| json["stamp"] = json!("backup_code")).is_err(), "a factor is stamped with its id");
+        let stamped = |stamp: &str| with(|json| (json["recovery"], json["stamp"]) = (json!(true), json!(stamp)));
+        assert!(stamped("backup_code").is_ok() && stamped("Backup code").is_err());
         assert!(with(|json| json["amr"] = json!(["otp", "sup\u{7}er"])).is_err());
         assert!(with(|json| json["retries_max"] = json!(101)).is_err());
         assert!(with(|json| json["retries_max"] = json!(-1)).is_err());

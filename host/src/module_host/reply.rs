@@ -245,10 +245,10 @@ fn check_field(field: &Field) -> Checked {
     require(!RESERVED_FIELDS.contains(&field.name.as_str()), "a field has a name the host uses itself")?;
     let fits = |length_max: usize| (1..=FIELD_BYTES_MAX).contains(&length_max);
     let sound = match &field.kind {
-        FieldKind::Text { length_max } | FieldKind::Code { length_max } | FieldKind::Password { length_max } => {
-            fits(*length_max)
+        FieldKind::Text { length_max } | FieldKind::Password { length_max } => fits(*length_max),
+        FieldKind::Digits { length_min, length_max } | FieldKind::Code { length_min, length_max } => {
+            length_min <= length_max && fits(*length_max)
         }
-        FieldKind::Digits { length_min, length_max } => length_min <= length_max && fits(*length_max),
         FieldKind::Select { options } => {
             (1..=OPTIONS_MAX).contains(&options.len())
                 && options.iter().all(|(value, _)| is_line(value, mfa_sdk::form::FIELD_BYTES_MAX))

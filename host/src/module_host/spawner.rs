@@ -63,6 +63,9 @@ fn spawn(control: OwnedFd) -> io::Result<Child> {
         .env("RUST_BACKTRACE", "0")
         // Address space the host's allocator takes in advance must not count as the module's memory.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+        // Large blocks of a module, such as the memory of a slow hash, go back to the system when they are freed. The C
+        // library would keep several for each slot, until the module had all the memory it may have and none to work in.
+        .env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=1048576")
         .current_dir("/")
         .stdin(Stdio::from(control))
         .stdout(Stdio::null())

@@ -1,18 +1,23 @@
 //! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs`,
-//! `provider_types.rs` and `channel.rs`, defaults and bounds from the values a host runs with, rules for texts from what
+//! `provider_types.rs`, `channel.rs` and `recovery.rs`, defaults and bounds from the values a host runs with, rules for texts from what
 //! the checks answer to an empty one. `cargo xtask settings-doc` writes the document anew.
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use super::{
-    Argon2Settings, DeliverySettings, Limits, Passwords, Settings, SignUp,
+    Argon2Settings, DeliverySettings, Limits, Passwords, RecoverySettings, Settings, SignUp,
     bounds::{self, Bounded},
     load::{Mistake, parse},
 };
 
 /// Set by `cargo xtask settings-doc`.
 const WRITE_VARIABLE: &str = "MFA_SETTINGS_DOC";
-const TYPES: &str = concat!(include_str!("types.rs"), include_str!("provider_types.rs"), include_str!("channel.rs"));
+const TYPES: &str = concat!(
+    include_str!("types.rs"),
+    include_str!("provider_types.rs"),
+    include_str!("channel.rs"),
+    include_str!("recovery.rs")
+);
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
 const LOCAL: &str = "[[provider]]\ntype = \"local\"\n";
@@ -36,6 +41,7 @@ const SECTIONS: [Section; 14] = [
     Section { heading: "`[passwords]`", structure: "Passwords", before: "[passwords]\n", keys: &[], after: LOCAL },
     Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
     Section { heading: "`[methods]`", structure: "Methods", before: "[methods]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[recovery]`", structure: "RecoverySettings", before: "[recovery]\n", keys: &[], after: LOCAL },
     Section {
         heading: "`[[client]]`",
         structure: "Client",
@@ -181,7 +187,7 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "BTreeMap<String, String>" => "table of texts",
         "toml::Value" => "table or text",
         "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Methods"
-        | "Development" => "table",
+        | "RecoverySettings" | "Development" => "table",
         "Vec<Client>"
         | "Vec<ProviderSettings>"
         | "Vec<ModuleSettings>"
@@ -196,7 +202,9 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         | "Encryption"
         | "Preset"
         | "Method"
-        | "BodyFormat" => return variants(section, key),
+        | "BodyFormat"
+        | "IssueAt"
+        | "RecoveryScope" => return variants(section, key),
         other => panic!("say in document_tests.rs how the type {other} is called in the document"),
     };
     words.to_owned()
@@ -226,6 +234,8 @@ fn default_in_words(section: &Section, key: &Key) -> String {
             let (_, rest) = shown.split_once(&format!("{}: ", key.name)).expect("the key is a field");
             format!("`{}`", rest.split([',', ' ']).next().unwrap_or_default())
         }
+        None if key.rust_type == "IssueAt" => "`\"confirm\"`".to_owned(),
+        None if key.rust_type == "RecoveryScope" => "`\"user\"`".to_owned(),
         None if key.rust_type == "bool" => "`false`".to_owned(),
         None if matches!(section.structure, "Passwords") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
@@ -346,5 +356,6 @@ fn the_sample_with_its_defaults_switched_on_is_the_default() {
     let loaded = parse(Path::new("host.toml"), &format!("{switched_on}{LOCAL}")).expect("every key shown is one");
     assert_eq!((loaded.limits, loaded.argon2), (Limits::default(), Argon2Settings::default()));
     assert_eq!((loaded.delivery, loaded.sign_up), (DeliverySettings::default(), SignUp::default()));
+    assert_eq!(loaded.recovery, RecoverySettings::default());
     assert_eq!(loaded.passwords.length_min, Passwords::default().length_min);
 }

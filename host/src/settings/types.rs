@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{
     channel::{ChannelSettings, DeliverySettings},
     provider_types::ProviderSettings,
+    recovery::RecoverySettings,
 };
 
 /// All of `host.toml`. Unknown keys are refused.
@@ -47,6 +48,9 @@ pub struct Settings {
     /// What users may do with their own second factors.
     #[serde(default)]
     pub methods: Methods,
+    /// Ways back in: when they are handed out and what they stand in for.
+    #[serde(default)]
+    pub recovery: RecoverySettings,
     /// Applications that may ask for logins.
     #[serde(default, rename = "client")]
     pub clients: Vec<Client>,

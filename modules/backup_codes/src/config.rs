@@ -3,6 +3,8 @@
 use mfa_sdk::ConfigError;
 use serde::Deserialize;
 
+/// Shortest code there may be: with all digits and letters, ten have 51 bits and nine have 46.
+pub(crate) const LENGTH_MIN: usize = 10;
 /// Longest code there may be.
 pub(crate) const LENGTH_MAX: usize = 32;
 /// One hash is made for each code of a batch, in one call.

@@ -7,7 +7,7 @@ mod config;
 mod tests;
 
 use batch::Batch;
-use config::{Config, LENGTH_MAX};
+use config::{Config, LENGTH_MAX, LENGTH_MIN};
 use mfa_sdk::prelude::*;
 
 struct BackupCodes {
@@ -15,13 +15,8 @@ struct BackupCodes {
 }
 
 #[derive(Form)]
-struct SavedInput {
-    saved: bool,
-}
-
-#[derive(Form)]
 struct CodeInput {
-    #[form(code = 32)]
+    #[form(code(10, 32))]
     code: String,
 }
 
@@ -29,12 +24,13 @@ impl MfaModule for BackupCodes {
     type Config = Config;
     type Enrolment = Batch;
     type Challenge = Nothing;
-    type SetupState = Batch;
+    type SetupState = Nothing;
 
     fn describe() -> Description {
         Description::new("backup_codes", "Backup codes", Kind::Possession)
             .amr(["otp"])
             .recovery(true)
+            .stamp("backup_code")
             .fixed_step(true)
             .retries_max(5)
             .setup_message("setup_message")
@@ -45,25 +41,16 @@ impl MfaModule for BackupCodes {
         Ok(Self { config })
     }
 
-    /// Takes codes of any length there may ever have been: a changed configuration strands nobody.
+    /// Takes codes of any length there may ever have been: a changed configuration strands nobody. A shorter code was
+    /// meant for another factor.
     fn input_schema(&self) -> Form {
-        Form::new().code("code", LENGTH_MAX).label("code").help("code_help")
+        Form::new().code_between("code", LENGTH_MIN, LENGTH_MAX).label("code").help("code_help")
     }
 
-    /// A batch on its own; as a rule the host asks for one with `issue`.
-    fn setup_flow(&self, ask: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
-        let saved = |form: Form| form.boolean("saved").label("saved");
-        let Some(batch) = ask.state() else {
-            let (batch, codes) = Batch::new(&self.config, &ask)?;
-            let form = Form::new().title("setup_title").sentence("keep").codes("codes", codes);
-            return Ok(SetupStep::form(saved(form), batch));
-        };
-        let SavedInput { saved: is_saved } = ask.input()?;
-        Ok(match is_saved {
-            true => SetupStep::done(batch.clone()),
-            // Nobody has the codes any more but the reader of the first answer.
-            false => SetupStep::again(saved(Form::new().sentence("shown_once")), "not_saved"),
-        })
+    /// There is one way to codes: the host asks for them with `issue`, shows them once and keeps them inert until the
+    /// user has saved them.
+    fn setup_flow(&self, _: SetupCall<'_, Self>) -> Result<SetupStep<Self>, ModuleError> {
+        Err(ModuleError::Unsupported)
     }
 
     fn validate(&self, ask: ValidateCall<'_, Self>) -> Result<Verdict<Self>, ModuleError> {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use mfa_sdk::{
     ConfigError, Text, Value,
-    form::{Block, FieldError},
+    form::FieldError,
     json,
-    testing::{Bench, Failure, Outcome, SetupOutcome, contract::Contract},
+    testing::{Bench, Failure, Outcome, contract::Contract},
 };
 
 use super::BackupCodes;
@@ -29,21 +29,10 @@ fn wrong() -> Outcome {
     Outcome::rejected("invalid_code")
 }
 
-/// Sets a batch up as a user without the host's `issue` would, and returns the codes.
-fn set_up(bench: &mut Bench<BackupCodes>) -> Vec<String> {
-    let begun = bench.begin_setup().unwrap();
-    let codes = begun.form().unwrap().blocks.iter().find_map(|block| match block {
-        Block::Codes { codes, .. } => Some(codes.clone()),
-        _ => None,
-    });
-    assert_eq!(bench.fill(json!({ "saved": true })).unwrap(), SetupOutcome::Done);
-    codes.unwrap()
-}
-
 #[test]
 fn the_contract_holds() {
     Contract::<BackupCodes>::new(json!({ "count": 1, "low_count": 1 }))
-        .setup(set_up)
+        .setup(|bench| bench.issue().unwrap())
         .right(|_, codes| json!({ "code": codes.pop().unwrap() }))
         .wrong(|_, _| json!({ "code": "zzzzzzzzzz" }))
         .check();
@@ -129,16 +118,10 @@ fn few_codes_are_told_at_each_use_and_in_the_overview() {
 }
 
 #[test]
-fn codes_are_shown_in_one_answer_and_count_once_they_are_saved() {
+fn there_is_no_second_way_to_codes() {
     let mut bench = bench(two());
-    let begun = bench.begin_setup().unwrap();
-    let shows =
-        |step: &SetupOutcome| step.form().unwrap().blocks.iter().any(|block| matches!(block, Block::Codes { .. }));
-    assert!(shows(&begun));
-    let again = bench.fill(json!({ "saved": false })).unwrap();
-    assert_eq!(again.error(), Some("not_saved"));
-    assert!(!shows(&again) && bench.enrolment().is_none());
-    assert_eq!(bench.fill(json!({ "saved": true })).unwrap(), SetupOutcome::Done);
+    assert_eq!(bench.begin_setup().unwrap_err(), Failure::Unsupported);
+    assert!(bench.enrolment().is_none());
 }
 
 #[test]
@@ -156,6 +139,8 @@ fn what_is_no_code_never_reaches_the_module() {
     bench.login().unwrap();
     for (code, why) in [
         ("", FieldError::Required),
+        ("123456", FieldError::TooShort),
+        ("abcdefghj", FieldError::TooShort),
         (&"a".repeat(33), FieldError::TooLong),
         ("abc!", FieldError::InvalidCharacters),
         ("äbcdefghij", FieldError::InvalidCharacters),

@@ -196,8 +196,8 @@ fn kind(word: &str, meta: &ParseNestedMeta<'_>, name: &str) -> Result<TokenStrea
             quote!(Text { length_max: #length_max })
         }
         "code" => {
-            let length_max = length(&meta.value()?.parse()?, CODE_LENGTH_MAX)?;
-            quote!(Code { length_max: #length_max })
+            let (length_min, length_max) = code(meta)?;
+            quote!(Code { length_min: #length_min, length_max: #length_max })
         }
         "digits" => {
             let (length_min, length_max) = digits(meta)?;
@@ -213,15 +213,27 @@ fn kind(word: &str, meta: &ParseNestedMeta<'_>, name: &str) -> Result<TokenStrea
     })
 }
 
+/// `code = 32` says the longest, `code(10, 32)` both bounds.
+fn code(meta: &ParseNestedMeta<'_>) -> Result<(usize, usize)> {
+    if meta.input.peek(Token![=]) {
+        return Ok((1, length(&meta.value()?.parse()?, CODE_LENGTH_MAX)?));
+    }
+    bounds(meta, "write `code = 32` or `code(10, 32)`")
+}
+
 fn digits(meta: &ParseNestedMeta<'_>) -> Result<(usize, usize)> {
     if meta.input.peek(Token![=]) {
         let exact = length(&meta.value()?.parse()?, CODE_LENGTH_MAX)?;
         return Ok((exact, exact));
     }
+    bounds(meta, "write `digits = 6` or `digits(4, 8)`")
+}
+
+fn bounds(meta: &ParseNestedMeta<'_>, how: &str) -> Result<(usize, usize)> {
     let bounds: Punctuated<LitInt, Token![,]> = listed(meta)?;
     let mut bounds = bounds.iter();
     let (Some(min), Some(max), None) = (bounds.next(), bounds.next(), bounds.next()) else {
-        return Err(meta.error("write `digits = 6` or `digits(4, 8)`"));
+        return Err(meta.error(how));
     };
     let (length_min, length_max) = (length(min, CODE_LENGTH_MAX)?, length(max, CODE_LENGTH_MAX)?);
     match length_min <= length_max {

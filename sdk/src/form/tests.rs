@@ -41,6 +41,10 @@ fn digits_lose_their_spaces_and_must_be_ascii() {
 fn each_kind_keeps_to_its_own_rule() {
     let refused = Err(FieldError::InvalidAddress);
     assert_eq!(outcome(Form::new().code("f", 8), json!("AB-cd 12")), Ok(json!("abcd12")));
+    let bounded = || Form::new().code_between("f", 4, 8);
+    assert_eq!(outcome(bounded(), json!("a-b-c")), Err(FieldError::TooShort));
+    assert_eq!(outcome(bounded(), json!("abcdabcda")), Err(FieldError::TooLong));
+    assert_eq!(outcome(bounded(), json!("abc-d")), Ok(json!("abcd")));
     assert_eq!(outcome(Form::new().code("f", 8), json!("äbcd")), Err(FieldError::InvalidCharacters));
     assert_eq!(outcome(Form::new().password("f"), json!(" a ")), Ok(json!(" a ")));
     assert_eq!(outcome(Form::new().text("f", 3), json!("abcd")), Err(FieldError::TooLong));

@@ -13,6 +13,7 @@ mod login;
 mod mail;
 mod methods;
 mod qr;
+mod recovery;
 mod server;
 mod stage;
 mod status;
@@ -32,6 +33,7 @@ pub use login::{
 };
 pub use methods::{Account, TotpSecret};
 pub use qr::decode_svg;
+pub use recovery::{Codes, enable_backup_codes};
 pub use server::{Certificates, Server, closed_port};
 pub use stage::Stage;
 pub use status::{PATIENCE, module, reason, until, until_reason, until_state, workers};

@@ -220,7 +220,9 @@ impl Turn<'_> {
         let counted = confirming.refund(account.open());
         let mut changes =
             vec![link.delete(), found.put(&session), account.put(&Document { open: counted, secret: () })];
-        if let Some(next) = changed.and_then(|data| with_data(enrolment, &confirming.module, data)) {
+        if let Some(next) =
+            changed.and_then(|data| with_data(enrolment, &confirming.module, &confirming.module.id, data))
+        {
             changes.push(enrolment.put(&next));
         }
         let mut expectations = vec![link.unchanged(), found.unchanged(), account.unchanged(), user.unchanged()];

@@ -21,6 +21,8 @@ pub struct Granted {
     pub result_code: Option<String>,
     pub state: Option<String>,
     pub tokens: Option<Tokens>,
+    /// What the module has to say to the person.
+    pub advice: Option<String>,
 }
 
 /// The part of the last commit that makes the access session.
@@ -33,7 +35,7 @@ pub struct Proved {
 impl Proved {
     /// Of a flow that gives nothing, or goes on before it does.
     pub(super) fn nothing_yet() -> Self {
-        let granted = Granted { result_code: None, state: None, tokens: None };
+        let granted = Granted { result_code: None, state: None, tokens: None, advice: None };
         Self { changes: Vec::new(), expectations: Vec::new(), granted }
     }
 }
@@ -85,7 +87,7 @@ impl<'a> Finish<'a> {
         let limits = &engine.settings.limits;
         let id = token::new_record_id();
         let found: Found<AccessSession> = Found::nothing_at(key::access(&id)).ok_or(FlowError::UnknownFlow)?;
-        let mut open = self.stamped(&engine.settings);
+        let mut open = self.stamped(engine);
         let mut secret =
             AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None };
         let granted = match code {
@@ -95,13 +97,13 @@ impl<'a> Finish<'a> {
                 secret.code_hash = Some(result.hash);
                 secret.redirect_hash = Some(redirect_hash);
                 secret.code_challenge = code_challenge;
-                Granted { result_code: Some(result.text), state, tokens: None }
+                Granted { result_code: Some(result.text), state, tokens: None, advice: None }
             }
             None => {
                 let (tokens, refresh_hash) = issue_tokens(engine, &id, self.now);
                 open.stage = AccessStage::Active { expires_at: self.now.plus_s(limits.refresh_token_lifetime_s) };
                 secret.refresh_hash = Some(refresh_hash);
-                Granted { result_code: None, state: None, tokens: Some(tokens) }
+                Granted { result_code: None, state: None, tokens: Some(tokens), advice: None }
             }
         };
         Ok(Proved {
@@ -111,7 +113,7 @@ impl<'a> Finish<'a> {
         })
     }
 
-    fn stamped(&self, settings: &Settings) -> AccessOpen {
+    fn stamped(&self, engine: &Engine) -> AccessOpen {
         let session = &self.session.open;
         AccessOpen {
             user: session.user.clone(),
@@ -122,8 +124,8 @@ impl<'a> Finish<'a> {
             auth_time: session.created_at,
             password_at: session.password_at,
             factor_at: self.factor_at,
-            amr: methods_references(settings, &session.provider, self.module),
-            mfa_method_used: self.module.map(str::to_owned),
+            amr: methods_references(&engine.settings, &session.provider, self.module),
+            mfa_method_used: self.module.map(|module| stamp(engine, module)),
             mfa_verified_at: self.factor_at,
             stage: AccessStage::Issued { code_expires_at: self.now },
             unknown: Unknown::new(),
@@ -138,7 +140,7 @@ impl<'a> Finish<'a> {
         }
         if let Some(module) = self.module {
             record.open.factor_at = self.factor_at;
-            record.open.mfa_method_used = Some(module.to_owned());
+            record.open.mfa_method_used = Some(stamp(engine, module));
             record.open.mfa_verified_at = self.factor_at;
             record.open.amr = methods_references(&engine.settings, &record.open.provider, Some(module));
         }
@@ -147,7 +149,7 @@ impl<'a> Finish<'a> {
         Ok(Proved {
             changes: vec![found.put(&record)],
             expectations: vec![found.unchanged()],
-            granted: Granted { result_code: None, state: None, tokens: None },
+            granted: Granted { result_code: None, state: None, tokens: None, advice: None },
         })
     }
 
@@ -163,6 +165,15 @@ impl<'a> Finish<'a> {
         }
         tracing::info!(target: "audit", event = "login_passed", user, provider, method, flow);
     }
+}
+
+/// What a login by this module is stamped with: its id. A way back in may have a word of its own, as long as that passes
+/// it off as no other module.
+fn stamp(engine: &Engine, module: &str) -> String {
+    let described = engine.modules.module(module).and_then(|module| module.description);
+    let word = described.filter(|description| description.recovery).and_then(|description| description.stamp.clone());
+    let is_free = |word: &String| !engine.settings.modules.iter().any(|other| other.id() == word);
+    word.filter(is_free).unwrap_or_else(|| module.to_owned())
 }
 
 /// RFC 8176: `pwd` for a password, what the admin's settings say of the module, and `mfa` only for two kinds of factor.

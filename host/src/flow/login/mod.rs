@@ -10,6 +10,7 @@ mod link;
 mod opening;
 mod plain;
 mod poll;
+mod recovery;
 mod second_factor;
 mod sending;
 mod session;
@@ -24,7 +25,8 @@ pub use begin::{BeginLogin, ProviderView};
 pub use click::{Click, Clicked};
 pub use first_factor::ServiceLogin;
 pub use link::LinkView;
-pub use plain::{ApiLogin, SecondFactor};
+pub use plain::{ApiLogin, PlainAnswer, SecondFactor, Verified};
+pub use recovery::CODE_FIELD as RECOVERY_FIELD;
 pub(super) use session::ended;
 use switch::Wish;
 pub use trial::Confirmation;
@@ -154,10 +156,10 @@ impl<'a> Turn<'a> {
                 self.session_step(&session, error.as_deref(), delivery).await?
             }
             Outcome::Granted { provider, granted } => Step::Created(Created {
-                flow_id: self.flow_id.to_owned(),
-                handler: handler(&provider),
                 result: granted.result_code,
                 state: granted.state,
+                advice: granted.advice,
+                ..Created::new(self.flow_id, handler(&provider))
             }),
             Outcome::Aborted { provider, reason } => Step::Abort(Abort {
                 flow_id: self.flow_id.to_owned(),

@@ -1,11 +1,10 @@
 //! The plainer rendering of the same flow and ledger: `login`, `verify`, `change`, `resend`. The token is the flow id.
 
-use mfa_sdk::form::FieldKind;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, session::Look, switch::module_of,
+    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, recovery, session::Look, switch::module_of,
 };
 use crate::{
     clock::Timestamp,
@@ -39,6 +38,22 @@ pub struct SecondFactor {
     pub resend_at: Option<Timestamp>,
     /// What the page behind a link asks for, if the method sent one.
     pub link_number: Option<String>,
+}
+
+/// What was typed in the second step of the plainer login.
+pub enum PlainAnswer {
+    /// For the method that asks; or for a way back in, if it is no code of that method.
+    Code(String),
+    /// For a way back in, of this id where there are several.
+    Recovery { code: String, module: Option<String> },
+}
+
+/// The end of the plainer login.
+#[derive(Clone)]
+pub struct Verified {
+    pub tokens: Tokens,
+    /// What the module has to say to the person.
+    pub advice: Option<String>,
 }
 
 impl Flows {
@@ -80,13 +95,24 @@ impl Flows {
         turn.plain(outcome).await
     }
 
-    /// `POST /api/login/verify`. Without a code it asks whether a step that waits may go on.
-    pub async fn api_verify(&self, token: &str, code: Option<&str>, asker: &Asker) -> Result<Tokens, FlowError> {
+    /// `POST /api/login/verify`. Without an answer it asks whether a step that waits may go on.
+    pub async fn api_verify(
+        &self,
+        token: &str,
+        answer: Option<PlainAnswer>,
+        asker: &Asker,
+    ) -> Result<Verified, FlowError> {
         let turn = Turn::new(&self.engine, token, asker);
         let found = turn.plain_session().await?;
-        let raw = code.map(|code| answer_of(&found, code)).transpose()?.unwrap_or_default();
+        let raw = match answer {
+            Some(answer) => turn.raw_answer(&found, answer).await?,
+            None => Map::new(),
+        };
         match turn.answer(found, raw).await? {
-            Outcome::Granted { granted, .. } => granted.tokens.ok_or(FlowError::UnknownFlow),
+            Outcome::Granted { granted, .. } => {
+                let tokens = granted.tokens.ok_or(FlowError::UnknownFlow)?;
+                Ok(Verified { tokens, advice: granted.advice })
+            }
             Outcome::Shown { delivery: Some(HandedOver::Failed | HandedOver::Refused), .. } => {
                 let detail = "the code could not be sent; ask for it again, or use another method".to_owned();
                 Err(FlowError::NotPossible { code: "delivery_failed", detail })
@@ -119,6 +145,22 @@ impl Flows {
 }
 
 impl Turn<'_> {
+    /// The answer under the name of the step's field. A step that takes no single text still takes a recovery code.
+    async fn raw_answer(&self, found: &Found<Session>, answer: PlainAnswer) -> Result<Map<String, Value>, FlowError> {
+        let (code, module) = match answer {
+            PlainAnswer::Recovery { code, module } => (code, module),
+            PlainAnswer::Code(code) => match answer_of(found, &code) {
+                Ok(raw) => return Ok(raw),
+                Err(error) => match &found.record {
+                    Some(session) if !self.ways_back(session).await?.is_empty() => (code, None),
+                    _ => return Err(error),
+                },
+            },
+        };
+        let module = module.map(|module| (recovery::MODULE_FIELD.to_owned(), Value::String(module)));
+        Ok(Map::from_iter([(recovery::CODE_FIELD.to_owned(), Value::String(code))].into_iter().chain(module)))
+    }
+
     /// A session of the plainer login that lives.
     async fn plain_session(&self) -> Result<Found<Session>, FlowError> {
         let found = self.session().await?;
@@ -157,12 +199,9 @@ impl Turn<'_> {
 /// The one text field of the step takes the code; a step with more fields is answered at the login flow's own route.
 pub(super) fn answer_of(found: &Found<Session>, code: &str) -> Result<Map<String, Value>, FlowError> {
     let form = found.record.as_ref().and_then(|session| session.secret.form.as_ref());
-    let mut fields = form.into_iter().flat_map(|form| &form.fields).filter(|field| field.required);
-    match (fields.next(), fields.next()) {
-        (Some(field), None) if !matches!(field.kind, FieldKind::Boolean) => {
-            Ok(Map::from_iter([(field.name.clone(), Value::String(code.to_owned()))]))
-        }
-        _ => Err(FlowError::NotPossible {
+    match form.and_then(recovery::only_text) {
+        Some(field) => Ok(Map::from_iter([(field.name.clone(), Value::String(code.to_owned()))])),
+        None => Err(FlowError::NotPossible {
             code: "needs_login_flow",
             detail: "this method asks for more than a code; use /auth/login_flow".to_owned(),
         }),

@@ -2,14 +2,16 @@
 
 use mfa_sdk::{
     form::Fields,
-    protocol::{Answer, Operation, Reply, VerdictReply},
+    protocol::{self, Answer, Operation, Reply, VerdictReply},
+    text::Text,
 };
 use serde_json::{Map, Value};
 
 use super::{
     Outcome, Turn,
-    finish::{Finish, Proved},
+    finish::{Finish, Granted, Proved},
     link::confirmed_at,
+    recovery::Routed,
     sending,
     session::{Alive, Look, NO_FORM, ended},
     set_password,
@@ -19,7 +21,7 @@ use crate::{
         FlowError,
         attempts::{self, Alarm, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
-        messages::{About, Notice},
+        messages::{About, Notice, Written},
         record::{
             Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Grant, Session, SessionStage, User, key,
         },
@@ -30,7 +32,10 @@ use crate::{
 
 /// A guess whose attempt is spent.
 pub(super) struct Guess {
+    /// The module that says whether it is right.
     module: ModuleInstance,
+    /// The module the step asks, where that is another: the guess is then for a way back in.
+    in_place_of: Option<ModuleInstance>,
     fields: Fields,
     pub(super) target: Target,
     /// Which attempt of this flow it is, from 1; a poll is none.
@@ -65,14 +70,19 @@ impl Turn<'_> {
             return self.end_with(alive.found, "unknown_error").await;
         };
         let form = alive.found.record.as_ref().and_then(|session| session.secret.form.as_ref()).unwrap_or(&NO_FORM);
-        let fields = form.normalise(&raw).map_err(FlowError::InvalidInput)?;
-        let recovery = instance.description.as_ref().is_some_and(|description| description.recovery);
-        let target = Target::login(module, recovery);
-        let mut guess = Guess { module: instance, fields, target, ordinal: None, alarm: None };
+        let Some(session) = &alive.found.record else { return Err(FlowError::UnknownFlow) };
+        let (judge, in_place_of, fields) = match self.route(session, alive.user.record.as_ref(), form, raw).await? {
+            Routed::Asked(fields) => (instance, None, fields),
+            Routed::WayBack(module, fields) => (module, Some(instance), fields),
+        };
+        let recovery = judge.description.as_ref().is_some_and(|description| description.recovery);
+        let target = Target::login(&judge.id, recovery);
+        let mut guess = Guess { module: judge, in_place_of, fields, target, ordinal: None, alarm: None };
         if guess.fields.is_empty() {
             return self.poll(alive, guess).await;
         }
-        if let Some(undelivered) = alive.found.record.as_ref().and_then(sending::undelivered) {
+        let undelivered = alive.found.record.as_ref().filter(|_| !guess.is_way_back()).and_then(sending::undelivered);
+        if let Some(undelivered) = undelivered {
             return Ok(undelivered);
         }
         match self.spend(&mut alive, &guess).await? {
@@ -99,10 +109,10 @@ impl Turn<'_> {
             }
             let found = &alive.found;
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
-            if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
+            if session.open.stage != (SessionStage::Waiting { module: guess.asked().id.clone() }) {
                 return Err(FlowError::UnknownFlow);
             }
-            let attempts_max = attempts_max(&guess.module);
+            let attempts_max = guess.attempts_max();
             if attempts_max > 0 && session.open.attempts_used >= attempts_max {
                 return Err(FlowError::UnknownFlow);
             }
@@ -111,6 +121,10 @@ impl Turn<'_> {
             match attempts::permitted(&counted, &guess.target, self.now.wall) {
                 Ok(()) => {}
                 Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
+                // The step stays for the factor it asks.
+                Err(Refusal::Disabled) if guess.is_way_back() => {
+                    return Err(FlowError::Throttled { retry_after_s: 3600 });
+                }
                 Err(Refusal::Disabled) => {
                     drop(turn);
                     return self.end_with(found.clone(), "too_many_retry").await.map(Spent::Over);
@@ -144,18 +158,18 @@ impl Turn<'_> {
                 },
             };
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
-            if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
+            if session.open.stage != (SessionStage::Waiting { module: guess.asked().id.clone() }) {
                 return Err(FlowError::UnknownFlow);
             }
             let enrolment = self.engine.enrolment(&session.open.user, &guess.module.id).await?;
             let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
-            let is_active = factors
-                .record
-                .as_ref()
-                .and_then(|factors| factors.open.of(&guess.module.id))
-                .is_some_and(|factor| factor.active);
+            let is_active =
+                factors.record.as_ref().and_then(|factors| factors.open.of(&guess.module.id)).is_some_and(|factor| {
+                    factor.active && (!guess.is_way_back() || factor.stands_in_for(&guess.asked().id))
+                });
             let usable = |enrolment: &&Enrolment| is_active && self.engine.is_of_type(enrolment);
-            let Some(record) = enrolment.record.as_ref().filter(usable) else {
+            let record = enrolment.record.as_ref().filter(usable);
+            let Some(record) = record.and_then(|record| for_module_at(record, &guess.asked().id)) else {
                 return self.end_with(found, "unknown_error").await;
             };
             let basis = Basis { found: &found, session, user: &user, enrolment: &enrolment, factors: &factors };
@@ -168,7 +182,11 @@ impl Turn<'_> {
                 },
             };
             let decided = match verdict {
-                VerdictReply::Accepted { enrolment, .. } => self.accept(&guess, &basis, enrolment).await?,
+                VerdictReply::Accepted { enrolment, advice } => self.accept(&guess, &basis, enrolment, advice).await?,
+                // What the step remembers and how it words a no are the asked module's.
+                VerdictReply::Rejected { .. } | VerdictReply::Pending { .. } if guess.is_way_back() => {
+                    self.reject(&guess, &basis, "invalid_code".to_owned(), None).await?
+                }
                 VerdictReply::Rejected { error, challenge } => self.reject(&guess, &basis, error, challenge).await?,
                 VerdictReply::Pending { challenge, retry_after_ms } if guess.ordinal.is_none() => {
                     self.wait(&basis, challenge, retry_after_ms).await?
@@ -188,7 +206,7 @@ impl Turn<'_> {
         &self,
         guess: &Guess,
         basis: &Basis<'_>,
-        enrolment: &Enrolment,
+        enrolment: protocol::Enrolment,
         seed: &str,
     ) -> Option<VerdictReply> {
         let user = basis.user.record.as_ref()?;
@@ -204,8 +222,8 @@ impl Turn<'_> {
             Some(_) => Answer::Form { fields: guess.fields.clone() },
             None => Answer::Poll,
         };
-        let challenge = basis.session.secret.challenge.clone();
-        let operation = Operation::Validate { enrolment: for_module(enrolment), challenge, answer };
+        let challenge = basis.session.secret.challenge.clone().filter(|_| !guess.is_way_back());
+        let operation = Operation::Validate { enrolment, challenge, answer };
         match self.engine.ask(&guess.module.id, ask, operation).await {
             Ok(Reply::Verdict(verdict)) => Some(verdict),
             other => {
@@ -221,6 +239,7 @@ impl Turn<'_> {
         guess: &Guess,
         basis: &Basis<'_>,
         changed: Option<Value>,
+        advice: Option<Text>,
     ) -> Result<Option<Outcome>, FlowError> {
         let _turn = self.engine.queue(&basis.session.open.user).await;
         let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
@@ -241,21 +260,46 @@ impl Turn<'_> {
         let mut changes = proved.changes;
         changes.push(basis.found.put(&next));
         changes.push(account.put(&Document { open: counted, secret: () }));
-        if let Some(next) = changed.and_then(|data| with_data(basis.enrolment, &guess.module, data)) {
+        if let Some(next) = changed.and_then(|data| with_data(basis.enrolment, &guess.module, &guess.asked().id, data))
+        {
             changes.push(basis.enrolment.put(&next));
         }
         let mut expectations = proved.expectations;
         expectations.extend([basis.found.unchanged(), account.unchanged(), basis.user.unchanged()]);
         expectations.extend([basis.enrolment.unchanged(), basis.factors.unchanged()]);
-        match self.engine.commit(changes, expectations).await? {
-            Committed::Conflict => Ok(None),
-            Committed::Done if basis.session.open.must_set_password => Ok(Some(Outcome::shown(next))),
-            Committed::Done => {
-                finish.tell();
-                let provider = basis.session.open.provider.clone();
-                Ok(Some(Outcome::Granted { provider, granted: proved.granted }))
-            }
+        let mut told = Vec::new();
+        if guess.is_way_back() {
+            let notices = self.notices_of_way_back(guess, basis, advice.as_ref());
+            changes.extend(notices.changes);
+            expectations.extend(notices.expectations);
+            told = notices.messages;
         }
+        if let Committed::Conflict = self.engine.commit(changes, expectations).await? {
+            return Ok(None);
+        }
+        if guess.is_way_back() {
+            let (user, method) = (&basis.session.open.user, &guess.module.id);
+            tracing::info!(target: "audit", event = "recovery_used", user, method);
+            self.engine.post(told);
+        }
+        if basis.session.open.must_set_password {
+            return Ok(Some(Outcome::shown(next)));
+        }
+        finish.tell();
+        let texts = guess.module.description.as_ref().map(|description| &description.texts);
+        let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, &self.asker.language));
+        let provider = basis.session.open.provider.clone();
+        Ok(Some(Outcome::Granted { provider, granted: Granted { advice, ..proved.granted } }))
+    }
+
+    /// The user is told that a way back in was used, and what its module says of what is left.
+    fn notices_of_way_back(&self, guess: &Guess, basis: &Basis<'_>, advice: Option<&Text>) -> Written {
+        let user = basis.user.record.as_ref();
+        let language = user.and_then(|user| user.open.language.as_deref()).unwrap_or("en");
+        let texts = guess.module.description.as_ref().map(|description| &description.texts);
+        let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, language));
+        let about = About { user: basis.user, source: Some(self.asker.address), also: &[], now: self.now.wall };
+        self.engine.notices(&Notice::recovery_used(advice.as_deref().unwrap_or_default()), about)
     }
 
     /// A wrong answer: the attempt is spent already; the last one of the flow ends it.
@@ -278,7 +322,7 @@ impl Turn<'_> {
             let also = basis.enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
             self.engine.tell(&notice, About { user: basis.user, source, also, now: self.now.wall }).await;
         }
-        let attempts_max = attempts_max(&guess.module);
+        let attempts_max = guess.attempts_max();
         if guess.ordinal.is_some_and(|ordinal| attempts_max > 0 && ordinal >= attempts_max) {
             return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
         }
@@ -312,6 +356,23 @@ enum Spent {
     Over(Outcome),
 }
 
+impl Guess {
+    /// The module the step asks.
+    fn asked(&self) -> &ModuleInstance {
+        self.in_place_of.as_ref().unwrap_or(&self.module)
+    }
+
+    fn is_way_back(&self) -> bool {
+        self.in_place_of.is_some()
+    }
+
+    /// Wrong answers this flow takes: a way back in adds none to those of the step, and the step none to its own.
+    fn attempts_max(&self) -> u32 {
+        let limits = [attempts_max(self.asked()), attempts_max(&self.module)];
+        limits.into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
+    }
+}
+
 /// Everything a verdict rests on, as it was read.
 pub(super) struct Basis<'a> {
     pub(super) found: &'a Found<Session>,
@@ -326,10 +387,29 @@ pub(super) fn attempts_max(module: &ModuleInstance) -> u32 {
     module.description.as_ref().map_or(3, |description| description.retries_max)
 }
 
+/// What a module gets of its enrolment at the step of `asked`.
+fn for_module_at(enrolment: &Enrolment, asked: &str) -> Option<protocol::Enrolment> {
+    match &enrolment.secret.by_factor {
+        by_factor if by_factor.is_empty() => Some(for_module(enrolment)),
+        by_factor => by_factor.get(asked).cloned(),
+    }
+}
+
 /// The enrolment with the data the module wants kept.
-pub(super) fn with_data(enrolment: &Found<Enrolment>, module: &ModuleInstance, data: Value) -> Option<Enrolment> {
+pub(super) fn with_data(
+    enrolment: &Found<Enrolment>,
+    module: &ModuleInstance,
+    asked: &str,
+    data: Value,
+) -> Option<Enrolment> {
     let mut next = enrolment.record.clone()?;
-    let version = module.description.as_ref().map_or(next.secret.version, |description| description.enrolment_version);
-    next.secret = EnrolmentSecret { version, data, ..next.secret };
+    let described = module.description.as_ref().map(|description| description.enrolment_version);
+    match next.secret.by_factor.get_mut(asked) {
+        Some(kept) => *kept = protocol::Enrolment { version: described.unwrap_or(kept.version), data },
+        None => {
+            let version = described.unwrap_or(next.secret.version);
+            next.secret = EnrolmentSecret { version, data, ..next.secret };
+        }
+    }
     Some(next)
 }

@@ -210,6 +210,7 @@ impl Turn<'_> {
                     step.errors.insert("base".to_owned(), "invalid_code".to_owned());
                 }
                 self.tell_delivery(session, delivery, &mut step).await?;
+                step.recovery = self.offered(session).await?;
                 Ok(Step::Form(step))
             }
             SessionStage::Selecting => {

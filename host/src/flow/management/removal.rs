@@ -10,12 +10,13 @@ use crate::{
     clock::Timestamp,
     flow::{
         Access, Asker, Confirmation, FlowError, Flows,
-        engine::{Ask, Committed, Engine, TRIES_MAX, for_module},
+        engine::{Ask, Committed, Engine, TRIES_MAX, all_for_module},
         login::code_required,
         messages::{About, Notice},
         proof::Need,
         record::{Document, Enrolment, Factors, FactorsOpen, Found, SentTo, User},
         selection::is_answering,
+        setup::{going, reduced},
         token,
     },
     module_host::CallError,
@@ -90,7 +91,16 @@ impl Engine {
         let remaining = remaining(&listed, module);
         let ids = listed.factors.iter().map(|factor| factor.module.clone());
         let removed: Vec<String> = ids.filter(|id| remaining.of(id).is_none()).collect();
-        let (mut changes, mut expectations, enrolments) = self.removal(&access.user_id, &removed).await?;
+        let (mut changes, mut expectations, mut enrolments) = self.removal(&access.user_id, &removed).await?;
+        for factor in &remaining.factors {
+            // What stood in for a factor that goes.
+            if listed.of(&factor.module).is_some_and(|former| former.of != factor.of) {
+                let enrolment = self.enrolment(&access.user_id, &factor.module).await?;
+                changes.extend(reduced(&enrolment, Some(&factor.of)));
+                expectations.push(enrolment.unchanged());
+                enrolments.push(going(&enrolment, Some(&factor.of)));
+            }
+        }
         changes.push(factors.put(&Document { open: remaining, secret: () }));
         expectations.extend([factors.unchanged(), user.unchanged()]);
         let gone = enrolments.iter().filter_map(|found| found.record.as_ref());
@@ -144,8 +154,10 @@ impl Engine {
             let Some(user) = &user.record else { continue };
             let (user_name, addresses) = (&*user.open.name, &user.secret.addresses);
             let ask = Ask { user_id, user_name, addresses, language: "en", seed: &seed, now };
-            if let Err(error) = self.ask(module, ask, Operation::Depose { enrolment: for_module(&enrolment) }).await {
-                tracing::debug!(module, reason = kind_of(&error), "the module took no leave of an enrolment");
+            for enrolment in all_for_module(&enrolment) {
+                if let Err(error) = self.ask(module, ask, Operation::Depose { enrolment }).await {
+                    tracing::debug!(module, reason = kind_of(&error), "the module took no leave of an enrolment");
+                }
             }
         }
     }

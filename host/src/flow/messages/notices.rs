@@ -47,6 +47,15 @@ impl Notice {
         Self::new("factor_changed").with("method", method)
     }
 
+    /// The advice is what its module says of what is left, or nothing.
+    pub fn recovery_used(advice: &str) -> Self {
+        Self::new("recovery_used").with("advice", advice)
+    }
+
+    pub fn recovery_renewed() -> Self {
+        Self::new("recovery_renewed")
+    }
+
     pub fn factors_reset() -> Self {
         Self::new("factors_reset")
     }

@@ -1,6 +1,9 @@
 //! `setup/<hash of the flow id>`: a set-up under way.
 
-use mfa_sdk::form::{Fields, Form};
+use mfa_sdk::{
+    form::{Fields, Form},
+    protocol,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,6 +25,9 @@ pub struct SetupOpen {
     pub created_boot_ms: i64,
     pub boot_id: String,
     pub attempts_used: u32,
+    /// Of issued codes: the factor they stand in for; none: any of the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
     #[serde(flatten)]
     pub stage: SetupStage,
 }
@@ -40,6 +46,8 @@ pub enum SetupStage {
     Beginning,
     /// A step is shown.
     Waiting,
+    /// Codes of a way back in were shown. They are no enrolment before the user says that they are saved.
+    Issued,
     /// Over; the flow id is dead.
     Ended { reason: String },
 }
@@ -50,6 +58,9 @@ pub struct SetupSecret {
     pub seed: String,
     pub form: Option<Form>,
     pub state: Option<Value>,
+    /// What becomes the enrolment once the codes are saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<protocol::Enrolment>,
     /// What was sent for the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Sent>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mfa_sdk::protocol;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -176,6 +177,9 @@ pub struct Factor {
     /// A way back in, not a factor of its own.
     #[serde(default)]
     pub recovery: bool,
+    /// Of a way back in: the factors it stands in for. Empty: for any of the user's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<String>,
     pub created_at: Timestamp,
     /// What the user calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,6 +189,13 @@ pub struct Factor {
     pub metadata: Map<String, Value>,
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+impl Factor {
+    /// Whether this way back in stands in for a factor of the user's.
+    pub fn stands_in_for(&self, factor: &str) -> bool {
+        self.recovery && (self.of.is_empty() || self.of.iter().any(|of| of == factor))
+    }
 }
 
 impl FactorsOpen {
@@ -213,6 +224,7 @@ impl FactorsOpen {
                 active: true,
                 primary: !has_primary && !recovery,
                 recovery,
+                of: Vec::new(),
                 created_at: now,
                 label: None,
                 metadata: Map::new(),
@@ -222,10 +234,40 @@ impl FactorsOpen {
         self
     }
 
-    /// The list without this module; another active one becomes primary if it was the primary.
+    /// Whether there is a way back in of this module already: for this factor, or (with none) for any.
+    pub fn has_way_back(&self, module: &str, of: Option<&str>) -> bool {
+        self.of(module).is_some_and(|factor| of.is_none_or(|of| factor.stands_in_for(of)))
+    }
+
+    /// The list with a way back in, for this factor or (with none) for any.
+    pub fn with_way_back(self, module: &str, module_type: &str, of: Option<&str>, now: Timestamp) -> Self {
+        let mut list = self.with_confirmed(module, module_type, true, now);
+        if let Some(factor) = list.factors.iter_mut().find(|factor| factor.module == module) {
+            factor.of.retain(|other| of.is_some_and(|of| of != other));
+            factor.of.extend(of.map(str::to_owned));
+        }
+        list
+    }
+
+    /// The list without the way back in that stands in for this factor; with none, without this module.
+    pub fn without_way_back(mut self, module: &str, of: Option<&str>) -> Self {
+        match self.factors.iter_mut().find(|factor| factor.module == module) {
+            Some(factor) if of.is_some() && factor.of.iter().any(|other| Some(&**other) != of) => {
+                self.epoch += 1;
+                factor.of.retain(|other| Some(&**other) != of);
+                self
+            }
+            _ => self.without(module),
+        }
+    }
+
+    /// The list without this module, and without what stands in for it alone; another active one becomes primary if it
+    /// was the primary.
     pub fn without(mut self, module: &str) -> Self {
         self.epoch += 1;
-        self.factors.retain(|factor| factor.module != module);
+        let is_left = |factor: &Factor| factor.of.is_empty() || factor.of.iter().any(|of| of != module);
+        self.factors.retain(|factor| factor.module != module && is_left(factor));
+        self.factors.iter_mut().for_each(|factor| factor.of.retain(|of| of != module));
         if !self.factors.iter().any(|factor| factor.primary)
             && let Some(next) = self.factors.iter_mut().find(|factor| factor.active && !factor.recovery)
         {
@@ -252,6 +294,9 @@ pub struct EnrolmentSecret {
     /// Version of the module's data.
     pub version: u32,
     pub data: Value,
+    /// Of a way back in that stands in for single factors: what it keeps for each, in place of `data`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_factor: BTreeMap<String, protocol::Enrolment>,
     /// Where messages for it may go: the addresses that were proved when it was set up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent_to: Vec<SentTo>,
@@ -286,6 +331,26 @@ mod tests {
         let one = again.without("a");
         assert_eq!(primary(&one), ["b"]);
         assert!(!one.without("b").requires_second_factor());
+    }
+
+    #[test]
+    fn a_way_back_goes_with_the_last_factor_it_stands_in_for() {
+        let two = FactorsOpen::default().with_confirmed("a", "a", false, NOW).with_confirmed("b", "b", false, NOW);
+        let both = two.clone().with_way_back("codes", "t", Some("a"), NOW).with_way_back("codes", "t", Some("b"), NOW);
+        assert!(both.has_way_back("codes", Some("a")) && both.has_way_back("codes", Some("b")));
+        assert!(both.has_way_back("codes", None) && !both.has_way_back("codes", Some("c")));
+        assert!(!both.has_way_back("other", None) && !both.has_way_back("a", Some("a")));
+        let one = both.clone().without("a");
+        assert!(!one.has_way_back("codes", Some("a")) && one.has_way_back("codes", Some("b")));
+        assert!(one.without("b").factors.is_empty());
+        let renewed = both.clone().without_way_back("codes", Some("a"));
+        assert!(!renewed.has_way_back("codes", Some("a")) && renewed.has_way_back("codes", Some("b")));
+        assert!(renewed.without_way_back("codes", Some("b")).of("codes").is_none());
+        assert!(both.clone().without_way_back("codes", None).of("codes").is_none());
+        // One for all takes the place of those for single factors, and stays while there is any.
+        let all = both.with_way_back("codes", "t", None, NOW);
+        assert!(all.of("codes").unwrap().of.is_empty());
+        assert!(all.without("a").has_way_back("codes", Some("b")));
     }
 
     #[test]

@@ -19,17 +19,28 @@ use crate::{
         token,
     },
     module_host::{ModuleInstance, ModuleState},
+    settings::IssueAt,
     store::{Change, Expectation},
 };
 
 impl Flows {
-    /// Starts the set-up of a module. Needs a fresh proof once the user has a factor.
-    pub async fn begin_setup(&self, access: &Access, module_id: &str, asker: &Asker) -> Result<Step, FlowError> {
+    /// Starts the set-up of a module. Needs a fresh proof once the user has a factor. A way back in may stand in for one
+    /// `factor` only.
+    pub async fn begin_setup(
+        &self,
+        access: &Access,
+        module_id: &str,
+        factor: Option<&str>,
+        asker: &Asker,
+    ) -> Result<Step, FlowError> {
         let instance = self.engine.modules.module(module_id).ok_or(FlowError::NotFound { what: "such module" })?;
         check_answering(&instance)?;
         let flow_id = token::new_flow_id();
         let turn = Turn { engine: &self.engine, access, flow_id: &flow_id, asker, now: self.engine.clock.now() };
-        turn.begin(&instance).await
+        match turn.begin_issue(&instance, factor).await? {
+            Some(step) => Ok(step),
+            None => turn.begin_beside(&instance).await,
+        }
     }
 
     /// The step again, with the same secret. Looking changes nothing: a flow past its end is unknown here, and only an
@@ -38,9 +49,11 @@ impl Flows {
         let turn = Turn { engine: &self.engine, access, flow_id, asker, now: self.engine.clock.now() };
         let found = turn.own_open().await?;
         match found.record {
-            Some(setup) if setup.open.stage == SetupStage::Waiting && is_alive(&setup.open, &turn.now) => {
-                turn.show(&setup, None, None)
-            }
+            Some(setup) if is_alive(&setup.open, &turn.now) => match setup.open.stage {
+                SetupStage::Waiting => turn.show(&setup, None, None),
+                SetupStage::Issued => turn.show_issued(&setup, None),
+                SetupStage::Beginning | SetupStage::Ended { .. } => Err(FlowError::UnknownFlow),
+            },
             _ => Err(FlowError::UnknownFlow),
         }
     }
@@ -57,7 +70,7 @@ impl Flows {
     }
 }
 
-fn check_answering(instance: &ModuleInstance) -> Result<(), FlowError> {
+pub(super) fn check_answering(instance: &ModuleInstance) -> Result<(), FlowError> {
     if is_answering(&instance.state) {
         return Ok(());
     }
@@ -69,6 +82,20 @@ fn check_answering(instance: &ModuleInstance) -> Result<(), FlowError> {
 }
 
 impl Turn<'_> {
+    /// The first step of a set-up, with the codes of ways back in where the settings want them that early.
+    async fn begin_beside(&self, instance: &ModuleInstance) -> Result<Step, FlowError> {
+        let mut step = self.begin(instance).await?;
+        if let Step::Form(form) = &mut step {
+            let listed = self.engine.read::<Factors>(key::factors(&self.access.user_id)).await?.open();
+            let batches = self.issue_beside(IssueAt::Create, &instance.id, &listed).await;
+            if !batches.is_empty() {
+                self.keep(&batches).await?;
+                form.recovery_codes = batches.into_iter().map(|batch| batch.shown).collect();
+            }
+        }
+        Ok(step)
+    }
+
     async fn begin(&self, instance: &ModuleInstance) -> Result<Step, FlowError> {
         for _ in 0..TRIES_MAX {
             let user = &self.access.user_id;
@@ -93,7 +120,7 @@ impl Turn<'_> {
         Err(FlowError::Busy)
     }
 
-    fn new_setup(&self, instance: &ModuleInstance) -> Setup {
+    pub(super) fn new_setup(&self, instance: &ModuleInstance) -> Setup {
         Document {
             open: SetupOpen {
                 user: self.access.user_id.clone(),
@@ -106,12 +133,14 @@ impl Turn<'_> {
                 created_boot_ms: self.now.boot_ms,
                 boot_id: self.now.boot_id.to_string(),
                 attempts_used: 0,
+                of: None,
                 stage: SetupStage::Beginning,
             },
             secret: SetupSecret {
                 seed: token::new_seed(),
                 form: None,
                 state: None,
+                issued: None,
                 sent: None,
                 asked: None,
                 typed: Vec::new(),
@@ -127,18 +156,28 @@ impl Turn<'_> {
         account: &Found<Account>,
         setup: &SetupOpen,
     ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
-        let mut changes = Vec::new();
-        let mut expectations = vec![account.unchanged()];
         let own = OpenFlow { flow: self.flow_hash(), until: setup.expires_at };
+        let (mut changes, mut expectations) = self.join(&mut counted, vec![own]).await?;
+        changes.push(account.put(&Document { open: counted, secret: () }));
+        expectations.push(account.unchanged());
+        Ok((changes, expectations))
+    }
+
+    /// Adds flows to the account's list, and gives what ends those that had to make room.
+    pub(super) async fn join(
+        &self,
+        counted: &mut AccountOpen,
+        flows: Vec<OpenFlow>,
+    ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
         let setups_max = self.engine.settings.limits.setups_per_user_max;
-        for oldest in own.join(&mut counted.setups, setups_max, self.now.wall) {
+        let (mut changes, mut expectations) = (Vec::new(), Vec::new());
+        for oldest in flows.into_iter().flat_map(|flow| flow.join(&mut counted.setups, setups_max, self.now.wall)) {
             let found: Found<Setup> = self.engine.read(key::setup(&oldest.flow)).await?;
             if let Some(record) = &found.record {
                 changes.push(found.put(&ended(record, "superseded")));
                 expectations.push(found.unchanged());
             }
         }
-        changes.push(account.put(&Document { open: counted, secret: () }));
         Ok((changes, expectations))
     }
 
@@ -150,6 +189,7 @@ impl Turn<'_> {
             match setup.open.stage {
                 SetupStage::Ended { .. } => return Err(FlowError::UnknownFlow),
                 SetupStage::Waiting => return self.show(&setup, None, None),
+                SetupStage::Issued => return self.show_issued(&setup, None),
                 SetupStage::Beginning => {}
             }
             let enrolment = self.engine.enrolment(&setup.open.user, &setup.open.module).await?;

@@ -1,11 +1,15 @@
 //! The set-up flow: a module's own steps until a factor is proved, then one commit makes it an enrolment.
 
 mod begin;
+mod issue;
+mod saving;
 mod sending;
 mod submit;
 
+pub(super) use issue::{going, reduced};
+
 use super::{
-    Abort, Access, Asker, Created, FlowError, Handler, Step,
+    Abort, Access, Asker, Created, FlowError, Handler, IssuedCodes, Step,
     engine::{Committed, Engine, TRIES_MAX},
     lifetime::{self, Life},
     messages::HandedOver,
@@ -88,6 +92,7 @@ impl Turn<'_> {
             text: match reason {
                 "setup_expired" => "This set-up took too long. Start again.".to_owned(),
                 "too_many_retry" => "Too many wrong codes. Start the set-up again.".to_owned(),
+                "superseded" => "Other codes were saved meanwhile. These count for nothing.".to_owned(),
                 "unknown_error" => "The set-up could not go on. Start again, or ask your administrator.".to_owned(),
                 other => self.module_text(setup, other),
             },
@@ -101,8 +106,8 @@ impl Turn<'_> {
         own.unwrap_or_else(|| render::abort_text(reason))
     }
 
-    fn created(&self, setup: &SetupOpen) -> Step {
-        Step::Created(Created { flow_id: self.flow_id.to_owned(), handler: handler(setup), result: None, state: None })
+    fn created(&self, setup: &SetupOpen, recovery: Vec<IssuedCodes>) -> Step {
+        Step::Created(Created { recovery, ..Created::new(self.flow_id, handler(setup)) })
     }
 
     /// The step as it stands, in the reader's language.
@@ -146,5 +151,6 @@ fn ended(setup: &Setup, reason: &str) -> Setup {
     ended.secret.asked = None;
     ended.secret.typed = Vec::new();
     ended.secret.sent_to = Vec::new();
+    ended.secret.issued = None;
     ended
 }

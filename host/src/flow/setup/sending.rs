@@ -74,6 +74,7 @@ impl Turn<'_> {
             asked: None,
             typed: typed.clone(),
             sent_to: setup.secret.sent_to.clone(),
+            issued: None,
         };
         let turn = self.engine.queue(&setup.open.user).await;
         let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;

@@ -1,6 +1,8 @@
 //! An answer to a set-up step: an attempt is spent durably before the module is asked, and a proved factor becomes
 //! an enrolment in one commit that replaces any former one.
 
+use std::collections::BTreeMap;
+
 use mfa_sdk::{
     form::Fields,
     protocol::{Operation, Reply, SetupReply},
@@ -9,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Turn, ended,
+    issue::Batch,
     sending::{self, Attempt, Shown},
 };
 use crate::{
@@ -26,6 +29,7 @@ use crate::{
         token,
     },
     module_host::ModuleInstance,
+    settings::IssueAt,
 };
 
 impl Flows {
@@ -43,6 +47,7 @@ impl Flows {
             Ok(found) => match found.record.as_ref().map(|setup| &setup.open.stage) {
                 Some(SetupStage::Waiting) if sending::is_resend(&fields) => turn.send_again(found).await,
                 Some(SetupStage::Waiting) => turn.submit(found, fields).await,
+                Some(SetupStage::Issued) => turn.save(found, fields).await,
                 _ => turn.go_on(found).await,
             },
         }
@@ -143,7 +148,7 @@ impl Turn<'_> {
 
     /// What was proof enough when the set-up began is none for a factor that came since: who knows only the password
     /// could keep a set-up waiting, and finish it beside the user's first factor.
-    fn require_proof_still(&self, setup: &Setup, listed: &FactorsOpen) -> Result<(), FlowError> {
+    pub(super) fn require_proof_still(&self, setup: &Setup, listed: &FactorsOpen) -> Result<(), FlowError> {
         let at = |moment| self.engine.require_proof(self.access, listed, Need::SetUp, moment);
         at(setup.open.created_at).or_else(|_| at(self.now.wall))
     }
@@ -159,13 +164,17 @@ impl Turn<'_> {
         target: &Target,
     ) -> Result<Option<Step>, FlowError> {
         let now = self.now.wall;
+        let description = module.description.as_ref().ok_or(FlowError::UnknownFlow)?;
+        let factors: Found<Factors> = self.engine.read(key::factors(&setup.open.user)).await?;
+        let batches = match description.recovery {
+            true => Vec::new(),
+            false => self.issue_beside(IssueAt::Confirm, &module.id, &factors.open()).await,
+        };
         let _turn = self.engine.queue(&setup.open.user).await;
         let user = self.engine.user_in_epoch(&setup.open.user, setup.open.user_epoch).await?;
         let user = user.ok_or(FlowError::UnknownFlow)?;
-        let factors: Found<Factors> = self.engine.read(key::factors(&setup.open.user)).await?;
         let account: Found<Account> = self.engine.read(key::account(&setup.open.user)).await?;
         let access: Found<AccessSession> = self.engine.read(key::access(&setup.open.access)).await?;
-        let description = module.description.as_ref().ok_or(FlowError::UnknownFlow)?;
         let record: Enrolment = Document {
             open: EnrolmentOpen {
                 module: module.id.clone(),
@@ -176,6 +185,7 @@ impl Turn<'_> {
             secret: EnrolmentSecret {
                 version: description.enrolment_version,
                 data,
+                by_factor: BTreeMap::new(),
                 sent_to: setup.secret.sent_to.clone(),
             },
         };
@@ -183,15 +193,22 @@ impl Turn<'_> {
         self.require_proof_still(setup, &listed)?;
         let listed = listed.with_confirmed(&module.id, &module.module_type, description.recovery, now);
         let counted = account.open();
-        let mut counted = attempts::forgive(counted, target);
+        let counted = attempts::forgive(counted, target);
+        // Guesses at what was set up before say nothing of what is set up now.
+        let mut counted = attempts::forgive(counted, &Target::login(&module.id, description.recovery));
         counted.setups.retain(|open| open.flow != self.flow_hash());
-        let mut changes = vec![
+        let flows = batches.iter().map(Batch::open_flow).collect();
+        let (mut changes, mut expectations) = self.join(&mut counted, flows).await?;
+        let (puts, absent): (Vec<_>, Vec<_>) = batches.iter().map(Batch::put).unzip();
+        changes.extend(puts);
+        expectations.extend(absent);
+        changes.extend([
             enrolment.put(&record),
             factors.put(&Document { open: listed, secret: () }),
             account.put(&Document { open: counted, secret: () }),
             found.put(&ended(setup, "done")),
-        ];
-        let mut expectations = vec![found.unchanged(), enrolment.unchanged(), factors.unchanged()];
+        ]);
+        expectations.extend([found.unchanged(), enrolment.unchanged(), factors.unchanged()]);
         expectations.extend([account.unchanged(), user.unchanged()]);
         let notice = match enrolment.record {
             Some(_) => Notice::factor_changed(&module.name),
@@ -212,7 +229,8 @@ impl Turn<'_> {
                 let (user, method) = (&setup.open.user, &module.id);
                 tracing::info!(target: "audit", event = "factor_set_up", user, method);
                 self.engine.post(told.messages);
-                Ok(Some(self.created(&setup.open)))
+                let recovery = batches.into_iter().map(|batch| batch.shown).collect();
+                Ok(Some(self.created(&setup.open, recovery)))
             }
         }
     }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
-    flow::{ApiLogin, Flows, SecondFactor},
+    flow::{ApiLogin, FlowError, Flows, PlainAnswer, SecondFactor},
 };
 
 use super::{body::Json, client_address::Client, error::Failure, token::TokensJson};
@@ -23,10 +23,26 @@ pub struct Login {
 #[serde(deny_unknown_fields)]
 pub struct Verify {
     token: String,
-    /// The method's code, or a recovery code. Without one it asks whether a step that waits may go on: 409 `pending` until
-    /// then.
+    /// The method's code. A text that is none of the method's, such as a backup code, is taken for a way back in. Without
+    /// any code it asks whether a step that waits may go on: 409 `pending` until then.
     #[serde(default)]
     code: Option<String>,
+    /// In place of `code`: for a way back in and nothing else.
+    #[serde(default)]
+    recovery_code: Option<String>,
+    /// Id of the way back in, where the code could be for several.
+    #[serde(default)]
+    recovery_module: Option<String>,
+}
+
+/// Tokens, and what the method has to say to the person.
+#[derive(Serialize, ToSchema)]
+pub struct VerifiedJson {
+    #[serde(flatten)]
+    tokens: TokensJson,
+    /// Such as how few codes are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -114,14 +130,21 @@ pub async fn login(State(flows): State<Flows>, Client(asker): Client, Json(login
 /// The code of the method that asks. A wrong one is 401 `invalid_code`; the token stays.
 #[utoipa::path(
     post, path = "/api/login/verify", tag = "plain login", request_body = Verify,
-    responses((status = 200, description = "Tokens", body = TokensJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>, content_type = "application/problem+json"))
+    responses((status = 200, description = "Tokens", body = VerifiedJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn verify(
     State(flows): State<Flows>,
     Client(asker): Client,
     Json(verify): Json<Verify>,
-) -> Result<axum::Json<TokensJson>, Failure> {
-    Ok(axum::Json(flows.api_verify(&verify.token, verify.code.as_deref(), &asker).await?.into()))
+) -> Result<axum::Json<VerifiedJson>, Failure> {
+    let answer = match (verify.code, verify.recovery_code, verify.recovery_module) {
+        (None, None, None) => None,
+        (Some(code), None, None) => Some(PlainAnswer::Code(code)),
+        (None, Some(code), module) => Some(PlainAnswer::Recovery { code, module }),
+        _ => return Err(FlowError::InvalidRequest("give either code or recovery_code").into()),
+    };
+    let verified = flows.api_verify(&verify.token, answer, &asker).await?;
+    Ok(axum::Json(VerifiedJson { tokens: verified.tokens.into(), advice: verified.advice }))
 }
 
 /// Another method for the same login. The former token is dead.

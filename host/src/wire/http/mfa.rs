@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
-    flow::{Flows, UserDetails},
+    flow::{Access, Asker, Flows, UserDetails},
 };
 
 use super::{
@@ -16,13 +16,22 @@ use super::{
     error::Failure,
     people::PersonJson,
     session::{Bearer, PathId},
-    step_json::StepJson,
+    step_json::{IssuedJson, StepJson},
 };
 
 /// An empty object.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
+
+/// What a way back in is asked for: an empty object, or the factor it stands in for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Begin {
+    /// Of a way back in, where each factor has one of its own: id of the factor.
+    #[serde(default)]
+    factor: Option<String>,
+}
 
 /// Who is signed in, and what was proved when.
 #[derive(Serialize, ToSchema)]
@@ -53,7 +62,7 @@ pub struct Session {
     auth_time: Timestamp,
     /// RFC 8176 values.
     amr: Vec<String>,
-    /// Module id of the second factor.
+    /// Module id of the second factor; of a way back in the word for it, such as `backup_code`.
     mfa_method_used: Option<String>,
     /// RFC 3339.
     #[schema(value_type = Option<String>)]
@@ -63,7 +72,7 @@ pub struct Session {
 /// Begins the set-up of a method. Needs a fresh proof once the caller has a method.
 #[utoipa::path(
     post, path = "/api/mfa/{id}/setup", tag = "methods", security(("bearer" = [])),
-    params(("id" = String, Path, description = "Module id")), request_body = Nothing,
+    params(("id" = String, Path, description = "Module id")), request_body = Begin,
     responses((status = 200, description = "The first step", body = StepJson))
 )]
 pub async fn begin_setup(
@@ -71,9 +80,36 @@ pub async fn begin_setup(
     Bearer(access): Bearer,
     PathId(id): PathId,
     Client(asker): Client,
-    Json(Nothing {}): Json<Nothing>,
+    Json(Begin { factor }): Json<Begin>,
 ) -> Result<Answer<StepJson>, Failure> {
-    Ok(Answer(flows.begin_setup(&access, &id, &asker).await?.into()))
+    begin(&flows, &access, &id, factor.as_deref(), &asker).await
+}
+
+async fn begin(
+    flows: &Flows,
+    access: &Access,
+    id: &str,
+    factor: Option<&str>,
+    asker: &Asker,
+) -> Result<Answer<StepJson>, Failure> {
+    Ok(Answer(flows.begin_setup(access, id, factor, asker).await?.into()))
+}
+
+/// New codes of a way back in. Needs a fresh proof of factor and password. The former codes are dead at once; the new
+/// ones open nothing before `{"saved": true}` is sent to `POST /api/mfa/setup/{flow_id}`.
+#[utoipa::path(
+    post, path = "/api/mfa/{id}/regenerate", tag = "methods", security(("bearer" = [])),
+    params(("id" = String, Path, description = "Module id")), request_body = Begin,
+    responses((status = 200, description = "The codes, in this answer and in no other", body = IssuedJson))
+)]
+pub async fn regenerate(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(id): PathId,
+    Client(asker): Client,
+    Json(Begin { factor }): Json<Begin>,
+) -> Result<Answer<IssuedJson>, Failure> {
+    Ok(Answer(flows.regenerate(&access, &id, factor.as_deref(), &asker).await?.into()))
 }
 
 /// The step of a set-up once more, with the same secret.

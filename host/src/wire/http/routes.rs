@@ -49,6 +49,7 @@ pub fn routes() -> Vec<Route> {
         ("patch", "/api/mfa/{id}/devices/{device}", patch(methods::rename_device)),
         ("delete", "/api/mfa/{id}/devices/{device}", delete(methods::remove_device)),
         ("post", "/api/mfa/{id}/setup", post(mfa::begin_setup)),
+        ("post", "/api/mfa/{id}/regenerate", post(mfa::regenerate)),
         ("get", "/api/mfa/setup/{flow_id}", get(mfa::show_setup)),
         ("post", "/api/mfa/setup/{flow_id}", post(mfa::submit_setup)),
         ("delete", "/api/mfa/setup/{flow_id}", delete(mfa::cancel_setup)),

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
-    flow::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, Step},
+    flow::{Abort, Block, Field, FieldInput, FormStep, Handler, IssuedCodes, RECOVERY_FIELD, Step, WayBack},
 };
 
 /// Provider type and id, or module type and id.
@@ -72,6 +72,52 @@ pub struct FormJson {
     /// A proof is answered at `/auth/login_flow/{flow_id}` with this client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// Of a login step: what is taken in place of its fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryJson>,
+    /// Codes to save, shown beside the first step of a set-up and in no other answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recovery_codes: Vec<IssuedJson>,
+}
+
+/// The ways back in that take the place of a step's answer. Their field is none of `data_schema`, because clients show
+/// all of those.
+#[derive(Serialize, ToSchema)]
+pub struct RecoveryJson {
+    /// `recovery_code`
+    pub field: &'static str,
+    /// Where a code could be for several, `recovery_module` says for which.
+    pub modules: Vec<WayBackJson>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct WayBackJson {
+    pub id: String,
+    pub name: String,
+}
+
+/// Codes to save. They are in this answer and in no other, and open nothing before `{"saved": true}` is sent to
+/// `POST /api/mfa/setup/{flow_id}`.
+#[derive(Serialize, ToSchema)]
+pub struct IssuedJson {
+    /// Id of the way back in.
+    pub module: String,
+    pub name: String,
+    /// Id of the factor they stand in for; absent if for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factor: Option<String>,
+    pub codes: Vec<String>,
+    pub flow_id: String,
+    /// RFC 3339; codes that were not saved by then never count.
+    #[schema(value_type = String)]
+    pub expires_at: Timestamp,
+}
+
+impl From<IssuedCodes> for IssuedJson {
+    fn from(issued: IssuedCodes) -> Self {
+        let IssuedCodes { module, name, of, codes, flow_id, expires_at } = issued;
+        Self { module, name, factor: of, codes, flow_id, expires_at }
+    }
 }
 
 /// One field.
@@ -132,6 +178,12 @@ pub struct CreatedJson {
     /// As the client sent it at the beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// Of a login: what the module has to say to the person, such as how few codes are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+    /// Of a set-up: codes to save, in this answer and in no other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recovery: Vec<IssuedJson>,
 }
 
 /// The flow is over.
@@ -160,9 +212,15 @@ impl From<Step> for StepJson {
     fn from(step: Step) -> Self {
         match step {
             Step::Form(form) => Self::Form(Box::new(form.into())),
-            Step::Created(Created { flow_id, handler, result, state }) => {
-                Self::CreateEntry(CreatedJson { version: 1, flow_id, handler: pair(handler), result, state })
-            }
+            Step::Created(created) => Self::CreateEntry(CreatedJson {
+                version: 1,
+                flow_id: created.flow_id,
+                handler: pair(created.handler),
+                result: created.result,
+                state: created.state,
+                advice: created.advice,
+                recovery: created.recovery.into_iter().map(Into::into).collect(),
+            }),
             Step::Abort(Abort { flow_id, handler, reason, text }) => {
                 Self::Abort(AbortJson { flow_id, handler: pair(handler), reason, text })
             }
@@ -190,8 +248,17 @@ impl From<FormStep> for FormJson {
             methods: step.methods,
             ceremony: step.ceremony,
             client_id: None,
+            recovery: offered(step.recovery),
+            recovery_codes: step.recovery_codes.into_iter().map(Into::into).collect(),
         }
     }
+}
+
+/// What is said of ways back in, if there is any.
+pub fn offered(modules: Vec<WayBack>) -> Option<RecoveryJson> {
+    let modules: Vec<WayBackJson> =
+        modules.into_iter().map(|module| WayBackJson { id: module.module, name: module.name }).collect();
+    (!modules.is_empty()).then_some(RecoveryJson { field: RECOVERY_FIELD, modules })
 }
 
 fn pair(handler: Handler) -> HandlerJson {
@@ -227,7 +294,8 @@ impl From<Field> for FieldJson {
                 (json.length_min, json.length_max) = (Some(length_min), Some(length_max));
                 (json.format, json.autocomplete) = (Some("digits"), one_time_code);
             }
-            FieldInput::Code { length_max } => {
+            FieldInput::Code { length_min, length_max } => {
+                json.length_min = (length_min > 1).then_some(length_min);
                 json.length_max = Some(length_max);
                 (json.format, json.autocomplete) = (Some("code"), one_time_code);
             }
@@ -263,6 +331,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::flow::Created;
 
     fn form(fields: Vec<Field>) -> FormStep {
         FormStep {
@@ -280,6 +349,8 @@ mod tests {
             resend_at: None,
             methods: Vec::new(),
             ceremony: None,
+            recovery: vec![],
+            recovery_codes: vec![],
         }
     }
 
@@ -323,10 +394,8 @@ mod tests {
     #[test]
     fn an_end_carries_the_code_or_nothing() {
         let created = |result: Option<&str>| Created {
-            flow_id: "f".into(),
-            handler: Handler { kind: "totp".into(), id: Some("totp".into()) },
             result: result.map(str::to_owned),
-            state: None,
+            ..Created::new("f", Handler { kind: "totp".into(), id: Some("totp".into()) })
         };
         assert_eq!(
             serde_json::to_value(StepJson::from(Step::Created(created(Some("c"))))).unwrap(),
@@ -334,6 +403,15 @@ mod tests {
         );
         let set_up = serde_json::to_value(StepJson::from(Step::Created(created(None)))).unwrap();
         assert!(set_up.get("result").is_none());
+    }
+
+    #[test]
+    fn ways_back_stand_beside_the_fields_and_never_among_them() {
+        let way_back = WayBack { module: "codes".into(), name: "Codes".into() };
+        let step = FormStep { recovery: vec![way_back], ..form(vec![]) };
+        let json = serde_json::to_value(StepJson::from(Step::Form(step))).unwrap();
+        let told = json!({"field": "recovery_code", "modules": [{"id": "codes", "name": "Codes"}]});
+        assert_eq!((&json["recovery"], &json["data_schema"]), (&told, &json!([])));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub fn sign_in(host: &Host, user: Option<&str>, terminal: &mut Terminal) -> Resu
     let begin = json!({"client_id": CLIENT_ID, "handler": handler, "redirect_uri": REDIRECT_URI});
     let first = host.post("/auth/login_flow", None, &begin)?.accepted()?;
     let created = run(first, user, terminal, |flow_id, fields| answer_login(host, CLIENT_ID, flow_id, fields))?;
+    if let Some(advice) = created["advice"].as_str() {
+        terminal.say(&format!("\n{advice}"));
+    }
     let code = created["result"].as_str().ok_or_else(|| Stop("the login ended without a code".to_owned()))?;
     let pairs = [
         ("grant_type", "authorization_code"),

@@ -17,7 +17,7 @@ pub use arguments::TerminalArguments;
 pub use methods::{Deed, methods};
 
 use ask::Terminal;
-use client::{CLIENT_ID, Host};
+use client::{Answer, CLIENT_ID, Host};
 use conversation::{Stop, finish_proof, run, sign_in};
 
 /// Signs in at a running host and says who is signed in and by what.
@@ -93,12 +93,30 @@ fn set_up_signed_in(
         answer = begin()?;
     }
     let first = answer.accepted()?;
-    run(first, user, terminal, |flow_id, fields| {
-        let path = format!("/api/mfa/setup/{flow_id}");
-        let answer = host.post(&path, Some(token), fields)?;
-        Ok(answer)
-    })
-    .map(drop)
+    let send = |flow_id: &str, fields: &Value| host.post(&format!("/api/mfa/setup/{flow_id}"), Some(token), fields);
+    let early = first["recovery_codes"].clone();
+    say_codes(&early, terminal);
+    let created = run(first, user, terminal, send)?;
+    say_codes(&created["recovery"], terminal);
+    for issued in [&early, &created["recovery"]].into_iter().filter_map(Value::as_array).flatten() {
+        let flow_id = issued["flow_id"].as_str().unwrap_or_default();
+        let asked = host.get(&format!("/api/mfa/setup/{flow_id}"), Some(token)).and_then(Answer::accepted);
+        // The factor is set up, whatever becomes of its codes.
+        if let Err(Stop(reason)) = asked.and_then(|asked| run(asked, user, terminal, send)) {
+            terminal.complain(&format!("these codes count for nothing, make new ones: {reason}"));
+        }
+    }
+    Ok(())
+}
+
+/// Codes are in one answer only, so they are said before anything else can fail.
+fn say_codes(issued: &Value, terminal: &mut Terminal) {
+    for issued in issued.as_array().into_iter().flatten() {
+        terminal.say(&format!("\n{}:", issued["name"].as_str().unwrap_or_default()));
+        for code in issued["codes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            terminal.say(&format!("  {code}"));
+        }
+    }
 }
 
 /// Whether it is one segment of a path; a dot alone, or two, would lead out of it.
