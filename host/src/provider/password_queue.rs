@@ -62,9 +62,10 @@ impl HashQueue {
         }
         inside.waiting.push_back(work);
         if inside.threads < self.at_once_max {
-            inside.threads += 1;
             let queue = self.clone();
             tokio::task::spawn_blocking(move || queue.work_off());
+            // Only now: where no thread can be had, this is not reached, and the next to come tries again.
+            inside.threads += 1;
         }
         Ok(())
     }
