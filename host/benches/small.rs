@@ -6,6 +6,7 @@ use std::{hint::black_box, net::IpAddr, path::Path, sync::Arc};
 use criterion::{Criterion, criterion_group, criterion_main};
 use mfa_host::{
     clock::Clock,
+    delivery::Delivery,
     flow::{Core, Flows},
     keys::MasterKey,
     module_host::ModuleHost,
@@ -70,6 +71,7 @@ fn store_and_tokens(criterion: &mut Criterion) {
     let flows = Flows::new(Core {
         store: store.clone(),
         modules: ModuleHost::offline(&settings),
+        delivery: Delivery::new(&settings, scratch.path()),
         settings: Arc::new(settings),
         clock: Clock::system(),
         keys,
