@@ -28,7 +28,7 @@ use crate::{
     module_host::{CallError, ModuleHost},
     provider::{CommandRunner, FirstFactorThrottle, PasswordHasher},
     settings::Settings,
-    store::{Change, CommitError, Expectation, Key, Store, StoreError},
+    store::{Change, CommitError, Expectation, Key, Revision, Store, StoreError},
 };
 
 /// How often a decision is made again when a record it rests on changed meanwhile.
@@ -131,9 +131,18 @@ impl Engine {
     }
 
     pub async fn commit(&self, changes: Vec<Change>, expectations: Vec<Expectation>) -> Result<Committed, StoreError> {
+        Ok(self.commit_last(changes, expectations).await?.map_or(Committed::Conflict, |_| Committed::Done))
+    }
+
+    /// As [`Engine::commit`], for who goes on with what the last change wrote: its revision, none at a conflict.
+    pub async fn commit_last(
+        &self,
+        changes: Vec<Change>,
+        expectations: Vec<Expectation>,
+    ) -> Result<Option<Revision>, StoreError> {
         match self.store.commit(changes, expectations).await {
-            Ok(_) => Ok(Committed::Done),
-            Err(CommitError::Conflict(_)) => Ok(Committed::Conflict),
+            Ok(revision) => Ok(Some(revision)),
+            Err(CommitError::Conflict(_)) => Ok(None),
             Err(CommitError::Store(error)) => Err(error),
         }
     }
@@ -192,8 +201,7 @@ impl Engine {
 
     /// Whether the module under this id is still of the type that made the enrolment: one type's data is not for another.
     pub fn is_of_type(&self, enrolment: &Enrolment) -> bool {
-        let module = self.modules.module(&enrolment.open.module);
-        module.is_some_and(|module| module.module_type == enrolment.open.module_type)
+        self.modules.is_of_type(&enrolment.open.module, &enrolment.open.module_type)
     }
 
     /// What a user set up for a module.

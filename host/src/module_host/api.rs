@@ -150,6 +150,11 @@ impl ModuleHost {
         self.configured(id).map(Configured::instance)
     }
 
+    /// Whether there is a module of this id and this type.
+    pub fn is_of_type(&self, id: &str, module_type: &str) -> bool {
+        self.configured(id).is_some_and(|configured| configured.recipe.module_type == module_type)
+    }
+
     /// Whether a module says that it sends messages.
     pub fn sends(&self, id: &str) -> bool {
         let description = self.configured(id).and_then(|configured| configured.supervised.description());

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 /// More than one socket buffer must never be needed: the order is sent before the worker lives.
 pub(super) const ORDER_BYTES_MAX: usize = 64 * 1024;
+/// Room for most requests.
+const FRAME_BYTES_USUAL: usize = 1024;
 /// Largest answer to the order; a description carries all translations.
 pub(super) const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Largest request; the host writes it, so this only keeps a torn frame from being believed.
@@ -96,9 +98,25 @@ pub(super) fn frame(bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// The JSON of a value, framed.
+pub(super) fn framed_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut frame = Vec::with_capacity(FRAME_BYTES_USUAL);
+    frame.extend_from_slice(&[0; 4]);
+    serde_json::to_writer(&mut frame, value)?;
+    let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(frame)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_is_framed_as_any_bytes_are() {
+        let value = serde_json::json!({"text": "x".repeat(2000)});
+        assert_eq!(framed_json(&value).unwrap(), frame(&serde_json::to_vec(&value).unwrap()));
+    }
 
     #[test]
     fn order_and_descriptors_arrive_together() {

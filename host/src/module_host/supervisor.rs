@@ -22,7 +22,7 @@ use tokio::{
 use super::{
     CallError, ModuleState,
     check::Image,
-    control::frame,
+    control::framed_json,
     failures::{Failures, Kind, kind},
     reply,
     slot::{ExchangeError, Slot, Slots},
@@ -181,8 +181,7 @@ impl Supervised {
     pub(super) async fn call(&self, request: &Request, plan: &Plan) -> Result<Reply, CallError> {
         let limit_ms = plan.limits.module_deadline_ms;
         let limit = Duration::from_millis(limit_ms);
-        let json = serde_json::to_vec(request).map_err(|error| CallError::Failed(error.to_string()))?;
-        let request_frame = frame(&json);
+        let request_frame = framed_json(request).map_err(|error| CallError::Failed(error.to_string()))?;
         let kind = kind(&request.operation);
         let late = |_| CallError::Late(limit_ms);
         let mut deadline = Instant::now() + limit;

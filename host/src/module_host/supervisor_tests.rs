@@ -3,7 +3,10 @@
 use mfa_sdk::protocol::{Answer, Context, Enrolment, Operation, User, VerdictReply};
 use tokio::io::AsyncWriteExt;
 
-use super::{super::slot::host_end, *};
+use super::{
+    super::{control::frame, slot::host_end},
+    *,
+};
 use crate::settings::Limits;
 
 const YES: &[u8] = br#"{"reply":"verdict","verdict":"accepted"}"#;

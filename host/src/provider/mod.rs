@@ -3,7 +3,7 @@
 mod command_line;
 mod legacy_api_password;
 mod password;
-mod password_memory;
+mod password_queue;
 mod password_rules;
 mod program;
 mod service;

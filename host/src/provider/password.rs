@@ -13,10 +13,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-use super::password_memory::{HashMemory, hash_in};
+use super::password_queue::{HashQueue, hash_in};
 use crate::settings::{Argon2Settings, Limits};
 
 /// RFC 9106 section 3.1 recommends 16 bytes.
@@ -30,11 +29,7 @@ pub struct PasswordHasher {
     decoy_key: Arc<Zeroizing<[u8; 32]>>,
     /// How many hashes of each cost there are: memory, iterations, parallelism.
     census: Arc<Mutex<BTreeMap<Cost, usize>>>,
-    /// Those who compute or wait; none left means busy.
-    admitted: Arc<Semaphore>,
-    /// Those who compute.
-    computing: Arc<Semaphore>,
-    memory: HashMemory,
+    queue: HashQueue,
 }
 
 type Cost = (u32, u32, u32);
@@ -59,29 +54,26 @@ impl PasswordHasher {
     pub fn new(argon2: &Argon2Settings, limits: &Limits, decoy_key: Zeroizing<[u8; 32]>) -> Self {
         let params = Params::new(argon2.memory_kib, argon2.iterations, argon2.parallelism, None)
             .expect("argon2 parameters were checked when the settings were loaded");
-        let hashes_at_once = limits.password_hashes_at_once.clamp(1, Semaphore::MAX_PERMITS / 2);
-        let waiting_max = limits.password_queue_max.min(Semaphore::MAX_PERMITS / 2);
         Self {
             decoy_key: Arc::new(decoy_key),
             census: Arc::default(),
             params,
-            admitted: Arc::new(Semaphore::new(hashes_at_once + waiting_max)),
-            computing: Arc::new(Semaphore::new(hashes_at_once)),
-            memory: HashMemory::default(),
+            queue: HashQueue::new(limits.password_hashes_at_once, limits.password_queue_max),
         }
     }
 
     /// A PHC string.
     pub async fn hash(&self, password: &SecretString) -> Result<SecretString, Busy> {
         let (password, params) = (password.clone(), self.params.clone());
-        self.compute(move |blocks| {
-            let salt: [u8; SALT_BYTES] = random();
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            let password = password.expose_secret().as_bytes();
-            let output = hash_in(blocks, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN).ok_or(Busy)?;
-            Ok(SecretString::from(phc_of(argon2.params(), &salt, &output).to_string()))
-        })
-        .await?
+        self.queue
+            .compute(move |blocks| {
+                let salt: [u8; SALT_BYTES] = random();
+                let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+                let password = password.expose_secret().as_bytes();
+                let output = hash_in(blocks, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN).ok_or(Busy)?;
+                Ok(SecretString::from(phc_of(argon2.params(), &salt, &output).to_string()))
+            })
+            .await?
     }
 
     /// Whether the password is the one expected.
@@ -91,11 +83,12 @@ impl PasswordHasher {
             Expected::Nobody { name } => (SecretString::from(decoy(&self.decoy_params(name)).to_string()), false),
         };
         let password = password.clone();
-        self.compute(move |blocks| {
-            let is_right = is_right(blocks, password.expose_secret().as_bytes(), phc.expose_secret());
-            is_right.unwrap_or(false) && is_known
-        })
-        .await
+        self.queue
+            .compute(move |blocks| {
+                let is_right = is_right(blocks, password.expose_secret().as_bytes(), phc.expose_secret());
+                is_right.unwrap_or(false) && is_known
+            })
+            .await
     }
 
     /// Whether a hash was made at another cost than a new one would be.
@@ -144,25 +137,6 @@ impl PasswordHasher {
 
     fn census(&self) -> MutexGuard<'_, BTreeMap<Cost, usize>> {
         self.census.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The permits move into the work: a caller that goes away does not make room for another before it is done.
-    async fn compute<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
-    ) -> Result<T, Busy> {
-        let admitted = self.admitted.clone().try_acquire_owned().map_err(|_| Busy)?;
-        let (memory, waiting) = (self.memory.clone(), self.memory.wait());
-        let computing: OwnedSemaphorePermit = self.computing.clone().acquire_owned().await.map_err(|_| Busy)?;
-        tokio::task::spawn_blocking(move || {
-            let _permits = (admitted, computing);
-            let mut blocks = waiting.take();
-            let done = work(&mut blocks);
-            memory.hand_on(blocks);
-            done
-        })
-        .await
-        .map_err(|_| Busy)
     }
 }
 
@@ -253,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_at_once_are_all_answered_and_leave_no_memory_behind() {
+    async fn many_at_once_are_all_answered() {
         let hasher = hasher(2, 40);
         let password = SecretString::from("x");
         let phc = hasher.hash(&password).await.unwrap();
@@ -267,7 +241,6 @@ mod tests {
             });
         }
         assert!(asked.join_all().await.into_iter().all(|as_expected| as_expected));
-        assert!(hasher.memory.is_empty());
     }
 
     #[tokio::test]
@@ -291,11 +264,17 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_queue_is_busy_at_once() {
-        let hasher = hasher(1, 1);
-        let held = hasher.admitted.clone().acquire_many_owned(2).await.unwrap();
+        let hasher = hasher(1, 0);
         let password = SecretString::from("x");
-        assert!(hasher.verify(&password, Expected::Nobody { name: "x" }).await.is_err());
-        drop(held);
-        assert!(!hasher.verify(&password, Expected::Nobody { name: "x" }).await.unwrap());
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let held = hasher.queue.compute(move |_| {
+            let _ = released.recv();
+        });
+        let (held, refused) = tokio::join!(held, async {
+            let refused = hasher.verify(&password, Expected::Nobody { name: "x" }).await;
+            drop(release);
+            refused
+        });
+        assert!(held.is_ok() && refused.is_err());
     }
 }

@@ -14,7 +14,7 @@ use super::{
     Failure, Place,
     client::{Factors, FirstFactor},
     directory::{Directory, PASSWORD, SALT},
-    login::Crowd,
+    login::{Crowd, Passed},
     rounds::Rounds,
     server::Server,
     table::Table,
@@ -38,22 +38,23 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
         Argon2::default().hash_password_with_salt(PASSWORD.as_bytes(), SALT).map_err(|error| error.to_string())?;
     let factors = Factors { first: FirstFactor::Local, ..Factors::VOUCHED_AND_PIN };
     let crowd = Crowd { clients: CLIENTS, users: 0..USERS, factors };
-    let mut rounds = Rounds::default();
+    let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
     for round in 0..=ROUNDS {
-        let bare = checks(&hash);
-        let passed = crowd.logins(&host, ROUND)?;
+        let (checked, passed) = (checks(&hash), crowd.logins(&host, ROUND)?);
         // The first warms up.
         if round > 0 {
-            rounds.add_beside(passed.per_second, bare);
+            speed.add_beside(passed.per_second, checked.per_second);
+            cost.add_beside(passed.processor_us_each, checked.processor_us_each);
         }
     }
-    table.add(ROW, "/s", &rounds);
+    table.add(ROW, "/s", &speed);
+    table.add("  its processor time, argon2id", "µs", &cost);
     Ok(())
 }
 
-fn checks(hash: &PasswordHash) -> f64 {
+fn checks(hash: &PasswordHash) -> Passed {
     let count = AtomicU64::new(0);
-    let began = Instant::now();
+    let (began, worked) = (Instant::now(), own_processor_time());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -65,5 +66,15 @@ fn checks(hash: &PasswordHash) -> f64 {
             });
         }
     });
-    count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+    let checks = count.load(Ordering::Relaxed) as f64;
+    Passed {
+        per_second: checks / began.elapsed().as_secs_f64(),
+        processor_us_each: (own_processor_time() - worked).as_secs_f64() * 1e6 / checks,
+    }
+}
+
+/// What this program has had of the processors since it started.
+fn own_processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }

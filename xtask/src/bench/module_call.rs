@@ -1,9 +1,13 @@
 //! One call of a module through supervisor and worker, beside a plain echo of as many bytes over a socket pair.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use mfa_host::{module_host::ModuleHost, settings};
 use mfa_sdk::protocol::{Answer, Context, Enrolment, Operation, Reply, Request, User};
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 use serde_json::json;
 
 use super::{
@@ -15,25 +19,50 @@ use super::{
 };
 
 const ROW: &str = "module call";
+const ROW_ANYWHERE: &str = "module call, any processor";
 const ROUNDS: usize = 11;
 const CALLS: u32 = 2000;
 /// A frame is its length in four bytes, and the bytes.
 const PREFIX_BYTES: usize = 4;
 
+/// On which processors both sides of a call run, and both sides of the bare echo.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Processors {
+    /// One and the same for all of them.
+    One,
+    /// As the system thinks best, anew in every round.
+    Any,
+}
+
 pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
-    if !table.wants(ROW) {
+    let rows = [(ROW, Processors::One), (ROW_ANYWHERE, Processors::Any)];
+    let wanted: Vec<_> = rows.into_iter().filter(|(row, _)| table.wants(row)).collect();
+    if wanted.is_empty() {
         return Ok(());
     }
     let directory = Directory::make(place, "module-call", 1)?;
-    // In a task, as requests are in the host: from outside the runtime each call would cross threads twice more.
-    let rounds = directory::runtime()?.block_on(async { tokio::spawn(calls(directory)).await })??;
-    table.add(ROW, "µs", &rounds);
+    for (row, processors) in wanted {
+        // What a thread starts runs where the thread may run.
+        let rounds = std::thread::scope(|scope| scope.spawn(|| rounds_on(processors, &directory)).join());
+        table.add(row, "µs", &rounds.map_err(|_| "the measurement panicked")??);
+    }
     Ok(())
 }
 
-async fn calls(directory: Directory) -> Result<Rounds, Failure> {
+fn rounds_on(processors: Processors, directory: &Directory) -> Result<Rounds, Failure> {
+    if processors == Processors::One {
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu());
+        sched_setaffinity(None, &here)?;
+    }
+    let path = directory.path.clone();
+    // In a task, as requests are in the host: from outside the runtime each call would cross threads twice more.
+    directory::runtime()?.block_on(async { tokio::spawn(async move { calls(&path).await }).await })?
+}
+
+async fn calls(directory: &Path) -> Result<Rounds, Failure> {
     let request = request();
-    let modules = ModuleHost::start(&directory.path, &settings::load(&directory.path)?).await;
+    let modules = ModuleHost::start(directory, &settings::load(directory)?).await;
     let reply = modules.call(MODULE, request.clone()).await?;
     if !matches!(reply, Reply::Verdict(_)) {
         return Err(format!("not a verdict: {reply:?}").into());

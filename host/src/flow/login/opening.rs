@@ -112,8 +112,9 @@ impl Turn<'_> {
         record: &Session,
     ) -> Result<Committed, FlowError> {
         let _turn = self.engine.queue(&record.open.user).await;
-        let account: Found<Account> = self.engine.read(key::account(&record.open.user)).await?;
-        let (mut changes, mut expectations) = self.enlist(account.open(), &account, &record.open).await?;
+        let mut account: Found<Account> = self.engine.read(key::account(&record.open.user)).await?;
+        let counted = account.take_open();
+        let (mut changes, mut expectations) = self.enlist(counted, &account, &record.open).await?;
         changes.push(place.put(record));
         expectations.extend([place.unchanged(), start.vouched.user.unchanged(), factors.unchanged()]);
         Ok(self.engine.commit(changes, expectations).await?)

@@ -28,24 +28,27 @@ impl Turn<'_> {
     /// so that a "no" makes the next one wait as a "not yet" does.
     pub(super) async fn poll(&self, alive: Alive, guess: Guess) -> Result<Outcome, FlowError> {
         let Alive { found, user } = alive;
-        let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
+        let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
         let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
         match attempts::permitted(&account.open(), &guess.target, self.now.wall) {
             Ok(()) => {}
             Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
             Err(Refusal::Disabled) => return self.end_with(found, "too_many_retry").await,
         }
-        if confirmed_at(&session).is_some() {
-            return self.decide(guess, user).await;
+        if confirmed_at(session).is_some() {
+            return self.decide(guess, Alive { found, user }).await;
         }
         if session.secret.poll_not_before.is_some_and(|moment| self.now.wall < moment) {
-            return Ok(Outcome::shown(session));
+            return Ok(Outcome::shown(session.clone()));
         }
-        let mut claimed = session;
+        let mut claimed = session.clone();
         claimed.secret.poll_not_before = Some(self.in_ms(POLL_EVERY_MS_MIN));
-        match self.engine.commit(vec![found.put(&claimed)], vec![found.unchanged()]).await? {
-            Committed::Done => self.decide(guess, user).await,
-            Committed::Conflict => self.show_again(self.session().await?).await,
+        match self.engine.commit_last(vec![found.put(&claimed)], vec![found.unchanged()]).await? {
+            Some(revision) => {
+                let found = Found { revision: Some(revision), record: Some(claimed), ..found };
+                self.decide(guess, Alive { found, user }).await
+            }
+            None => self.show_again(self.session().await?).await,
         }
     }
 

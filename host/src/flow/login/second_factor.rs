@@ -89,7 +89,7 @@ impl Turn<'_> {
             Spent::Attempt { ordinal, alarm } => (guess.ordinal, guess.alarm) = (Some(ordinal), alarm),
             Spent::Over(outcome) => return Ok(outcome),
         }
-        self.decide(guess, alive.user).await
+        self.decide(guess, alive).await
     }
 
     /// Spends one attempt durably, before the module is asked. However often the commit conflicts, it is one attempt.
@@ -116,8 +116,8 @@ impl Turn<'_> {
             if attempts_max > 0 && session.open.attempts_used >= attempts_max {
                 return Err(FlowError::UnknownFlow);
             }
-            let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
-            let counted = account.open();
+            let mut account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
+            let counted = account.take_open();
             match attempts::permitted(&counted, &guess.target, self.now.wall) {
                 Ok(()) => {}
                 Err(Refusal::Locked { retry_after_s }) => return Err(FlowError::Throttled { retry_after_s }),
@@ -134,25 +134,28 @@ impl Turn<'_> {
             let alarm = attempts::alarm(&counted, &guess.target);
             let mut next = session.clone();
             next.open.attempts_used += 1;
-            let changes = vec![found.put(&next), account.put(&Document { open: counted, secret: () })];
+            let ordinal = next.open.attempts_used;
+            // The session stands last, so that the revision is its own.
+            let changes = vec![account.put(&Document { open: counted, secret: () }), found.put(&next)];
             let expectations = vec![found.unchanged(), account.unchanged()];
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
-                return Ok(Spent::Attempt { ordinal: next.open.attempts_used, alarm });
+            if let Some(revision) = self.engine.commit_last(changes, expectations).await? {
+                alive.found = Found { key: found.key.clone(), revision: Some(revision), record: Some(next) };
+                return Ok(Spent::Attempt { ordinal, alarm });
             }
         }
         Err(FlowError::Busy)
     }
 
-    /// Asks the module and commits what follows. The first round takes the user as it was read when the flow was found
-    /// alive; each further one reads everything the decision rests on. The commit expects all of it unchanged.
-    pub(super) async fn decide(&self, guess: Guess, user: Found<User>) -> Result<Outcome, FlowError> {
+    /// Asks the module and commits what follows. The first round takes the session as it was written just now and the user
+    /// as it was read when the flow was found alive; each further one reads everything the decision rests on. The commit
+    /// expects all of it unchanged.
+    pub(super) async fn decide(&self, guess: Guess, alive: Alive) -> Result<Outcome, FlowError> {
         let seed = token::new_seed();
-        let mut known = Some(user);
+        let mut known = Some(alive);
         for _ in 0..TRIES_MAX {
-            let found = self.session().await?;
             let Alive { found, user } = match known.take() {
-                Some(user) => Alive { found, user },
-                None => match self.look(found).await? {
+                Some(alive) => alive,
+                None => match self.look(self.session().await?).await? {
                     Look::Alive(alive) => alive,
                     Look::Over(outcome) => return Ok(outcome),
                 },
@@ -242,9 +245,8 @@ impl Turn<'_> {
         advice: Option<Text>,
     ) -> Result<Option<Outcome>, FlowError> {
         let _turn = self.engine.queue(&basis.session.open.user).await;
-        let account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
-        let counted = account.open();
-        let mut counted = attempts::forgive(counted, &guess.target);
+        let mut account: Found<Account> = self.engine.read(key::account(&basis.session.open.user)).await?;
+        let mut counted = attempts::forgive(account.take_open(), &guess.target);
         if !matches!(basis.session.secret.grant, Grant::Trial) {
             counted.last_used.insert(guess.module.id.clone(), self.now.wall);
         }

@@ -12,7 +12,10 @@ use crate::{
         FlowError, Step,
         engine::{self, Ask, Committed, TRIES_MAX, for_module, is_session_alive},
         messages::HandedOver,
-        record::{Account, AccountOpen, Document, Found, Grant, SentTo, Session, SessionStage, User, key},
+        record::{
+            Account, AccountOpen, Document, Found, Grant, SentTo, Session, SessionOpen, SessionSecret, SessionStage,
+            User, key,
+        },
         render::{self, Place},
         token,
     },
@@ -250,11 +253,10 @@ impl Turn<'_> {
 
 /// The session as a tombstone: nothing of the module stays.
 pub fn ended(session: &Session, reason: &str) -> Session {
-    let mut ended = session.clone();
-    ended.open.stage = SessionStage::Ended { reason: reason.to_owned() };
-    ended.secret.challenge = None;
-    ended.secret.form = None;
-    ended.secret.sent = None;
-    ended.secret.grant = Grant::Tokens;
-    ended
+    let SessionSecret { seed, poll_not_before, .. } = &session.secret;
+    let (seed, poll_not_before) = (seed.clone(), *poll_not_before);
+    Document {
+        open: SessionOpen { stage: SessionStage::Ended { reason: reason.to_owned() }, ..session.open.clone() },
+        secret: SessionSecret { grant: Grant::Tokens, seed, challenge: None, form: None, poll_not_before, sent: None },
+    }
 }

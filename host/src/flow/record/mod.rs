@@ -96,6 +96,11 @@ impl<Open: Clone + Default, Secret> Found<Document<Open, Secret>> {
     pub fn open(&self) -> Open {
         self.record.as_ref().map(|record| record.open.clone()).unwrap_or_default()
     }
+
+    /// As [`Found::open`], for who writes another in its place and needs this one no more.
+    pub fn take_open(&mut self) -> Open {
+        self.record.take().map(|record| record.open).unwrap_or_default()
+    }
 }
 
 /// Reads a typed record. One that does not decode is damage, never "not there".

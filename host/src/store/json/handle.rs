@@ -98,7 +98,7 @@ impl Store {
         Ok(unsealed.collect())
     }
 
-    /// Makes all changes if all expectations hold; durable when it returns. A caller that stops waiting does not know
+    /// Makes all changes if all expectations hold; durable when it returns the revision of the last of them. A caller that stops waiting does not know
     /// whether it happened. Changes of one key happen in their order. An expectation about a tampered record never
     /// holds; a change without one replaces it.
     ///
