@@ -12,6 +12,7 @@ mod login;
 mod methods;
 mod older_copy;
 mod qr;
+mod scratch;
 mod server;
 mod stage;
 mod status;
