@@ -19,7 +19,7 @@ mod status;
 mod wire;
 
 pub use at_once::{SetAtEnd, at_once, spread};
-pub use authenticator::{hotp, totp, totp_from, totp_with};
+pub use authenticator::{hotp, hotp_of_base32, totp, totp_from, totp_with};
 pub use binaries::{built_module, host_binary, outside_module};
 pub use clock::ManualClock;
 pub use command::{Outcome, run_host, run_host_with_input};
