@@ -70,5 +70,9 @@ pub fn reset_text(reset: &UserReset) -> String {
 }
 
 pub fn invited_text(invited: &Invited) -> String {
-    format!("invitation {} (for one person, until {})\n", invited.code.0, invited.expires_at.rfc3339())
+    let text = format!("invitation {} (for one person, until {})\n", invited.code.0, invited.expires_at.rfc3339());
+    match invited.sign_up_is_off {
+        false => text,
+        true => format!("{text}nobody can use it yet: set mode = \"invite\" under [sign_up] in host.toml\n"),
+    }
 }
