@@ -110,6 +110,29 @@ fn mistakes_are_told_and_end_with_a_failure() {
 }
 
 #[test]
+fn what_is_mistyped_is_told_in_the_words_of_who_typed_it() {
+    let stage = Stage::new();
+    let path = stage.directory.path();
+    let told = |arguments: &[&str]| {
+        let outcome = run_host(&path, arguments);
+        assert_ne!(outcome.code, Some(0), "{outcome:?}");
+        outcome.stderr
+    };
+    assert!(told(&["serve", "--listen", "8126"]).contains("127.0.0.1:8126"), "an address is shown to go by");
+    let missing = told(&["module", "install", "/nowhere/there.so"]);
+    assert_eq!(missing.matches("/nowhere/there.so").count(), 1, "{missing}");
+    let address = told(&["user", "set", ADA, "--email", "ada"]);
+    assert!(address.contains("e-mail") && !address.contains("number"), "{address}");
+    let number = told(&["user", "set", ADA, "--phone", "030"]);
+    assert!(number.contains("number") && !number.contains("e-mail"), "{number}");
+    let invited = run_host(&path, &["user", "invite"]).success().stdout;
+    assert!(invited.contains("nobody can use it yet") && invited.contains("[sign_up]"), "{invited}");
+    stage.directory.replace_setting("listen = \"127.0.0.1:0\"", "listen = \"8126\"");
+    let mistake = told(&["serve"]);
+    assert!(mistake.contains("host.toml:1:") && mistake.contains("such as 127.0.0.1:8126"), "{mistake}");
+}
+
+#[test]
 fn passwords_are_no_arguments() {
     let directory = Directory::new();
     for arguments in [&["user", "add", "cleo", "--password", PASSWORD][..], &["user", "add", "cleo", PASSWORD]] {

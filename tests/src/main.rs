@@ -16,6 +16,7 @@ mod expiry;
 mod factors;
 mod fixtures;
 mod full_disk;
+mod handed_out_codes;
 mod harness;
 mod hostile;
 mod hostile_files;

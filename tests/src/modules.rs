@@ -36,6 +36,14 @@ fn a_module_others_can_write_is_refused_with_the_command_that_mends_it() {
 }
 
 #[test]
+fn a_start_tells_of_a_module_that_does_not_serve() {
+    let mut stage = Stage::with(|directory| fs::remove_file(pin_module(directory)).expect("the module is taken away"));
+    assert_only_the_pin_module_is_refused(&mut stage, &["insecure_example.so"]);
+    let log = stage.host().log();
+    assert!(log.contains("module insecure_example: ") && log.contains("mfa-host module install"), "{log}");
+}
+
+#[test]
 fn a_symlink_out_of_the_modules_directory_is_refused() {
     let mut stage = Stage::with(|directory| {
         let elsewhere = directory.beside("elsewhere.so");

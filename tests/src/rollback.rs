@@ -6,34 +6,12 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use serde_json::json;
 
 use crate::harness::{
-    ADA, Answer, BOB, CLIENT_ID, Outcome, PASSWORD, Stage, assert_form, copy_directory, read_lines, result_of,
-    run_host, write_lines,
+    ADA, Answer, BOB, CLIENT_ID, Outcome, PASSWORD, Stage, assert_form, copy_of_store, put_back,
+    put_back_what_was_before, read_lines, result_of, run_host, write_lines,
 };
 
 fn storage(stage: &Stage, arguments: &[&str]) -> Outcome {
     run_host(&stage.directory.path(), &[&["storage"], arguments].concat())
-}
-
-fn copy_of_store(stage: &Stage) -> PathBuf {
-    let copy = stage.directory.beside("copy");
-    copy_directory(&stage.directory.path().join(".storage"), &copy);
-    copy
-}
-
-/// The anchor stays where it is: only `.storage` goes back.
-fn put_back(stage: &Stage, copy: &std::path::Path) {
-    fs::remove_dir_all(stage.directory.path().join(".storage")).expect("the store is taken away");
-    copy_directory(copy, &stage.directory.path().join(".storage"));
-}
-
-/// What happens `meanwhile` is undone by a copy of the store from before. The host is then stopped.
-fn put_back_what_was_before(stage: &mut Stage, meanwhile: impl FnOnce(&mut Stage)) {
-    stage.stop();
-    let copy = copy_of_store(stage);
-    stage.start();
-    meanwhile(stage);
-    stage.stop();
-    put_back(stage, &copy);
 }
 
 /// Files of the store and the anchor, with their bytes.

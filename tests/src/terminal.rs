@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{ADA, Certificates, PASSWORD, Server, Stage, host_binary, run_host, totp};
+use crate::harness::{ADA, Certificates, PASSWORD, Server, Stage, host_binary, run_host, run_host_with_input, totp};
 
 /// A running terminal client: what it prints is read as it comes.
 struct Terminal {
@@ -214,4 +214,15 @@ fn behind_a_proxy_with_tls_the_terminal_speaks_https_to_whom_the_machine_trusts(
     assert!(!seen.contains("not encrypted"), "{seen}");
     let (success, seen) = log_in(None);
     assert!(!success && seen.contains("UnknownIssuer"), "{seen}");
+}
+
+#[test]
+fn a_client_on_the_hosts_directory_finds_it_wherever_it_listens() {
+    let mut stage = Stage::new();
+    let input = format!("{PASSWORD}\n");
+    let signed_in = run_host_with_input(&stage.directory.path(), &["login", "--user", ADA], &input).success();
+    assert!(signed_in.stdout.contains("Signed in as ada"), "{signed_in:?}");
+    stage.stop();
+    let alone = run_host(&stage.directory.path(), &["login", "--user", ADA]);
+    assert!(alone.code == Some(1) && alone.stderr.contains("\n  start it: mfa-host"), "{alone:?}");
 }

@@ -162,7 +162,16 @@ pub fn build_release() -> Result<PathBuf, Failure> {
 /// The code an authenticator app would show.
 pub fn code(secret: &str, wall_ms: i64) -> Result<String, Failure> {
     let now = format!("@{}", wall_ms.div_euclid(1000));
-    let output = Command::new("oathtool").args(["--totp", "--base32", "--now", &now, secret]).output()?;
+    oathtool(&["--totp", "--base32", "--now", &now, secret])
+}
+
+/// The code a token with a button would show.
+pub fn counted_code(secret: &str, counter: u64) -> Result<String, Failure> {
+    oathtool(&["--hotp", "--base32", "--counter", &counter.to_string(), secret])
+}
+
+fn oathtool(arguments: &[&str]) -> Result<String, Failure> {
+    let output = Command::new("oathtool").args(arguments).output()?;
     if !output.status.success() {
         return Err(format!("oathtool: {}", String::from_utf8_lossy(&output.stderr)).into());
     }

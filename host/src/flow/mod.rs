@@ -14,6 +14,7 @@ mod people;
 mod proof;
 mod record;
 mod render;
+mod restore;
 mod selection;
 mod setup;
 mod step;
@@ -34,6 +35,7 @@ pub use people::{
     AddressKind, AddressStep, Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset,
     UserView, Who,
 };
+pub use restore::{InvitationView, OpenThings};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, IssuedCodes, Step, WayBack};
 pub use storage::changes_of_restore;
 pub use upkeep::SessionView;

@@ -3,8 +3,8 @@
 use super::{
     FlowError, Flows, PeopleError,
     record::{
-        self, AccessSession, AccessStage, AddressProof, Document, Found, Grant, Invitation, ProviderId, Restored,
-        Session, SessionOpen, SessionSecret, SessionStage, Setup, SetupStage, Stored, User, key,
+        self, AccessSession, AccessStage, AddressProof, Document, Found, Grant, Invitation, ProviderId, Session,
+        SessionOpen, SessionSecret, SessionStage, Setup, SetupStage, Stored, User, key,
     },
 };
 use crate::{
@@ -58,31 +58,6 @@ impl Flows {
         self.take_up_messages(true).await
     }
 
-    /// The record of a restore says until the end whether everything that was open has ended: a crash in between leaves
-    /// that to the next start.
-    async fn take_up_restore(&self, report: &OpenReport) -> Result<(), StoreError> {
-        let Some(key) = key::restored() else { return Ok(()) };
-        let (store, now) = (&self.engine.store, self.engine.clock.now().wall);
-        let mut restored: Restored = match record::read(store, key.clone()).await {
-            Ok(Found { record: None, .. }) => return Ok(()),
-            Ok(Found { record: Some(restored), .. }) => restored,
-            // When that was is not known any more: it counts as now.
-            Err(StoreError::Tampered(_)) => super::storage::restored_now(report, now),
-            Err(error) => return Err(error),
-        };
-        self.engine.refuse_tokens_before(restored.open.at.min(now));
-        self.engine.tell_modules_of_restore(super::storage::credible(restored.open.uses_unknown_until, now));
-        if restored.open.is_taken_up {
-            return Ok(());
-        }
-        let reason = "the store was put back to an older state";
-        tracing::error!(target: "audit", event = "open_sessions_ended", reason);
-        self.end_all_flows().await?;
-        self.end_access_sessions().await?;
-        restored.open.is_taken_up = true;
-        self.engine.commit(vec![Change::Put(key, restored.to_content())], Vec::new()).await.map(drop)
-    }
-
     /// What takes the place of a record that cannot be believed. A session leaves a tombstone, so that its flow id
     /// does not begin anew.
     fn dropped(&self, key: &Key) -> Change {
@@ -93,7 +68,7 @@ impl Flows {
         Change::Put(key.clone(), tombstone.to_content())
     }
 
-    async fn end_all_flows(&self) -> Result<(), StoreError> {
+    pub(super) async fn end_all_flows(&self) -> Result<(), StoreError> {
         let store = &self.engine.store;
         self.engine.refuse_tokens_before(self.engine.clock.now().wall);
         for (key, at, _) in record::scan::<Session>(store, "session/").await? {
@@ -106,12 +81,6 @@ impl Flows {
         let issued = issued.filter(|(_, _, access)| matches!(access.open.stage, AccessStage::Issued { .. }));
         gone.extend(issued.map(|(key, at, _)| (key, at)));
         self.remove(gone).await
-    }
-
-    /// Which of the sessions in an older copy had ended meanwhile, nobody knows; their users sign in again.
-    async fn end_access_sessions(&self) -> Result<(), StoreError> {
-        let sessions = record::scan::<AccessSession>(&self.engine.store, "access/").await?;
-        self.remove(sessions.into_iter().map(|(key, at, _)| (key, at)).collect()).await
     }
 
     /// Learns what the stored password hashes cost, so that a name nobody has costs the same; `serve` calls it once.
@@ -170,7 +139,7 @@ impl Flows {
     }
 
     /// What changed since it was looked at is left for the next sweep.
-    async fn remove(&self, gone: Vec<(Key, Revision)>) -> Result<(), StoreError> {
+    pub(super) async fn remove(&self, gone: Vec<(Key, Revision)>) -> Result<(), StoreError> {
         for batch in gone.chunks(SWEEP_BATCH) {
             let changes = batch.iter().map(|(key, _)| Change::Delete(key.clone())).collect();
             let expectations = batch.iter().map(|(key, at)| Expectation::At(key.clone(), *at)).collect();

@@ -85,12 +85,11 @@ pub(super) fn installed(
 /// A file anywhere, which nobody relies on yet: its bytes if it could be a module. Whose it is does not matter.
 pub(super) fn candidate(path: &Path) -> Result<Vec<u8>, Refusal> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let descriptor = fs::open(path, flags, Mode::empty()).map_err(|error| {
-        Refusal::new(format!("{}: {error}", path.display()), "give the path of a module's .so file")
-    })?;
+    let remedy = "give the path of a module's .so file";
+    // Who asks names the file.
+    let descriptor = fs::open(path, flags, Mode::empty()).map_err(|error| Refusal::new(error.to_string(), remedy))?;
     if !is_regular(&stat(path, &descriptor)?) {
-        let reason = format!("{} is not a regular file", path.display());
-        return Err(Refusal::new(reason, "give the path of a module's .so file"));
+        return Err(Refusal::new("it is not a regular file".to_owned(), remedy));
     }
     read_module(path, descriptor)
 }

@@ -7,6 +7,9 @@ use super::{Settings, check, locate};
 /// The settings file in a configuration directory.
 pub const FILE_NAME: &str = "host.toml";
 
+/// What an address to listen on looks like.
+pub const ADDRESS_EXPECTED: &str = "an address and a port are expected, such as 127.0.0.1:8126 or [::1]:8126";
+
 /// A settings file larger than this is a mistake, not a configuration.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -69,7 +72,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Settings, Mistake> {
     let mut settings: Settings = toml::from_str(text).map_err(|error| Mistake {
         path: path.to_owned(),
         line: error.span().map_or(1, |span| locate::line_of_offset(text, span.start)),
-        problem: error.message().replace('\n', " "),
+        problem: problem_of(error.message()),
         remedy: remedy_for(error.message()).to_owned(),
     })?;
     check::check(&settings, &|place, problem, remedy| Mistake {
@@ -82,6 +85,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Settings, Mistake> {
         module.line = locate::line_of_place(text, &format!("module.{index}"));
     }
     Ok(settings)
+}
+
+fn problem_of(message: &str) -> String {
+    match message {
+        // What the standard library says of a text that is no address.
+        "invalid socket address syntax" => ADDRESS_EXPECTED.to_owned(),
+        _ => message.replace('\n', " "),
+    }
 }
 
 fn remedy_for(message: &str) -> &'static str {

@@ -26,7 +26,7 @@ pub use channel::{ChannelKind, ChannelSettings, DeliverySettings, Encryption, Me
 pub use edit::{EditError, Edited, claims, set_module_enabled};
 pub use fixed::AtStart;
 pub use gateway::{GatewayBody, GatewayRequest, Part, parts, places};
-pub use load::{FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
+pub use load::{ADDRESS_EXPECTED, FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use locate::line_of_place;
 pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
 pub use recovery::{IssueAt, RecoveryScope, RecoverySettings};

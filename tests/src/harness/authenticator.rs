@@ -29,6 +29,11 @@ pub fn hotp(secret_hex: &str, counter: u64) -> String {
     oathtool(&["--hotp", "--counter", &counter.to_string(), secret_hex])
 }
 
+/// The same of a base32 secret, as it is shown.
+pub fn hotp_of_base32(secret: &str, counter: u64) -> String {
+    oathtool(&["--hotp", "--base32", "--counter", &counter.to_string(), secret])
+}
+
 fn oathtool(arguments: &[&str]) -> String {
     let output =
         Command::new("oathtool").args(arguments).output().expect("oathtool runs; cargo xtask test installs it");

@@ -4,13 +4,15 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
 use tempfile::TempDir;
 
-use super::{ADA, BOB, ManualClock, PASSWORD, run_host_with_input};
+use super::{
+    ADA, BOB, ManualClock, PASSWORD, run_host_with_input,
+    scratch::{scratch, temporary_directory},
+};
 
 /// The settings of a test host. Two modules in this order, the clock in a file, argon2 as light as the bounds allow.
 const SETTINGS: &str = r#"listen = "127.0.0.1:0"
@@ -55,7 +57,7 @@ impl Directory {
 
     /// A place where nothing is yet; the directory itself does not exist.
     pub fn empty() -> Self {
-        Self { temporary: tempfile::tempdir().expect("a temporary directory") }
+        Self { temporary: temporary_directory() }
     }
 
     /// DIR.
@@ -115,40 +117,15 @@ impl Directory {
 }
 
 fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<Template> = OnceLock::new();
-    let template = TEMPLATE.get_or_init(|| {
-        let template = Template::new();
-        let path = &template.path;
-        run_host_with_input(path, &["init", "--user", ADA], &format!("{PASSWORD}\n")).success();
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let path = scratch().join("template");
+        run_host_with_input(&path, &["init", "--user", ADA], &format!("{PASSWORD}\n")).success();
         fs::write(path.join("host.toml"), SETTINGS).expect("host.toml is written");
-        let _ = ManualClock::new(path);
-        run_host_with_input(path, &["user", "add", BOB], &format!("{PASSWORD}\n")).success();
-        template
-    });
-    &template.path
-}
-
-/// A directory that outlives every test and goes with their process. No value of this process could see to that: what
-/// is static is never dropped.
-struct Template {
-    path: PathBuf,
-    /// Reads from a pipe that ends when this process does, however it does, and then removes the directory.
-    _remover: Child,
-}
-
-impl Template {
-    fn new() -> Self {
-        let temporary = tempfile::Builder::new().prefix("mfa-template-").tempdir().expect("temporary").keep();
-        let remover = Command::new("sh")
-            .args(["-c", "read -r _; rm -rf -- \"$1\"", "sh"])
-            .arg(&temporary)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("sh runs");
-        Self { path: temporary.join("config"), _remover: remover }
-    }
+        let _ = ManualClock::new(&path);
+        run_host_with_input(&path, &["user", "add", BOB], &format!("{PASSWORD}\n")).success();
+        path
+    })
 }
 
 /// Copies a tree with its modes; sockets are left out.

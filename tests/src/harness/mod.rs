@@ -12,15 +12,17 @@ mod link;
 mod login;
 mod mail;
 mod methods;
+mod older_copy;
 mod qr;
 mod recovery;
+mod scratch;
 mod server;
 mod stage;
 mod status;
 mod wire;
 
 pub use at_once::{SetAtEnd, at_once, spread};
-pub use authenticator::{hotp, totp, totp_from, totp_with};
+pub use authenticator::{hotp, hotp_of_base32, totp, totp_from, totp_with};
 pub use binaries::{built_module, host_binary, outside_module};
 pub use clock::ManualClock;
 pub use command::{Outcome, run_host, run_host_with_input};
@@ -32,6 +34,7 @@ pub use login::{
     CLIENT_ID, REDIRECT_URI, Tokens, assert_abort, assert_form, assert_invalid_flow, assert_stale, result_of,
 };
 pub use methods::{Account, TotpSecret};
+pub use older_copy::{copy_of_store, put_back, put_back_what_was_before};
 pub use qr::decode_svg;
 pub use recovery::{Codes, enable_backup_codes};
 pub use server::{Certificates, Server, closed_port};

@@ -2,9 +2,11 @@
 
 use std::process::Command;
 
+use super::scratch::temporary_directory;
+
 /// What the QR code in this SVG says.
 pub fn decode_svg(svg: &str) -> String {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+    let directory = temporary_directory();
     let (drawing, picture) = (directory.path().join("code.svg"), directory.path().join("code.png"));
     std::fs::write(&drawing, svg).expect("the drawing is written");
     let drawn = Command::new("rsvg-convert")

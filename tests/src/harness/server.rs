@@ -10,6 +10,8 @@ use std::{
 
 use serde_json::Value;
 
+use super::scratch::temporary_directory;
+
 /// How long a busy machine may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -99,7 +101,7 @@ pub struct Certificates {
 
 impl Certificates {
     pub fn new() -> Self {
-        let certificates = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        let certificates = Self { directory: temporary_directory() };
         std::fs::write(certificates.path("names"), "subjectAltName=DNS:localhost\n").expect("is written");
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout"];
         let authority =

@@ -156,13 +156,15 @@ fn refused(field: &'static str, word: &'static str, problem: &'static str) -> Pe
 
 /// As the fields of forms have them, so that an address here is the address a module gets typed. Empty ones are none.
 pub(super) fn normalised(field: &'static str, kind: FieldKind, given: &[String]) -> Result<Vec<String>, PeopleError> {
-    let form = Form { fields: vec![Field::new(field, kind)], ..Form::default() };
+    let form = Form { fields: vec![Field::new(field, kind.clone())], ..Form::default() };
     let mut addresses: Vec<String> = Vec::new();
     for text in given.iter().filter(|text| !text.trim().is_empty()) {
         let raw = Map::from_iter([(field.to_owned(), Value::from(text.as_str()))]);
-        let mut fields = form.normalise(&raw).map_err(|_| {
-            refused(field, "invalid_address", "not an e-mail address, or not a number with + and country code")
-        })?;
+        let problem = match kind {
+            FieldKind::Phone => "not a telephone number with + and country code",
+            _ => "not an e-mail address",
+        };
+        let mut fields = form.normalise(&raw).map_err(|_| refused(field, "invalid_address", problem))?;
         if let Some(Value::String(address)) = fields.remove(field)
             && !addresses.contains(&address)
         {

@@ -34,6 +34,9 @@ pub struct Invited {
     pub code: PrintedOnce,
     pub expires_at: Timestamp,
     pub groups: Vec<String>,
+    /// Whether nobody can sign up as the settings are, not even with this.
+    #[serde(default)]
+    pub sign_up_is_off: bool,
 }
 
 impl Flows {
@@ -50,7 +53,8 @@ impl Flows {
             Committed::Conflict => Err(PeopleError::Busy),
             Committed::Done => {
                 tracing::info!(target: "audit", event = "user_invited", actor, groups = ?groups);
-                Ok(Invited { code: PrintedOnce(code), expires_at, groups })
+                let sign_up_is_off = self.engine.settings.sign_up.mode == SignUpMode::Off;
+                Ok(Invited { code: PrintedOnce(code), expires_at, groups, sign_up_is_off })
             }
         }
     }

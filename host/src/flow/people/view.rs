@@ -32,6 +32,9 @@ pub struct UserDetails {
     pub language: Option<String>,
     pub zone: Option<String>,
     pub local_only: bool,
+    /// Until when the one-time code of a reset is good. None after a reset: nothing signs the user in before a new one.
+    #[serde(default)]
+    pub reset_code_expires_at: Option<Timestamp>,
     pub email: Vec<AddressView>,
     pub phone: Vec<AddressView>,
 }
@@ -90,6 +93,7 @@ pub(super) fn details(id: &str, user: &User, factors: &FactorsOpen) -> UserDetai
         language: user.open.language.clone(),
         zone: user.open.zone.clone(),
         local_only: user.open.local_only,
+        reset_code_expires_at: user.secret.reset.as_ref().map(|reset| reset.expires_at),
         email: shown(&user.secret.addresses.email),
         phone: shown(&user.secret.addresses.phone),
     }

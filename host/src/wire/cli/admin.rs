@@ -8,7 +8,7 @@ use super::{directory, failure::Failure, render};
 use crate::{
     clock::Clock,
     delivery::Delivery,
-    flow::{Core, Flows, SessionView, changes_of_restore},
+    flow::{Core, Flows, OpenThings, changes_of_restore},
     keys::MasterKey,
     module_host::ModuleHost,
     settings::{self, Settings},
@@ -143,12 +143,12 @@ pub async fn take_for_present(
     settings: Settings,
     clock: Clock,
     keys: MasterKey,
-) -> Result<Vec<SessionView>, Failure> {
+) -> Result<OpenThings, Failure> {
     let now = clock.now().wall;
     let changes = |report: &OpenReport| changes_of_restore(report, now);
     let (store, report) = Store::open_acknowledging(config_directory, &keys, clock.clone(), &changes)?;
     let flows = without_modules(config_directory, settings, clock, keys, &store);
-    let open = flows.sessions(None).await;
+    let open = flows.open_things().await;
     take_up(&flows, &report).await?;
     store.close().await;
     open.map_err(|error| Failure::failed(error, "what was open has ended all the same"))

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use crate::settings::ADDRESS_EXPECTED;
+
 /// Guards logins with second factors that are loaded as modules.
 #[derive(Parser)]
 #[command(name = "mfa-host", version, about, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or settings.")]
@@ -33,7 +35,7 @@ pub enum Verb {
     /// Logs go to standard error; MFA_HOST_LOG sets what is logged, for example `debug`.
     Serve {
         /// Listen here instead of at `listen` in host.toml; port 0 takes a free one
-        #[arg(long, value_name = "ADDR:PORT")]
+        #[arg(long, value_name = "ADDR:PORT", value_parser = socket_address)]
         listen: Option<SocketAddr>,
     },
     /// Add, list and change users
@@ -294,6 +296,11 @@ pub enum StorageCommand {
     },
     /// Take an older copy that was put back for the present store of a stopped host; ends all sessions and logins in progress
     Acknowledge,
+}
+
+/// The settings say the same of `listen`.
+fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| ADDRESS_EXPECTED)
 }
 
 #[cfg(test)]

@@ -27,15 +27,16 @@ pub fn users_table(users: &[UserView]) -> String {
 pub fn details_text(details: &UserDetails) -> String {
     let user = &details.user;
     let text = |value: &Option<String>| dash(value.as_deref().unwrap_or_default());
-    let state = match (user.is_active, user.must_change_password) {
-        (false, _) => "off",
-        (true, true) => "on, reset: only the one-time code signs in",
-        (true, false) => "on",
+    let state = match (user.is_active, user.must_change_password, details.reset_code_expires_at) {
+        (false, _, _) => "off".to_owned(),
+        (true, true, Some(until)) => format!("on, reset: only the one-time code signs in, until {}", until.rfc3339()),
+        (true, true, None) => "on, reset, but the one-time code is gone: needs a new reset by an admin".to_owned(),
+        (true, false, _) => "on".to_owned(),
     };
     let mut lines = vec![
         ("name", user.name.clone()),
         ("shown as", text(&details.display_name)),
-        ("state", state.to_owned()),
+        ("state", state),
         ("owner", yes(user.is_owner)),
         ("password", yes(user.has_password)),
         ("factors", dash(&user.methods.join(", "))),
@@ -69,5 +70,9 @@ pub fn reset_text(reset: &UserReset) -> String {
 }
 
 pub fn invited_text(invited: &Invited) -> String {
-    format!("invitation {} (for one person, until {})\n", invited.code.0, invited.expires_at.rfc3339())
+    let text = format!("invitation {} (for one person, until {})\n", invited.code.0, invited.expires_at.rfc3339());
+    match invited.sign_up_is_off {
+        false => text,
+        true => format!("{text}nobody can use it yet: set mode = \"invite\" under [sign_up] in host.toml\n"),
+    }
 }

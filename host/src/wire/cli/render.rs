@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     failure::Failure,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    flow::SessionView,
+    flow::{OpenThings, SessionView},
     store::{Behind, RepairDeed},
     system_clock::SystemClock,
     wire::control::{
@@ -52,10 +52,12 @@ fn show_json(outcome: &Outcome) {
             print_json(&json!({ "file": file, "records": records, "bytes": bytes }));
         }
         Outcome::StorageRestored { records, aside, ended } => {
-            print_json(&json!({ "records": records, "aside": aside, "ended": ended }));
+            print_json(&with_ended(json!({ "records": records, "aside": aside }), ended));
         }
         Outcome::StorageRepaired { repair } => print_json(repair),
-        Outcome::StorageAcknowledged { behind, ended } => print_json(&json!({ "behind": behind, "ended": ended })),
+        Outcome::StorageAcknowledged { behind, ended } => {
+            print_json(&with_ended(json!({ "behind": behind }), ended));
+        }
         Outcome::Failed { .. } => {}
     }
 }
@@ -118,7 +120,7 @@ fn check_text(check: &StorageCheck) -> String {
     text
 }
 
-fn restored_text(records: usize, aside: Option<&Path>, ended: &[SessionView]) -> String {
+fn restored_text(records: usize, aside: Option<&Path>, ended: &OpenThings) -> String {
     let mut text = format!("restored {records} records\n");
     if let Some(aside) = aside {
         let _ = writeln!(text, "the store that was here is now {}", printable(&aside.display().to_string()));
@@ -127,17 +129,37 @@ fn restored_text(records: usize, aside: Option<&Path>, ended: &[SessionView]) ->
     text
 }
 
-fn ended_text(ended: &[SessionView]) -> String {
-    match ended.len() {
+fn with_ended(mut told: Value, ended: &OpenThings) -> Value {
+    told["ended"] = json!(ended.sessions);
+    told["ended_invitations"] = json!(ended.invitations);
+    told["ended_reset_codes"] = json!(ended.reset_codes);
+    told
+}
+
+fn ended_text(ended: &OpenThings) -> String {
+    let mut text = match ended.sessions.len() {
         0 => "no session was open in it; those opened since are gone\n".to_owned(),
         count => format!(
             "ended {count} sessions and logins in progress; those opened since are gone too\n{}",
-            sessions_table(ended)
+            sessions_table(&ended.sessions)
         ),
+    };
+    if !ended.invitations.is_empty() {
+        let count = ended.invitations.len();
+        let _ = writeln!(text, "ended {count} invitations, used or not; invite anew: mfa-host user invite");
     }
+    if !ended.reset_codes.is_empty() {
+        let names = printable(&ended.reset_codes.join(", "));
+        let _ = writeln!(
+            text,
+            "the one-time codes of these users are dead, and nothing signs them in before a new reset: {names}\n  \
+             mfa-host user reset NAME"
+        );
+    }
+    text
 }
 
-fn acknowledged_text(behind: &Behind, ended: &[SessionView]) -> String {
+fn acknowledged_text(behind: &Behind, ended: &OpenThings) -> String {
     let lost = match &behind.known {
         Some(known) => format!("what changed since, up to {known}, and what a repair could not keep, is lost"),
         None => "what changed since is lost; how much that was, nobody knows".to_owned(),

@@ -15,7 +15,7 @@ use crate::{
     delivery::Delivery,
     flow::{Core, Flows},
     keys::MasterKey,
-    module_host::ModuleHost,
+    module_host::{ModuleHost, ModuleInstance, ModuleState},
     settings::{self, AtStart, Settings},
     store::{OpenReport, Store},
     wire::{
@@ -61,6 +61,7 @@ async fn serve(config_directory: &Path, read: Settings, settings: Settings) -> R
     tell_of_store(&report);
     let (listener, settings) = bind(settings).await?;
     let modules = ModuleHost::start(config_directory, &settings).await;
+    tell_of_modules(&modules);
     let at_start = AtStart::new(read, settings.listen);
     let listening_on = format!("http://{}", settings.listen);
     let flows = Flows::new(Core {
@@ -240,6 +241,15 @@ fn warn_of(config_directory: &Path, settings: &Settings) {
     if bits & 0o077 != 0 {
         let shown = config_directory.display();
         tracing::warn!("{shown} can be entered by other users; run: chmod 700 {shown}");
+    }
+}
+
+/// A module that does not serve keeps nobody else from signing in, so the host starts all the same.
+fn tell_of_modules(modules: &ModuleHost) {
+    for ModuleInstance { id, state, .. } in modules.modules() {
+        if let ModuleState::Failed { reason, remedy } = state {
+            tracing::error!("module {id}: {reason}; {remedy}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use super::{admin, directory, failure::Failure, render};
 use crate::{
     clock::{Clock, Timestamp},
-    flow::SessionView,
+    flow::OpenThings,
     keys::MasterKey,
     settings::{self, Settings},
     store::{RepairError, Store},
@@ -79,7 +79,7 @@ pub fn acknowledge(config_directory: &Path, json: bool) -> Result<(), Failure> {
         event = "storage_rollback_acknowledged",
         by = admin::own_actor(),
         store = %behind,
-        ended = ended.len(),
+        ended = ended.sessions.len(),
     );
     render::show(Outcome::StorageAcknowledged { behind, ended }, json)
 }
@@ -126,7 +126,7 @@ impl Stopped {
         }
     }
 
-    fn take_for_present(self, config_directory: &Path) -> Result<Vec<SessionView>, Failure> {
+    fn take_for_present(self, config_directory: &Path) -> Result<OpenThings, Failure> {
         let Self { settings, clock, keys, runtime } = self;
         let own = MasterKey::load(&config_directory.join(&settings.secret_key_file))?;
         let ended = runtime.block_on(admin::take_for_present(config_directory, settings, clock, keys))?;

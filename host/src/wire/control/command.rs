@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
-    flow::{Invited, SessionView, UserChanges, UserDetails, UserReset, UserView},
+    flow::{Invited, OpenThings, SessionView, UserChanges, UserDetails, UserReset, UserView},
     store::{Behind, CheckReport, Loss, OpenReport, RepairDeed, Repaired},
     system_clock::SystemClock,
     wire::current::SettingsNews,
@@ -132,21 +132,21 @@ pub enum Outcome {
         records: usize,
         bytes: u64,
     },
-    /// A backup is in the place of the store; these sessions and logins in progress ended.
+    /// A backup is in the place of the store; this ended.
     StorageRestored {
         records: usize,
         /// Where the former store is now.
         aside: Option<PathBuf>,
-        ended: Vec<SessionView>,
+        ended: OpenThings,
     },
     /// What is authentic in a damaged store is in its place.
     StorageRepaired {
         repair: StorageRepair,
     },
-    /// An older copy counts as the present store; these sessions and logins in progress ended.
+    /// An older copy counts as the present store; this ended.
     StorageAcknowledged {
         behind: Behind,
-        ended: Vec<SessionView>,
+        ended: OpenThings,
     },
     /// It did not happen.
     Failed {

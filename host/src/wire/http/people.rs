@@ -37,6 +37,8 @@ pub struct PersonJson {
     language: Option<String>,
     zone: Option<String>,
     local_only: bool,
+    /// RFC 3339. Until when the one-time code of a reset is good.
+    reset_code_expires_at: Option<String>,
     email: Vec<AddressJson>,
     phone: Vec<AddressJson>,
 }

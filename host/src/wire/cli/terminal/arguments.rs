@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ask::Terminal, client::Host, conversation::Stop};
+use super::{super::admin, ask::Terminal, client::Host, conversation::Stop};
+use crate::wire::control::{self, Command, Outcome};
 
 const URL_VARIABLE: &str = "MFA_HOST_URL";
 const CONFIG_VARIABLE: &str = "MFA_HOST_CONFIG";
@@ -59,18 +60,26 @@ fn checked(text: &str) -> Result<url::Url, Stop> {
     }
 }
 
-/// `public_url` if it is plain http, else the listen address: the client usually stands beside the host.
+/// `public_url` if it is plain http, else where the host listens: the client usually stands beside it. A host that runs
+/// on this directory may have been told another address than the settings'.
 fn configured(directory: &Path) -> String {
     let text = std::fs::read_to_string(directory.join("host.toml")).unwrap_or_default();
-    address(&text.parse().unwrap_or_default())
+    address(&text.parse().unwrap_or_default(), || running(directory))
 }
 
-fn address(settings: &toml::Table) -> String {
+/// Where the host on this directory says it listens, if one runs and answers this user.
+fn running(directory: &Path) -> Option<String> {
+    let asked = admin::runtime().ok()?.block_on(control::ask(directory, &Command::Status {}));
+    let Ok(Outcome::Status { status }) = asked else { return None };
+    Some(status.listening_on?.trim_start_matches("http://").to_owned())
+}
+
+fn address(settings: &toml::Table, running: impl FnOnce() -> Option<String>) -> String {
     let said = |name: &str| settings.get(name).and_then(toml::Value::as_str);
     if let Some(public) = said("public_url").filter(|url| url.starts_with("http://")) {
         return public.to_owned();
     }
-    let listen = said("listen").unwrap_or(LISTEN);
+    let listen = running().or_else(|| said("listen").map(str::to_owned)).unwrap_or_else(|| LISTEN.to_owned());
     match listen.parse::<SocketAddr>() {
         Ok(mut socket) => {
             match socket.ip() {
@@ -90,7 +99,10 @@ mod tests {
 
     #[test]
     fn the_address_comes_from_the_settings() {
-        let of = |text: &str| address(&text.parse().unwrap());
+        let of = |text: &str| address(&text.parse().unwrap(), || None);
+        let beside = |text: &str| address(&text.parse().unwrap(), || Some("127.0.0.1:7".to_owned()));
+        assert_eq!(beside("listen = \"127.0.0.1:9000\""), "http://127.0.0.1:7", "a running host knows best");
+        assert_eq!(beside("public_url = \"http://door.example\""), "http://door.example");
         assert_eq!(of(""), "http://127.0.0.1:8126");
         assert_eq!(of("listen = \"0.0.0.0:9000\""), "http://127.0.0.1:9000");
         assert_eq!(of("listen = \"[::]:9000\""), "http://[::1]:9000");

@@ -91,7 +91,7 @@ impl Host {
     fn answer(&self, answered: Result<Response<ureq::Body>, ureq::Error>) -> Result<Answer, Stop> {
         let mut response = answered.map_err(|error| {
             Stop(format!(
-                "no host answers at {} ({error}); start it: mfa-host --config DIR serve, or name another with --url",
+                "no host answers at {} ({error})\n  start it: mfa-host --config DIR serve, or name another with --url URL",
                 self.url
             ))
         })?;
