@@ -33,7 +33,7 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 14] = [
+const SECTIONS: [Section; 15] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
@@ -204,6 +204,8 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         | "Method"
         | "BodyFormat"
         | "IssueAt"
+        | "ForgottenPassword"
+        | "Strength"
         | "RecoveryScope" => return variants(section, key),
         other => panic!("say in document_tests.rs how the type {other} is called in the document"),
     };
@@ -234,6 +236,7 @@ fn default_in_words(section: &Section, key: &Key) -> String {
             let (_, rest) = shown.split_once(&format!("{}: ", key.name)).expect("the key is a field");
             format!("`{}`", rest.split([',', ' ']).next().unwrap_or_default())
         }
+        None if key.rust_type == "ForgottenPassword" => "`\"off\"`".to_owned(),
         None if key.rust_type == "IssueAt" => "`\"confirm\"`".to_owned(),
         None if key.rust_type == "RecoveryScope" => "`\"user\"`".to_owned(),
         None if key.rust_type == "bool" => "`false`".to_owned(),

@@ -33,7 +33,7 @@ pub use recovery::{IssueAt, RecoveryScope, RecoverySettings};
 pub use replace_file::{FileMode, replace_file};
 pub use types::{
     Argon2Settings, Client, Development, ForgottenPassword, Limits, Methods, ModuleSettings, Passwords, Settings,
-    SignUp, SignUpMode,
+    SignUp, SignUpMode, Strength,
 };
 pub use warnings::{is_loopback, warnings};
 pub use watch::SettingsWatch;

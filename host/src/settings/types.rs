@@ -309,6 +309,10 @@ pub struct ModuleSettings {
     /// RFC 8176 values a login by this module earns. A module's own word for it earns nothing.
     #[serde(default)]
     pub amr: Vec<String>,
+    /// How strong users are told it is, beside other factors. Default: `basic` for what is known or sent, `good` for what
+    /// is had; a module's own word for what it rests on lowers this and never raises it.
+    #[serde(default)]
+    pub strength: Option<Strength>,
     /// Handed to the module's `new`.
     #[serde(default)]
     pub config: toml::Table,
@@ -322,6 +326,18 @@ impl ModuleSettings {
     pub fn id(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.module_type)
     }
+}
+
+/// How hard a factor is to get at, for a user who chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strength {
+    /// A stranger can watch it, guess it, or have it sent elsewhere.
+    Basic,
+    /// A stranger needs a thing of the user's.
+    Good,
+    /// Nobody can be tricked into giving it away.
+    Strong,
 }
 
 /// Never for real users.

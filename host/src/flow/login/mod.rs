@@ -16,6 +16,7 @@ mod sending;
 mod session;
 mod set_password;
 mod switch;
+mod telling;
 mod trial;
 mod trusted;
 

@@ -21,7 +21,6 @@ use crate::{
         FlowError,
         attempts::{self, Alarm, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
-        messages::{About, Notice, Written},
         record::{
             Account, Document, Enrolment, EnrolmentSecret, Factors, Found, Grant, Session, SessionStage, User, key,
         },
@@ -33,7 +32,7 @@ use crate::{
 /// A guess whose attempt is spent.
 pub(super) struct Guess {
     /// The module that says whether it is right.
-    module: ModuleInstance,
+    pub(super) module: ModuleInstance,
     /// The module the step asks, where that is another: the guess is then for a way back in.
     in_place_of: Option<ModuleInstance>,
     fields: Fields,
@@ -41,7 +40,7 @@ pub(super) struct Guess {
     /// Which attempt of this flow it is, from 1; a poll is none.
     ordinal: Option<u32>,
     /// What the user is told if the answer is wrong.
-    alarm: Option<Alarm>,
+    pub(super) alarm: Option<Alarm>,
 }
 
 impl Turn<'_> {
@@ -294,16 +293,6 @@ impl Turn<'_> {
         Ok(Some(Outcome::Granted { provider, granted: Granted { advice, ..proved.granted } }))
     }
 
-    /// The user is told that a way back in was used, and what its module says of what is left.
-    fn notices_of_way_back(&self, guess: &Guess, basis: &Basis<'_>, advice: Option<&Text>) -> Written {
-        let user = basis.user.record.as_ref();
-        let language = user.and_then(|user| user.open.language.as_deref()).unwrap_or("en");
-        let texts = guess.module.description.as_ref().map(|description| &description.texts);
-        let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, language));
-        let about = About { user: basis.user, source: Some(self.asker.address), also: &[], now: self.now.wall };
-        self.engine.notices(&Notice::recovery_used(advice.as_deref().unwrap_or_default()), about)
-    }
-
     /// A wrong answer: the attempt is spent already; the last one of the flow ends it.
     async fn reject(
         &self,
@@ -315,15 +304,7 @@ impl Turn<'_> {
         let (user, method) = (&basis.session.open.user, &guess.module.id);
         let flow = token::short(self.flow_hash());
         tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
-        if let Some(alarm) = guess.alarm {
-            let notice = match alarm {
-                Alarm::Locked => Notice::locked(&guess.module.name),
-                Alarm::SeveralWrong { count } => Notice::wrong_codes(count),
-            };
-            let source = Some(self.asker.address);
-            let also = basis.enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
-            self.engine.tell(&notice, About { user: basis.user, source, also, now: self.now.wall }).await;
-        }
+        self.tell_wrong(guess, basis).await;
         let attempts_max = guess.attempts_max();
         if guess.ordinal.is_some_and(|ordinal| attempts_max > 0 && ordinal >= attempts_max) {
             return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
@@ -379,8 +360,8 @@ impl Guess {
 pub(super) struct Basis<'a> {
     pub(super) found: &'a Found<Session>,
     pub(super) session: &'a Session,
-    user: &'a Found<User>,
-    enrolment: &'a Found<Enrolment>,
+    pub(super) user: &'a Found<User>,
+    pub(super) enrolment: &'a Found<Enrolment>,
     factors: &'a Found<Factors>,
 }
 

@@ -1,6 +1,6 @@
 //! The list of a user's own methods.
 
-use mfa_sdk::protocol::Kind;
+use mfa_sdk::protocol::{Description, Kind};
 
 use crate::{
     clock::Timestamp,
@@ -11,6 +11,7 @@ use crate::{
         selection::is_answering,
     },
     module_host::{ModuleInstance, ModuleState},
+    settings::{ModuleSettings, Strength},
 };
 
 /// A module as its user sees it.
@@ -28,6 +29,10 @@ pub struct MethodView {
     pub kind: Option<String>,
     pub sends: bool,
     pub recovery: bool,
+    /// `basic`, `good`, `strong`; none of a way back in, and while the module cannot be loaded.
+    pub strength: Option<String>,
+    /// The same in words.
+    pub strength_text: Option<String>,
     pub created_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
     pub setup_message: Option<String>,
@@ -50,7 +55,10 @@ impl Engine {
         let counted = account.open();
         let modules = self.modules.modules();
         let shown = |module: &&ModuleInstance| module.state != ModuleState::Disabled || listed.of(&module.id).is_some();
-        let configured = modules.iter().filter(shown).map(|module| view(module, &listed, &counted, language));
+        let configured = modules.iter().filter(shown).map(|module| {
+            let configured = self.settings.modules.iter().find(|configured| configured.id() == module.id);
+            view(module, configured, &listed, &counted, language)
+        });
         let gone = listed.factors.iter().filter(|factor| !modules.iter().any(|module| module.id == factor.module));
         let gone = gone.map(|factor| MethodView {
             id: factor.module.clone(),
@@ -63,6 +71,8 @@ impl Engine {
             kind: None,
             sends: false,
             recovery: factor.recovery,
+            strength: None,
+            strength_text: None,
             created_at: Some(factor.created_at),
             last_used_at: counted.last_used.get(&factor.module).copied(),
             setup_message: None,
@@ -72,9 +82,16 @@ impl Engine {
     }
 }
 
-fn view(module: &ModuleInstance, listed: &FactorsOpen, counted: &AccountOpen, language: &str) -> MethodView {
+fn view(
+    module: &ModuleInstance,
+    configured: Option<&ModuleSettings>,
+    listed: &FactorsOpen,
+    counted: &AccountOpen,
+    language: &str,
+) -> MethodView {
     let factor = listed.of(&module.id);
     let description = module.description.as_ref();
+    let strength = description.filter(|description| !description.recovery).map(|own| strength(own, configured));
     MethodView {
         id: module.id.clone(),
         module_type: module.module_type.clone(),
@@ -86,12 +103,42 @@ fn view(module: &ModuleInstance, listed: &FactorsOpen, counted: &AccountOpen, la
         kind: description.map(|description| kind_word(description.kind).to_owned()),
         sends: description.is_some_and(|description| description.sends),
         recovery: description.is_some_and(|description| description.recovery),
+        strength: strength.map(|strength| strength_word(strength).to_owned()),
+        strength_text: strength.map(|strength| strength_text(strength, language).to_owned()),
         created_at: factor.map(|factor| factor.created_at),
         last_used_at: counted.last_used.get(&module.id).copied(),
         setup_message: description.and_then(|description| {
             description.setup_message.as_ref().map(|message| message.render(&description.texts, language))
         }),
         label: factor.and_then(|factor| factor.label.clone()),
+    }
+}
+
+/// What the admin says of it; else what it rests on, where the admin's word for that raises and the module's own lowers.
+fn strength(own: &Description, configured: Option<&ModuleSettings>) -> Strength {
+    let said = configured.and_then(|configured| configured.strength);
+    let is_had = configured.and_then(|configured| configured.kind).is_some_and(|kind| kind != Kind::Knowledge);
+    said.unwrap_or(if is_had && own.kind != Kind::Knowledge && !own.sends { Strength::Good } else { Strength::Basic })
+}
+
+fn strength_word(strength: Strength) -> &'static str {
+    match strength {
+        Strength::Basic => "basic",
+        Strength::Good => "good",
+        Strength::Strong => "strong",
+    }
+}
+
+fn strength_text(strength: Strength, language: &str) -> &'static str {
+    match (strength, language.starts_with("de")) {
+        (Strength::Basic, false) => {
+            "Better than a password alone. Somebody may watch it, guess it or have it sent elsewhere."
+        }
+        (Strength::Basic, true) => "Besser als ein Passwort allein. Man kann es absehen, erraten oder umleiten.",
+        (Strength::Good, false) => "Good. Somebody would need a thing of yours.",
+        (Strength::Good, true) => "Gut. Man bräuchte einen Gegenstand von Ihnen.",
+        (Strength::Strong, false) => "Strongest. Nobody can trick you into giving it away.",
+        (Strength::Strong, true) => "Am stärksten. Niemand kann es Ihnen mit einer List entlocken.",
     }
 }
 

@@ -35,6 +35,10 @@ pub struct MethodJson {
     sends: bool,
     /// Whether it is a way back in and no factor of its own.
     recovery: bool,
+    /// How it ranks beside others: `basic`, `good`, `strong`; none of a way back in.
+    strength: Option<String>,
+    /// The same in words.
+    strength_text: Option<String>,
     /// RFC 3339.
     created_at: Option<String>,
     /// RFC 3339.

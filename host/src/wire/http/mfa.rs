@@ -15,8 +15,9 @@ use super::{
     client_address::Client,
     error::Failure,
     people::PersonJson,
+    recovery_json::IssuedJson,
     session::{Bearer, PathId},
-    step_json::{IssuedJson, StepJson},
+    step_json::StepJson,
 };
 
 /// An empty object.

@@ -15,6 +15,7 @@ mod mfa;
 mod openapi;
 mod outbox;
 mod people;
+mod recovery_json;
 mod routes;
 mod same_origin;
 mod session;

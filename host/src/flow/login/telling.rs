@@ -1,0 +1,36 @@
+//! What a user is told out of band of a second factor: wrong answers after a right password, and a way back in that was used.
+
+use mfa_sdk::text::Text;
+
+use super::{
+    Turn,
+    second_factor::{Basis, Guess},
+};
+use crate::flow::{
+    attempts::Alarm,
+    messages::{About, Notice, Written},
+};
+
+impl Turn<'_> {
+    /// Tells of a wrong answer, if it is one worth telling.
+    pub(super) async fn tell_wrong(&self, guess: &Guess, basis: &Basis<'_>) {
+        let Some(alarm) = guess.alarm else { return };
+        let notice = match alarm {
+            Alarm::Locked => Notice::locked(&guess.module.name),
+            Alarm::SeveralWrong { count } => Notice::wrong_codes(count),
+        };
+        let source = Some(self.asker.address);
+        let also = basis.enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
+        self.engine.tell(&notice, About { user: basis.user, source, also, now: self.now.wall }).await;
+    }
+
+    /// That a way back in was used, and what its module says of what is left, as part of the commit that lets in.
+    pub(super) fn notices_of_way_back(&self, guess: &Guess, basis: &Basis<'_>, advice: Option<&Text>) -> Written {
+        let user = basis.user.record.as_ref();
+        let language = user.and_then(|user| user.open.language.as_deref()).unwrap_or("en");
+        let texts = guess.module.description.as_ref().map(|description| &description.texts);
+        let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, language));
+        let about = About { user: basis.user, source: Some(self.asker.address), also: &[], now: self.now.wall };
+        self.engine.notices(&Notice::recovery_used(advice.as_deref().unwrap_or_default()), about)
+    }
+}
