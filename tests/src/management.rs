@@ -262,3 +262,20 @@ fn a_module_cannot_have_an_address_of_the_interface_as_its_id() {
         assert!(told.text().contains("another id"), "{told:?}");
     }
 }
+
+#[test]
+fn factors_are_ranked_in_words_and_a_module_cannot_raise_itself() {
+    let stage = Stage::with(|directory| {
+        directory.with_outbox();
+        directory.append_settings("[[module]]\ntype = \"pin\"\nstrength = \"strong\"\n\n[[module]]\ntype = \"hotp\"");
+    });
+    let tokens = stage.login(ADA);
+    let strength = |id: &str| stage.method(&tokens, id)["strength"].clone();
+    assert_eq!(strength("totp"), "good", "the admin says that it is had");
+    assert_eq!(strength("insecure_example"), "basic", "known");
+    assert_eq!(strength("email"), "basic", "sent");
+    assert_eq!(strength("hotp"), "basic", "nobody but the module says that it is had");
+    assert_eq!(strength("pin"), "strong", "the admin's word counts");
+    let words = stage.method(&tokens, "totp")["strength_text"].clone();
+    assert!(words.as_str().is_some_and(|words| words.starts_with("Good.")), "{words}");
+}

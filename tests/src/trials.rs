@@ -128,3 +128,27 @@ fn only_what_is_active_can_be_tried() {
     assert_eq!(problem["errors"]["code"], "too_short", "{problem}");
     assert_eq!(answer(&stage, &tokens, &bad, &json!([])).status, 400);
 }
+
+#[test]
+fn a_method_that_sends_is_tried_and_its_code_confirms_a_change() {
+    let stage = Stage::with(|directory| {
+        directory.append_settings("[methods]\ndeactivate_needs_code = true");
+        directory.with_outbox();
+    });
+    let tokens = stage.login(ADA);
+    stage.set_up_pin(&tokens);
+    stage.set_up_email(&tokens, "ada@example.org");
+    let step = stage.method_deed(&tokens, "email", "test", &json!({})).expect(200);
+    assert_eq!(step["delivery"], "sent", "{step}");
+    let flow_id = step["flow_id"].as_str().expect("a flow id").to_owned();
+    let code = stage.sent_code();
+    let done = answer(&stage, &tokens, &flow_id, &json!({"code": code})).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
+    // A code that is to come with a change is sent by a trial of its own, and is good for that change alone.
+    let needed = stage.method_deed(&tokens, "email", "deactivate", &json!({"code": code}));
+    assert_eq!((needed.status, &needed.json()["code"]), (409, &json!("needs_trial")));
+    let flow_id = begin(&stage, &tokens, "email");
+    let given = json!({"code": stage.sent_code(), "flow_id": flow_id});
+    let changed = stage.method_deed(&tokens, "email", "deactivate", &given).expect(200);
+    assert_eq!(changed["is_active"], false, "{changed}");
+}
