@@ -3,6 +3,7 @@
 
 mod access;
 mod attempts;
+mod claims;
 mod engine;
 mod error;
 mod lifetime;

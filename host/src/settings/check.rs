@@ -8,6 +8,7 @@ use super::{
     check_channels,
     check_providers::providers,
     load::Mistake,
+    types::CLAIM_SOURCES,
 };
 
 /// Makes a mistake of a place in the file, the problem and its remedy.
@@ -21,6 +22,7 @@ pub fn check(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake>
     providers(settings, mistake)?;
     modules(settings, mistake)?;
     check_channels::check(settings, mistake)?;
+    claims(settings, mistake)?;
     if settings.passwords.blocklist_file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
         let problem = "blocklist_file is empty".into();
         return Err(mistake("passwords.blocklist_file", problem, "name a file or remove the key".into()));
@@ -30,6 +32,17 @@ pub fn check(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake>
             Err(mistake("development.clock_file", "clock_file is empty".into(), "name a file or remove the key".into()))
         }
         _ => Ok(()),
+    }
+}
+
+fn claims(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
+    let is_known = |source: &str| source.starts_with('=') || CLAIM_SOURCES.contains(&source);
+    match settings.claims.iter().find(|(_, source)| !is_known(source)) {
+        None => Ok(()),
+        Some((name, source)) => {
+            let remedy = format!("write one of {}, or = and a text", CLAIM_SOURCES.join(", "));
+            Err(mistake(&format!("claims.{name}"), format!("{source:?} is nothing that is known of a user"), remedy))
+        }
     }
 }
 

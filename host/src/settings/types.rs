@@ -1,6 +1,7 @@
 //! What can be set, with units in the names and defaults that are safe. Parsed once, then trusted.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -45,6 +46,11 @@ pub struct Settings {
     /// Whether people may add themselves as users.
     #[serde(default)]
     pub sign_up: SignUp,
+    /// What applications are told of a user beside tokens and in `GET /api/me`: a name of yours for each, and as its value
+    /// one of `user.id`, `user.name`, `user.display_name`, `user.email`, `user.phone`, `user.groups`, `user.language`,
+    /// `user.zone`, or `=` and a text that is the same for all.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
     /// What users may do with their own second factors.
     #[serde(default)]
     pub methods: Methods,
@@ -327,6 +333,18 @@ impl ModuleSettings {
         self.id.as_deref().unwrap_or(&self.module_type)
     }
 }
+
+/// What a claim may tell of a user; anything else has to be a text after `=`.
+pub const CLAIM_SOURCES: [&str; 8] = [
+    "user.id",
+    "user.name",
+    "user.display_name",
+    "user.email",
+    "user.phone",
+    "user.groups",
+    "user.language",
+    "user.zone",
+];
 
 /// How hard a factor is to get at, for a user who chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -96,22 +96,22 @@ pub struct Method {
     name: String,
 }
 
-impl From<ApiLogin> for LoginJson {
-    fn from(login: ApiLogin) -> Self {
-        match login {
-            ApiLogin::Tokens(tokens) => Self::Tokens { mfa_enabled: false, tokens: tokens.into() },
-            ApiLogin::SecondFactor(SecondFactor { token, method, methods, delivery, resend_at, link_number }) => {
-                Self::SecondFactor {
-                    mfa_enabled: true,
-                    token,
-                    method,
-                    methods: methods.into_iter().map(|(id, name)| Method { id, name }).collect(),
-                    delivery,
-                    resend_at,
-                    link_number,
-                }
+impl LoginJson {
+    async fn of(flows: &Flows, login: ApiLogin) -> Result<Self, FlowError> {
+        Ok(match login {
+            ApiLogin::Tokens(tokens) => {
+                Self::Tokens { mfa_enabled: false, tokens: TokensJson::of(flows, tokens).await? }
             }
-        }
+            ApiLogin::SecondFactor(second) => second.into(),
+        })
+    }
+}
+
+impl From<SecondFactor> for LoginJson {
+    fn from(second: SecondFactor) -> Self {
+        let SecondFactor { token, method, methods, delivery, resend_at, link_number } = second;
+        let methods = methods.into_iter().map(|(id, name)| Method { id, name }).collect();
+        Self::SecondFactor { mfa_enabled: true, token, method, methods, delivery, resend_at, link_number }
     }
 }
 
@@ -124,7 +124,9 @@ type Answer = Result<axum::Json<LoginJson>, Failure>;
 )]
 pub async fn login(State(flows): State<Flows>, Client(asker): Client, Json(login): Json<Login>) -> Answer {
     let password = login.password.into();
-    Ok(axum::Json(flows.api_login(&login.client_id, &login.username, &password, &asker).await?.into()))
+    Ok(axum::Json(
+        LoginJson::of(&flows, flows.api_login(&login.client_id, &login.username, &password, &asker).await?).await?,
+    ))
 }
 
 /// The code of the method that asks. A wrong one is 401 `invalid_code`; the token stays.
@@ -144,7 +146,7 @@ pub async fn verify(
         _ => return Err(FlowError::InvalidRequest("give either code or recovery_code").into()),
     };
     let verified = flows.api_verify(&verify.token, answer, &asker).await?;
-    Ok(axum::Json(VerifiedJson { tokens: verified.tokens.into(), advice: verified.advice }))
+    Ok(axum::Json(VerifiedJson { tokens: TokensJson::of(&flows, verified.tokens).await?, advice: verified.advice }))
 }
 
 /// Another method for the same login. The former token is dead.
@@ -153,7 +155,7 @@ pub async fn verify(
     responses((status = 200, description = "Tokens, or the token and methods of the second step", body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn change(State(flows): State<Flows>, Client(asker): Client, Json(change): Json<Change>) -> Answer {
-    Ok(axum::Json(flows.api_change(&change.token, &change.method, &asker).await?.into()))
+    Ok(axum::Json(LoginJson::of(&flows, flows.api_change(&change.token, &change.method, &asker).await?).await?))
 }
 
 /// A new code from a method that sends. The former token is dead.
@@ -162,12 +164,12 @@ pub async fn change(State(flows): State<Flows>, Client(asker): Client, Json(chan
     responses((status = 200, description = "Tokens, or the token and methods of the second step", body = LoginJson), (status = 410, description = "The login ended; `code` says why", body = super::error::Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn resend(State(flows): State<Flows>, Client(asker): Client, Json(resend): Json<Resend>) -> Answer {
-    Ok(axum::Json(flows.api_resend(&resend.token, &asker).await?.into()))
+    Ok(axum::Json(LoginJson::of(&flows, flows.api_resend(&resend.token, &asker).await?).await?))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -180,17 +182,18 @@ mod tests {
             session_id: String::new(),
         };
         assert_eq!(
-            serde_json::to_value(LoginJson::from(ApiLogin::Tokens(tokens))).unwrap(),
+            serde_json::to_value(LoginJson::Tokens { mfa_enabled: false, tokens: TokensJson::new(tokens, Map::new()) })
+                .unwrap(),
             json!({"mfa_enabled": false, "access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 1800})
         );
-        let second = ApiLogin::SecondFactor(SecondFactor {
+        let second = SecondFactor {
             token: "t".into(),
             method: "totp".into(),
             methods: vec![("totp".into(), "App".into())],
             delivery: None,
             resend_at: None,
             link_number: None,
-        });
+        };
         assert_eq!(
             serde_json::to_value(LoginJson::from(second)).unwrap(),
             json!({"mfa_enabled": true, "token": "t", "method": "totp", "methods": [{"id": "totp", "name": "App"}]})

@@ -39,6 +39,10 @@ pub struct Begin {
 pub struct Me {
     user: User,
     session: Session,
+    /// What `[claims]` tells applications of the caller.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    claims: Map<String, Value>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -183,6 +187,7 @@ pub async fn proof(
 )]
 pub async fn me(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<Answer<Me>, Failure> {
     let profile = flows.own_details(&access).await?;
+    let claims = flows.claims(&access.session_id).await?;
     Ok(Answer(Me {
         user: User { id: access.user_id, name: access.user_name, is_owner: access.is_owner, profile },
         session: Session {
@@ -194,6 +199,7 @@ pub async fn me(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<An
             mfa_method_used: access.mfa_method_used,
             mfa_verified_at: access.mfa_verified_at,
         },
+        claims,
     }))
 }
 

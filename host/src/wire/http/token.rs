@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::flow::{FlowError, Flows, TokenError, Tokens};
@@ -26,15 +27,26 @@ pub struct TokensJson {
     pub refresh_token: Option<String>,
     /// Seconds.
     pub expires_in: u64,
+    /// What `[claims]` tells applications of the user.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub claims: Map<String, Value>,
 }
 
-impl From<Tokens> for TokensJson {
-    fn from(tokens: Tokens) -> Self {
+impl TokensJson {
+    /// With what is told of the user beside them.
+    pub async fn of(flows: &Flows, tokens: Tokens) -> Result<Self, FlowError> {
+        let claims = flows.claims(&tokens.session_id).await?;
+        Ok(Self::new(tokens, claims))
+    }
+
+    pub fn new(tokens: Tokens, claims: Map<String, Value>) -> Self {
         Self {
             access_token: tokens.access_token,
             token_type: "Bearer",
             refresh_token: tokens.refresh_token,
             expires_in: tokens.expires_in_s,
+            claims,
         }
     }
 }
@@ -87,7 +99,7 @@ pub async fn token(State(flows): State<Flows>, Form(form): Form) -> Result<Respo
         Some(_) => return Err(TokenError::UnsupportedGrantType.into()),
         None => return Err(TokenError::InvalidRequest("grant_type is missing").into()),
     };
-    Ok(Json(TokensJson::from(tokens)).into_response())
+    Ok(Json(TokensJson::of(&flows, tokens).await?).into_response())
 }
 
 /// Ends the session of a token. Always 200, so that nothing is told about a token (RFC 7009 section 2.2).
@@ -145,7 +157,7 @@ mod tests {
             expires_in_s: 1800,
             session_id: "never on the wire".into(),
         };
-        let text = serde_json::to_string(&TokensJson::from(tokens)).unwrap();
+        let text = serde_json::to_string(&TokensJson::new(tokens, Map::new())).unwrap();
         assert_eq!(text, r#"{"access_token":"a","token_type":"Bearer","expires_in":1800}"#);
     }
 }
