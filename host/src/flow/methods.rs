@@ -196,3 +196,56 @@ fn kind_word(kind: Kind) -> &'static str {
         Kind::Inherence => "inherence",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module_host::CallError;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn listed(ids: &[(&str, bool)]) -> FactorsOpen {
+        ids.iter().fold(FactorsOpen::default(), |listed, (id, recovery)| listed.with_confirmed(id, id, *recovery, NOW))
+    }
+
+    fn ids(listed: &FactorsOpen) -> Vec<&str> {
+        listed.factors.iter().map(|factor| factor.module.as_str()).collect()
+    }
+
+    #[test]
+    fn ways_back_in_go_with_the_last_factor_and_not_before() {
+        let three = listed(&[("codes", true), ("a", false), ("b", false)]);
+        assert_eq!(ids(&remaining(&three, Some("a"))), ["codes", "b"]);
+        assert_eq!(ids(&remaining(&three, Some("codes"))), ["a", "b"]);
+        assert!(ids(&remaining(&listed(&[("codes", true), ("a", false)]), Some("a"))).is_empty());
+        assert!(ids(&remaining(&three, None)).is_empty());
+    }
+
+    fn module(id: &str, state: ModuleState) -> ModuleInstance {
+        let (id, module_type, name) = (id.to_owned(), "totp".to_owned(), "Authenticator".to_owned());
+        ModuleInstance { id, module_type, name, state, description: None, refused: None }
+    }
+
+    #[test]
+    fn a_method_shows_what_its_user_has_of_it() {
+        let two = listed(&[("a", false), ("b", false)]);
+        let counted = AccountOpen { last_used: [("a".to_owned(), NOW)].into(), ..AccountOpen::default() };
+        let shown = |id: &str, state| view(&module(id, state), &two, &counted, "en");
+        let a = shown("a", ModuleState::Ready);
+        assert!(a.is_available && a.is_setup && a.is_active && a.is_primary);
+        assert_eq!((a.created_at, a.last_used_at), (Some(NOW), Some(NOW)));
+        let b = shown("b", ModuleState::Disabled);
+        assert!(!b.is_available && b.is_setup && b.is_active && !b.is_primary && b.last_used_at.is_none());
+        let c = shown("c", ModuleState::Ready);
+        assert!(c.is_available && !c.is_setup && !c.is_active && !c.is_primary && c.created_at.is_none());
+        assert_eq!((c.id.as_str(), c.module_type.as_str(), c.name.as_str()), ("c", "totp", "Authenticator"));
+    }
+
+    #[test]
+    fn words_for_people_are_those_of_the_protocol() {
+        let kinds = [Kind::Knowledge, Kind::Possession, Kind::Inherence];
+        assert_eq!(kinds.map(kind_word), ["knowledge", "possession", "inherence"]);
+        assert_eq!(kind_of(&CallError::Unsupported), "unsupported");
+        assert_eq!(kind_of(&CallError::Failed("a secret".to_owned())), "failed");
+    }
+}

@@ -17,6 +17,8 @@ mod selection;
 mod setup;
 mod step;
 mod storage;
+#[cfg(test)]
+mod test_stage;
 mod token;
 mod upkeep;
 

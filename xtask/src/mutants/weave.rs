@@ -213,6 +213,8 @@ fn insertions_of(text: &str, range: &Range<usize>, mutations: &[Mutation]) -> Ve
     let ends = |text| Insertion { at: range.end, order: (0, length), text, numbers: Vec::new(), until: None };
     let at = |at, text, numbers| Insertion { at, order: (1, 0), text, numbers, until: None };
     let mut insertions = Vec::new();
+    // What begins last stands innermost, and ends first.
+    let mut guards_ends = Vec::new();
     let mut instead = String::new();
     for Mutation { number, kind } in mutations {
         let called = format!("crate::mutant({number})");
@@ -227,11 +229,11 @@ fn insertions_of(text: &str, range: &Range<usize>, mutations: &[Mutation]) -> Ve
             }
             Kind::NoArm { has_guard: true } | Kind::Guard(false) => {
                 insertions.push(begins(format!("(!{called} && "), vec![*number]));
-                insertions.push(ends(")".to_owned()));
+                guards_ends.push(ends(")".to_owned()));
             }
             Kind::Guard(true) => {
                 insertions.push(begins(format!("({called} || "), vec![*number]));
-                insertions.push(ends(")".to_owned()));
+                guards_ends.push(ends(")".to_owned()));
             }
         }
     }
@@ -240,6 +242,7 @@ fn insertions_of(text: &str, range: &Range<usize>, mutations: &[Mutation]) -> Ve
         insertions.push(begins(format!("({instead}{{ "), numbers));
         insertions.push(ends(" })".to_owned()));
     }
+    insertions.extend(guards_ends);
     insertions
 }
 
@@ -312,6 +315,22 @@ mod tests {
         assert_eq!(weave(CODE, &[]).unwrap().text, CODE);
         let complaint = woven.text.find("(a) == (2)").unwrap();
         assert_eq!(woven.at(complaint), [3], "the smallest place around it");
+    }
+
+    #[test]
+    fn a_guard_that_is_one_comparison_holds_its_mutations_too() {
+        let code = "fn f(a: u8) -> bool {\n    match a {\n        1 if a < 2 => true,\n        _ => false,\n    }\n}\n";
+        let mutants = [
+            mutant(Genre::Guard, "true", (3, 14)),
+            mutant(Genre::Guard, "false", (3, 14)),
+            mutant(Genre::Binary, "==", (3, 16)),
+        ];
+        let numbered: Vec<(usize, &Mutant)> = mutants.iter().enumerate().collect();
+        let woven = weave(code, &numbered).unwrap();
+        syn::parse_file(&woven.text).unwrap();
+        let guard = "(crate::mutant(0) || (!crate::mutant(1) && (if crate::mutant(2) { (a) == (2) } else { a < 2 })))";
+        assert!(woven.text.contains(guard), "{}", woven.text);
+        assert_eq!(woven.at(woven.text.find("(a) == (2)").unwrap()), [2]);
     }
 
     #[test]

@@ -5,7 +5,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, second_factor::attempts_max, session::Look,
+    Outcome, Turn,
+    begin::check_client,
+    first_factor::Claim,
+    opening::Start,
+    second_factor::{attempts_max, is_spent},
+    session::Look,
 };
 use crate::{
     flow::{
@@ -96,8 +101,7 @@ impl Flows {
             return Err(FlowError::NotPossible { code: "same_method", detail });
         }
         // The attempts of a login go with it: a stricter method may have none left.
-        let attempts_max = attempts_max(wanted);
-        if attempts_max > 0 && session.open.attempts_used >= attempts_max {
+        if is_spent(session.open.attempts_used, attempts_max(wanted)) {
             let detail = "this login has no attempts left for this method; sign in again to use it".to_owned();
             return Err(FlowError::NotPossible { code: "no_attempts_left", detail });
         }

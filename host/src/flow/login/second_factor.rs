@@ -92,8 +92,7 @@ impl Turn<'_> {
             if session.open.stage != (SessionStage::Waiting { module: guess.module.id.clone() }) {
                 return Err(FlowError::UnknownFlow);
             }
-            let attempts_max = attempts_max(&guess.module);
-            if attempts_max > 0 && session.open.attempts_used >= attempts_max {
+            if is_spent(session.open.attempts_used, attempts_max(&guess.module)) {
                 return Err(FlowError::UnknownFlow);
             }
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
@@ -252,8 +251,7 @@ impl Turn<'_> {
         let (user, method) = (&basis.session.open.user, &guess.module.id);
         let flow = token::short(self.flow_hash());
         tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
-        let attempts_max = attempts_max(&guess.module);
-        if guess.ordinal.is_some_and(|ordinal| attempts_max > 0 && ordinal >= attempts_max) {
+        if guess.ordinal.is_some_and(|ordinal| is_spent(ordinal, attempts_max(&guess.module))) {
             return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
         }
         let mut next = basis.session.clone();
@@ -300,10 +298,27 @@ pub(super) fn attempts_max(module: &ModuleInstance) -> u32 {
     module.description.as_ref().map_or(3, |description| description.retries_max)
 }
 
+/// Whether a flow that took so many wrong answers takes no more.
+pub(super) fn is_spent(attempts_used: u32, attempts_max: u32) -> bool {
+    attempts_max > 0 && attempts_used >= attempts_max
+}
+
 /// The enrolment with the data the module wants kept.
 fn with_data(enrolment: &Found<Enrolment>, module: &ModuleInstance, data: Value) -> Option<Enrolment> {
     let mut next = enrolment.record.clone()?;
     let version = module.description.as_ref().map_or(next.secret.version, |description| description.enrolment_version);
     next.secret = EnrolmentSecret { version, data };
     Some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_so_many_attempts_is_the_last_and_none_is_where_none_are_counted() {
+        assert!(!is_spent(2, 3) && is_spent(3, 3) && is_spent(4, 3));
+        assert!(!is_spent(0, 1) && is_spent(1, 1));
+        assert!(!is_spent(0, 0) && !is_spent(1000, 0));
+    }
 }

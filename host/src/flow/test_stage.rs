@@ -1,0 +1,138 @@
+//! For unit tests: the flows on a real store in a scratch directory, and a clock that stands where a test puts it.
+
+use std::{path::Path, sync::Arc};
+
+use serde_json::json;
+
+use super::{
+    Core, Flows,
+    record::{
+        AccessOpen, AccessSecret, AccessSession, AccessStage, Document, Grant, ProviderId, Session, SessionOpen,
+        SessionSecret, SessionStage, Setup, SetupOpen, SetupSecret, SetupStage, Stored, Unknown, User, UserSecret,
+    },
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    keys::MasterKey,
+    module_host::ModuleHost,
+    store::{Change, Key, Store},
+};
+
+/// Where the clock of a new stage stands.
+pub const NOW: Timestamp = Timestamp(1_767_225_600_000);
+/// The start of the machine all records here are of.
+pub const BOOT: &str = "boot";
+
+pub struct TestStage {
+    pub flows: Flows,
+    directory: tempfile::TempDir,
+}
+
+impl TestStage {
+    /// Flows with the `local` provider and no modules.
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock_file = directory.path().join("clock.json");
+        put_clock(&clock_file, NOW);
+        let keys = MasterKey::create(&directory.path().join("secret.key")).unwrap();
+        Store::create(directory.path()).unwrap();
+        let clock = Clock::read_from(Some(clock_file));
+        let (store, _) = Store::open(directory.path(), &keys, clock.clone()).unwrap();
+        let settings = "[[provider]]\ntype = \"local\"";
+        let settings = Arc::new(crate::settings::parse(Path::new("host.toml"), settings).unwrap());
+        let modules = ModuleHost::offline(&settings);
+        let config_directory = directory.path().to_owned();
+        let flows = Flows::new(Core { store, modules, settings, clock, keys, config_directory });
+        Self { flows, directory }
+    }
+
+    pub fn move_clock_to(&self, moment: Timestamp) {
+        put_clock(&self.directory.path().join("clock.json"), moment);
+    }
+
+    pub async fn put(&self, key: &str, record: &impl Stored) {
+        let change = Change::Put(self.key(key), record.to_content());
+        self.flows.engine.store.commit(vec![change], Vec::new()).await.unwrap();
+    }
+
+    pub async fn has(&self, key: &str) -> bool {
+        self.flows.engine.store.read(&self.key(key)).await.unwrap().is_some()
+    }
+
+    pub fn key(&self, key: &str) -> Key {
+        Key::new(&key.split('/').collect::<Vec<_>>()).unwrap()
+    }
+}
+
+fn put_clock(file: &Path, moment: Timestamp) {
+    let reading = json!({"wall_ms": moment.0, "boot_ms": moment.0, "boot_id": BOOT});
+    std::fs::write(file, reading.to_string()).unwrap();
+}
+
+/// A user called `name`, switched on, in epoch 0.
+pub fn user(name: &str) -> User {
+    let open = json!({"name": name, "is_active": true, "is_owner": false, "created_at": NOW, "epoch": 0});
+    Document { open: serde_json::from_value(open).unwrap(), secret: UserSecret::default() }
+}
+
+fn local() -> ProviderId {
+    ProviderId { kind: "local".to_owned(), id: None }
+}
+
+pub fn session(user: &str, expires_at: Timestamp, retain_until: Timestamp) -> Session {
+    let open = SessionOpen {
+        user: user.to_owned(),
+        user_epoch: 0,
+        provider: local(),
+        client_id: "app".to_owned(),
+        created_at: NOW,
+        expires_at,
+        created_boot_ms: NOW.0,
+        boot_id: BOOT.to_owned(),
+        retain_until,
+        attempts_used: 0,
+        password_at: None,
+        must_set_password: false,
+        stage: SessionStage::Selecting,
+    };
+    let secret =
+        SessionSecret { grant: Grant::Tokens, seed: String::new(), challenge: None, form: None, poll_not_before: None };
+    Document { open, secret }
+}
+
+pub fn setup(user: &str, expires_at: Timestamp) -> Setup {
+    let open = SetupOpen {
+        user: user.to_owned(),
+        user_epoch: 0,
+        module: "pin".to_owned(),
+        module_type: "pin".to_owned(),
+        access: String::new(),
+        created_at: NOW,
+        expires_at,
+        created_boot_ms: NOW.0,
+        boot_id: BOOT.to_owned(),
+        attempts_used: 0,
+        stage: SetupStage::Waiting,
+    };
+    Document { open, secret: SetupSecret { seed: String::new(), form: None, state: None } }
+}
+
+pub fn access(user: &str, stage: AccessStage) -> AccessSession {
+    let open = AccessOpen {
+        user: user.to_owned(),
+        user_epoch: 0,
+        client_id: "app".to_owned(),
+        provider: local(),
+        created_at: NOW,
+        auth_time: NOW,
+        password_at: None,
+        factor_at: None,
+        amr: Vec::new(),
+        mfa_method_used: None,
+        mfa_verified_at: None,
+        stage,
+        unknown: Unknown::new(),
+    };
+    let secret = AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None };
+    Document { open, secret }
+}
