@@ -2,6 +2,8 @@
 //! [`Flows`] reads, asks, decides and commits.
 
 mod access;
+#[cfg(test)]
+mod access_tests;
 mod attempts;
 mod engine;
 mod error;
@@ -21,6 +23,8 @@ mod storage;
 mod test_stage;
 mod token;
 mod upkeep;
+#[cfg(test)]
+mod upkeep_tests;
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 

@@ -5,10 +5,11 @@ use std::{path::Path, sync::Arc};
 use serde_json::json;
 
 use super::{
-    Core, Flows,
+    Access, Asker, Core, Flows,
     record::{
-        AccessOpen, AccessSecret, AccessSession, AccessStage, Document, Grant, ProviderId, Session, SessionOpen,
-        SessionSecret, SessionStage, Setup, SetupOpen, SetupSecret, SetupStage, Stored, Unknown, User, UserSecret,
+        AccessOpen, AccessSecret, AccessSession, AccessStage, Addresses, Document, Grant, ProviderId, Session,
+        SessionOpen, SessionSecret, SessionStage, Setup, SetupOpen, SetupSecret, SetupStage, Stored, Unknown, User,
+        UserSecret,
     },
 };
 use crate::{
@@ -31,6 +32,11 @@ pub struct TestStage {
 impl TestStage {
     /// Flows with the `local` provider and no modules.
     pub fn new() -> Self {
+        Self::with("[[provider]]\ntype = \"local\"")
+    }
+
+    /// Flows under these settings, without modules.
+    pub fn with(settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock_file = directory.path().join("clock.json");
         put_clock(&clock_file, NOW);
@@ -38,7 +44,6 @@ impl TestStage {
         Store::create(directory.path()).unwrap();
         let clock = Clock::read_from(Some(clock_file));
         let (store, _) = Store::open(directory.path(), &keys, clock.clone()).unwrap();
-        let settings = "[[provider]]\ntype = \"local\"";
         let settings = Arc::new(crate::settings::parse(Path::new("host.toml"), settings).unwrap());
         let modules = ModuleHost::offline(&settings);
         let config_directory = directory.path().to_owned();
@@ -73,6 +78,33 @@ fn put_clock(file: &Path, moment: Timestamp) {
 pub fn user(name: &str) -> User {
     let open = json!({"name": name, "is_active": true, "is_owner": false, "created_at": NOW, "epoch": 0});
     Document { open: serde_json::from_value(open).unwrap(), secret: UserSecret::default() }
+}
+
+/// Somebody at this machine who reads English.
+pub fn asker() -> Asker {
+    let address = std::net::Ipv4Addr::LOCALHOST.into();
+    Asker { address, is_certain: true, is_by_our_name: true, language: "en".to_owned() }
+}
+
+/// A caller of this user and epoch who has a password and has proved nothing since.
+pub fn signed_in(user_id: &str, user_epoch: u64) -> Access {
+    Access {
+        session_id: "00112233445566778899aabbccddeeff".to_owned(),
+        user_id: user_id.to_owned(),
+        user_name: user_id.to_owned(),
+        is_owner: false,
+        client_id: "app".to_owned(),
+        created_at: NOW,
+        auth_time: NOW,
+        amr: Vec::new(),
+        mfa_method_used: None,
+        mfa_verified_at: None,
+        user_epoch,
+        has_password: true,
+        addresses: Addresses::default(),
+        first_factor_at: None,
+        factor_at: None,
+    }
 }
 
 fn local() -> ProviderId {

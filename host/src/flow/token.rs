@@ -254,6 +254,7 @@ mod tests {
         assert_eq!(folded_name_hash(" Ada\t"), hash("ada"));
         assert_ne!(folded_name_hash("ada"), folded_name_hash("adb"));
         assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!((short_hash("abc").as_str(), short_hash("abd").len()), ("ungWv48Bz-pBQUDeXa4iIw", 22));
         assert_eq!((short(&hash("abc")), short("abc")), ("ba7816bf", "abc"));
     }
 

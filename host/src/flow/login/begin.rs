@@ -200,6 +200,62 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::flow::{
+        FieldInput,
+        test_stage::{TestStage, asker, user},
+    };
+
+    const PROVIDERS: &str = r#"
+        [[provider]]
+        type = "local"
+
+        [[provider]]
+        type = "local"
+        id = "off"
+        enabled = false
+
+        [[provider]]
+        type = "trusted_networks"
+        name = "At home"
+
+        [[provider.network]]
+        cidr = ["127.0.0.0/8"]
+    "#;
+
+    #[tokio::test]
+    async fn each_provider_asks_for_what_it_needs() {
+        let (stage, asker) = (TestStage::with(PROVIDERS), asker());
+        stage.put("user/ada", &user("ada")).await;
+        let turn = Turn::new(&stage.flows.engine, "f", &asker);
+        let asked = async |kind: &str, is_proof| {
+            let provider = ProviderId { kind: kind.to_owned(), id: None };
+            let Step::Form(form) = turn.first_factor_step(&provider, None, is_proof).await.unwrap() else {
+                panic!("a form");
+            };
+            form.fields.into_iter().map(|field| (field.name, field.input)).collect::<Vec<_>>()
+        };
+        let names = |fields: &[(String, FieldInput)]| fields.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&asked("local", false).await), ["username", "password"]);
+        assert_eq!(names(&asked("local", true).await), ["password"]);
+        let choice = asked("trusted_networks", false).await;
+        let options = vec![("ada".to_owned(), "ada".to_owned())];
+        assert_eq!(choice, [("user".to_owned(), FieldInput::Select { options })]);
+        assert!(asked("gone", false).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn providers_are_offered_by_name_to_whom_they_let_in() {
+        let stage = TestStage::with(PROVIDERS);
+        let offered =
+            |asker: &Asker| stage.flows.providers(asker).into_iter().map(|view| view.name).collect::<Vec<_>>();
+        assert_eq!(offered(&asker()), ["User name and password", "At home"]);
+        let elsewhere = Asker { address: std::net::Ipv4Addr::new(192, 0, 2, 1).into(), ..asker() };
+        assert_eq!(offered(&elsewhere), ["User name and password"]);
+        let by_another_name = Asker { is_by_our_name: false, ..asker() };
+        assert_eq!(offered(&by_another_name), ["User name and password"]);
+        let uncertain = Asker { is_certain: false, ..asker() };
+        assert_eq!(offered(&uncertain), ["User name and password"]);
+    }
 
     fn settings() -> Settings {
         let text = r#"

@@ -282,7 +282,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::test_stage::{NOW, TestStage};
+    use crate::flow::test_stage::{NOW, TestStage, asker};
 
     fn token() -> FlowToken {
         FlowToken {
@@ -295,11 +295,6 @@ mod tests {
             state: None,
             proof_for: None,
         }
-    }
-
-    fn asker() -> Asker {
-        let address = std::net::Ipv4Addr::LOCALHOST.into();
-        Asker { address, is_certain: true, is_by_our_name: true, language: "en".to_owned() }
     }
 
     #[tokio::test]
