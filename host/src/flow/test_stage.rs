@@ -2,15 +2,17 @@
 
 use std::{path::Path, sync::Arc};
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{
     Access, Asker, Core, Flows,
     record::{
-        AccessOpen, AccessSecret, AccessSession, AccessStage, Addresses, Document, Grant, ProviderId, Session,
-        SessionOpen, SessionSecret, SessionStage, Setup, SetupOpen, SetupSecret, SetupStage, Stored, Unknown, User,
-        UserSecret,
+        AccessOpen, AccessSecret, AccessSession, AccessStage, Addresses, Document, Found, Grant, NameOpen, ProviderId,
+        Session, SessionOpen, SessionSecret, SessionStage, Setup, SetupOpen, SetupSecret, SetupStage, Stored, Unknown,
+        User, UserSecret,
     },
+    token,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -62,6 +64,27 @@ impl TestStage {
 
     pub async fn has(&self, key: &str) -> bool {
         self.flows.engine.store.read(&self.key(key)).await.unwrap().is_some()
+    }
+
+    /// A user under a name, with a password where one is given.
+    pub async fn put_person(&self, id: &str, user: &User, password: Option<&str>) {
+        let mut user = user.clone();
+        if let Some(password) = password {
+            user.secret.password = Some(self.phc(password).await);
+        }
+        let index = Document { open: NameOpen { user: id.to_owned() }, secret: () };
+        self.put(&format!("user_name/{}", token::folded_name_hash(&user.open.name)), &index).await;
+        self.put(&format!("user/{id}"), &user).await;
+    }
+
+    pub async fn phc(&self, password: &str) -> String {
+        let hashed = self.flows.engine.passwords.hash(&SecretString::from(password)).await.ok().unwrap();
+        hashed.expose_secret().to_owned()
+    }
+
+    pub async fn read<T: Stored>(&self, key: &str) -> T {
+        let found: Found<T> = self.flows.engine.read(Some(self.key(key))).await.unwrap();
+        found.record.unwrap()
     }
 
     pub fn key(&self, key: &str) -> Key {

@@ -4,6 +4,8 @@ mod begin;
 mod choice;
 mod finish;
 mod first_factor;
+#[cfg(test)]
+mod first_factor_tests;
 mod opening;
 mod plain;
 mod poll;

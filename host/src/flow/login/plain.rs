@@ -211,3 +211,38 @@ fn answer_of(found: &Found<Session>, code: &str) -> Result<Map<String, Value>, F
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::flow::test_stage::{NOW, TestStage, session};
+
+    #[tokio::test]
+    async fn a_code_answers_a_step_that_asks_for_one_text_and_no_other() {
+        let stage = TestStage::new();
+        let answered = |fields: Vec<serde_json::Value>| {
+            let mut record = session("ada", NOW, NOW);
+            record.secret.form = serde_json::from_value(json!({"blocks": [], "fields": fields})).unwrap();
+            let found = Found { key: stage.key("session/s"), revision: None, record: Some(record) };
+            answer_of(&found, "123").map(serde_json::Value::Object)
+        };
+        let field = |name: &str, kind: &str, required: bool| json!({"name": name, "kind": kind, "length_max": 9, "required": required});
+        let code = || field("code", "text", true);
+        assert_eq!(answered(vec![code()]).unwrap(), json!({"code": "123"}));
+        assert_eq!(answered(vec![field("note", "text", false), code()]).unwrap(), json!({"code": "123"}));
+        assert!(answered(vec![code(), field("more", "text", true)]).is_err());
+        assert!(answered(vec![field("yes", "boolean", true)]).is_err());
+        assert!(answered(Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_method_is_in_use_from_the_question_on() {
+        let module = "pin".to_owned();
+        assert_eq!(module_of(&SessionStage::Waiting { module: module.clone() }).as_deref(), Some("pin"));
+        let asked = SessionStage::Initialising { module, cause: Cause::First };
+        assert_eq!(module_of(&asked).as_deref(), Some("pin"));
+        assert_eq!(module_of(&SessionStage::Selecting), None);
+    }
+}
