@@ -94,7 +94,10 @@ impl TestStage {
 
 fn put_clock(file: &Path, moment: Timestamp) {
     let reading = json!({"wall_ms": moment.0, "boot_ms": moment.0, "boot_id": BOOT});
-    std::fs::write(file, reading.to_string()).unwrap();
+    // The store looks at the clock at any time, and must not find half a file.
+    let next = file.with_extension("next");
+    std::fs::write(&next, reading.to_string()).unwrap();
+    std::fs::rename(next, file).unwrap();
 }
 
 /// A user called `name`, switched on, in epoch 0.

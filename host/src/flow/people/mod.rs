@@ -5,6 +5,8 @@ mod add;
 mod change;
 mod own;
 mod owners;
+#[cfg(test)]
+mod people_tests;
 mod profile;
 mod reset;
 mod sign_up;
