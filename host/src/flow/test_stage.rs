@@ -1,6 +1,9 @@
 //! For unit tests: the flows on a real store in a scratch directory, and a clock that stands where a test puts it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -89,6 +92,40 @@ impl TestStage {
 
     pub fn key(&self, key: &str) -> Key {
         Key::new(&key.split('/').collect::<Vec<_>>()).unwrap()
+    }
+}
+
+/// What is logged on this thread for as long as it lives.
+pub struct Log {
+    text: Arc<Mutex<Vec<u8>>>,
+    _taken: tracing::subscriber::DefaultGuard,
+}
+
+impl Log {
+    pub fn begin() -> Self {
+        let text: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let pen = Arc::clone(&text);
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Pen(Arc::clone(&pen))).finish();
+        Self { text, _taken: tracing::subscriber::set_default(log) }
+    }
+
+    /// The lines that hold this word.
+    pub fn lines_with(&self, word: &str) -> Vec<String> {
+        let text = String::from_utf8(self.text.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
+    }
+}
+
+struct Pen(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Pen {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

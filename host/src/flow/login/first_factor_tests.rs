@@ -11,8 +11,8 @@ use crate::{
     flow::{
         Asker, FlowError, Step,
         login::Turn,
-        record::{AccessSession, AccessStage, Account, Grant, ResetCode, Session, SessionStage},
-        test_stage::{NOW, TestStage, access, asker, session, user},
+        record::{AccessSession, AccessStage, Account, Document, FactorsOpen, Grant, ResetCode, Session, SessionStage},
+        test_stage::{Log, NOW, TestStage, access, asker, session, user},
         token,
     },
 };
@@ -213,4 +213,31 @@ async fn who_has_no_password_signs_in_with_none() {
     let stage = TestStage::new();
     stage.put_person("ada", &user("ada"), None).await;
     assert_eq!(signed_in_as(&stage, "ada", "x", &asker()).await, "init invalid_auth");
+}
+
+#[tokio::test]
+async fn the_log_tells_of_a_login_that_passed_and_of_one_that_ended() {
+    let stage = TestStage::new();
+    stage.put_person("ada", &user("ada"), Some(PASSWORD)).await;
+    let log = Log::begin();
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &asker()).await, "created");
+    let passed = log.lines_with("login_passed");
+    assert!(passed.len() == 1 && passed[0].contains("\"local\"") && passed[0].contains("none"), "{passed:?}");
+    stage.put(&format!("session/{}", token::hash("f")), &session("ada", END, END)).await;
+    stage.flows.abort_login("f").await.unwrap();
+    let ended = log.lines_with("login_ended");
+    assert!(ended.len() == 1 && ended[0].contains("aborted"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_provider_may_leave_second_factors_out_and_then_none_is_asked() {
+    let listed = FactorsOpen::default().with_confirmed("pin", "pin", false, NOW);
+    for (more, expected) in [("support_mfa = true", "module_unavailable"), ("support_mfa = false", "created")] {
+        let stage = at_home(more);
+        stage.put_person("ada", &user("ada"), None).await;
+        stage.put("factors/ada", &Document { open: listed.clone(), secret: () }).await;
+        let begun = begun(&stage, "trusted_networks", None, &asker()).await;
+        let step = answered(&stage, begun, json!({"user": "ada"}), &asker()).await.unwrap();
+        assert_eq!(word(&step), expected, "{more}");
+    }
 }
