@@ -276,7 +276,7 @@ pub fn report_failure(module: &str, operation: &str, flow: &str, answer: &Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::test_stage::{NOW, TestStage, session, user};
+    use crate::flow::test_stage::{Log, NOW, TestStage, session, user};
 
     #[tokio::test]
     async fn a_user_counts_only_while_switched_on_and_in_the_same_epoch() {
@@ -342,5 +342,15 @@ mod tests {
         let open = session("ada", NOW.plus_s(1), NOW).open;
         let at = |wall: Timestamp| Now { wall, boot_ms: wall.0, boot_id: crate::flow::test_stage::BOOT.into() };
         assert!(is_session_alive(&open, &at(NOW.plus_s(1))) && !is_session_alive(&open, &at(NOW.plus_s(2))));
+    }
+
+    #[test]
+    fn the_log_tells_that_a_module_failed_and_nothing_it_said() {
+        let log = Log::begin();
+        report_failure("pin", "validate", "0123", &Err(CallError::Failed("a secret".to_owned())));
+        report_failure("totp", "depose", "0123", &Err(CallError::Late(7)));
+        let told = log.lines_with("module_failed");
+        assert!(told.len() == 2 && told[0].contains("pin") && told[1].contains("7 ms"), "{told:?}");
+        assert!(log.lines_with("a secret").is_empty());
     }
 }

@@ -200,7 +200,7 @@ fn kind_word(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module_host::CallError;
+    use crate::{flow::test_stage::TestStage, module_host::CallError};
 
     const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -247,5 +247,35 @@ mod tests {
         assert_eq!(kinds.map(kind_word), ["knowledge", "possession", "inherence"]);
         assert_eq!(kind_of(&CallError::Unsupported), "unsupported");
         assert_eq!(kind_of(&CallError::Failed("a secret".to_owned())), "failed");
+    }
+
+    #[tokio::test]
+    async fn methods_are_those_of_the_settings_and_then_what_the_user_has_of_modules_that_went_away() {
+        let settings = r#"
+            [[provider]]
+            type = "local"
+
+            [[module]]
+            type = "totp"
+
+            [[module]]
+            type = "pin"
+            enabled = false
+
+            [[module]]
+            type = "hotp"
+            enabled = false
+        "#;
+        let stage = TestStage::with(settings);
+        let three = listed(&[("pin", false), ("gone", false), ("totp", false)]);
+        stage.put("factors/ada", &Document { open: three, secret: () }).await;
+        let shown = async |user: &str| {
+            let methods = stage.flows.engine.methods_of(user, "en").await.unwrap();
+            methods.into_iter().map(|method| (method.id, method.is_setup)).collect::<Vec<_>>()
+        };
+        let of =
+            |methods: &[(&str, bool)]| methods.iter().map(|(id, has)| ((*id).to_owned(), *has)).collect::<Vec<_>>();
+        assert_eq!(shown("ada").await, of(&[("totp", true), ("pin", true), ("gone", true)]));
+        assert_eq!(shown("bob").await, of(&[("totp", false)]), "what is switched off is shown to whom it belongs");
     }
 }
