@@ -2,8 +2,8 @@
 
 use super::{
     record::{
-        self, AccessSession, AccessStage, Document, InvitationOpen, Session, SessionStage, Setup, SetupStage, Unknown,
-        User,
+        self, AccessSession, AccessStage, Document, InvitationOpen, Session, SessionStage, Setup, SetupStage, Stored,
+        Unknown, User,
     },
     test_stage::{NOW, TestStage, access, session, setup, user},
     upkeep::{SWEEP_BATCH, is_flow, session_tombstone, short},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::{Now, Timestamp},
     settings::Limits,
-    store::{Key, OpenReport},
+    store::{Change, Key, OpenReport},
 };
 
 const END: Timestamp = Timestamp(NOW.0 + 60_000);
@@ -61,8 +61,11 @@ async fn a_sweep_takes_what_is_over_and_not_a_millisecond_sooner() {
 #[tokio::test]
 async fn a_sweep_takes_more_than_one_commit_holds() {
     let stage = stage().await;
-    for place in 0..=SWEEP_BATCH {
-        stage.put(&format!("setup/{place}"), &setup("ada", Timestamp(0))).await;
+    let places: Vec<usize> = (0..=SWEEP_BATCH).collect();
+    for batch in places.chunks(100) {
+        let over = setup("ada", Timestamp(0)).to_content();
+        let put = |place: &usize| Change::Put(stage.key(&format!("setup/{place}")), over.clone());
+        stage.flows.engine.store.commit(batch.iter().map(put).collect(), Vec::new()).await.unwrap();
     }
     stage.flows.sweep().await.unwrap();
     assert!(record::scan::<Setup>(&stage.flows.engine.store, "setup/").await.unwrap().is_empty());

@@ -64,7 +64,7 @@ pub fn run(wanted: &Wanted) -> Result<(), Failure> {
         ],
         closest: wanted.closest,
         at_once: wanted.at_once,
-        unit_reach: BTreeSet::new(),
+        unit_reach: BTreeMap::new(),
         reach: BTreeMap::new(),
         catchers: Mutex::default(),
     };

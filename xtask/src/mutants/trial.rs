@@ -1,7 +1,7 @@
 //! Tries mutations: which test comes by which one, and whether a test fails once it is awake.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -38,8 +38,8 @@ pub struct Trials {
     pub closest: usize,
     /// Processes of tests at once.
     pub at_once: usize,
-    /// What the unit tests come by.
-    pub unit_reach: BTreeSet<usize>,
+    /// What each unit test and each outside test comes by.
+    pub unit_reach: BTreeMap<String, Reach>,
     pub reach: BTreeMap<String, Reach>,
     /// Outside tests that caught a mutation of a file, the latest first.
     pub catchers: Mutex<BTreeMap<String, VecDeque<String>>>,
@@ -52,23 +52,24 @@ pub enum Ending {
 }
 
 impl Trials {
-    /// Runs the unit tests, and each outside test alone, and notes which mutations they come by; what an earlier run
-    /// noted of an outside test stands.
+    /// Runs each test alone and notes which mutations it comes by; what an earlier run noted of an outside test stands.
     pub fn explore(&mut self, path: &Path, names: &BTreeMap<usize, String>) -> Result<(), Failure> {
-        let scratch = tempfile::tempdir()?;
-        let seen = scratch.path().join("seen");
-        let mut unit = Command::new(&self.unit_tests);
-        unit.arg(UNIT_FILTER).env(SEEN, &seen);
-        if let Some(failed) = Run::of(unit).failure(EXPLORING)? {
-            return Err(format!("{failed} fails with nothing mutated").into());
-        }
-        self.unit_reach = numbers_in(&fs::read_to_string(&seen)?);
+        let unit_tests = tests_of(&self.unit_tests, UNIT_FILTER)?;
+        let found = Mutex::new(BTreeMap::new());
+        side_by_side(self.at_once, &unit_tests, |_, test| {
+            let reach = reach_of(|seen| self.unit(&[test], &[(SEEN, seen)]))?;
+            let reach = reach.ok_or_else(|| format!("{test} fails with nothing mutated"))?;
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert(test.clone(), reach);
+            Ok(())
+        })?;
+        self.unit_reach = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut known = notes::read_reach(path, names);
-        let tests = self.tests()?;
+        let tests = tests_of(&self.outside_tests, "")?;
         let unknown: Vec<&String> = tests.iter().filter(|test| !known.contains_key(*test)).collect();
         let found = Mutex::new(&mut known);
         side_by_side(self.at_once, &unknown, |place, test| {
-            let Some(reach) = self.reach_of(test)? else {
+            let scratch = tempfile::tempdir()?;
+            let Some(reach) = reach_of(|seen| self.outside(&[test], scratch.path(), &[(SEEN, seen)]))? else {
                 println!("   {test} FAILS with nothing mutated and is not used");
                 return Ok(());
             };
@@ -82,25 +83,15 @@ impl Trials {
         Ok(())
     }
 
-    /// What a test comes by, if it passes.
-    fn reach_of(&self, test: &str) -> Result<Option<Reach>, Failure> {
-        let scratch = tempfile::tempdir()?;
-        let seen = scratch.path().join("seen");
-        let began = Instant::now();
-        let run = self.outside(&[test], scratch.path(), &[(SEEN, seen.clone().into())]);
-        if run.failure(EXPLORING)?.is_some() {
-            return Ok(None);
-        }
-        let numbers = numbers_in(&fs::read_to_string(&seen).unwrap_or_default());
-        Ok(Some(Reach { took: began.elapsed(), numbers }))
-    }
-
     /// Wakes a mutation and runs all tests that come by it until one fails.
     pub fn of(&self, number: usize, file: &str) -> Result<Ending, Failure> {
-        if self.unit_reach.contains(&number) {
-            let mut unit = Command::new(&self.unit_tests);
-            unit.arg(UNIT_FILTER).env(CALLED, number.to_string());
-            if let Some(by) = Run::of(unit).failure(PATIENCE)? {
+        let called = [(CALLED, number.to_string().into())];
+        let unit_tests: Vec<(&String, &Reach)> =
+            self.unit_reach.iter().filter(|(_, reach)| reach.numbers.contains(&number)).collect();
+        if !unit_tests.is_empty() {
+            let names: Vec<&str> = unit_tests.iter().map(|(name, _)| name.as_str()).collect();
+            let usual: Duration = unit_tests.iter().map(|(_, reach)| reach.took).sum();
+            if let Some(by) = self.unit(&names, &called).failure(PATIENCE + usual * 3)? {
                 return Ok(Ending::Caught { by });
             }
         }
@@ -109,7 +100,7 @@ impl Trials {
         for chunk in std::iter::once(first).chain(further.chunks(FURTHER_TESTS)) {
             let usual: Duration = chunk.iter().map(|test| self.reach[*test].took).sum();
             let scratch = tempfile::tempdir()?;
-            let run = self.outside(chunk, scratch.path(), &[(CALLED, number.to_string().into())]);
+            let run = self.outside(chunk, scratch.path(), &called);
             if let Some(by) = run.failure(PATIENCE + usual * 3)? {
                 self.remember(file, &by);
                 return Ok(Ending::Caught { by });
@@ -141,10 +132,10 @@ impl Trials {
         own.truncate(CATCHERS_MAX);
     }
 
-    fn tests(&self) -> Result<Vec<String>, Failure> {
-        let output = Command::new(&self.outside_tests).args(["--list", "--format", "terse"]).output()?;
-        let text = String::from_utf8(output.stdout)?;
-        Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+    fn unit(&self, tests: &[&str], more: &[(&str, OsString)]) -> Run {
+        let mut command = Command::new(&self.unit_tests);
+        command.arg("--exact").args(tests).envs(more.iter().cloned());
+        Run::of(command)
     }
 
     fn outside(&self, tests: &[&str], scratch: &Path, more: &[(&str, OsString)]) -> Run {
@@ -153,6 +144,24 @@ impl Trials {
         command.envs(more.iter().cloned()).env("TMPDIR", scratch);
         Run::of(command)
     }
+}
+
+fn tests_of(binary: &Path, filter: &str) -> Result<Vec<String>, Failure> {
+    let output = Command::new(binary).args(["--list", "--format", "terse", filter]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+/// What a run comes by, if it passes.
+fn reach_of(run: impl FnOnce(OsString) -> Run) -> Result<Option<Reach>, Failure> {
+    let scratch = tempfile::tempdir()?;
+    let seen = scratch.path().join("seen");
+    let began = Instant::now();
+    if run(seen.clone().into()).failure(EXPLORING)?.is_some() {
+        return Ok(None);
+    }
+    let numbers = numbers_in(&fs::read_to_string(&seen).unwrap_or_default());
+    Ok(Some(Reach { took: began.elapsed(), numbers }))
 }
 
 /// Does the same with each, so many at once; the first failure ends it.

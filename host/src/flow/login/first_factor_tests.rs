@@ -11,7 +11,9 @@ use crate::{
     flow::{
         Asker, FlowError, Step,
         login::Turn,
-        record::{AccessSession, AccessStage, Account, Document, FactorsOpen, Grant, ResetCode, Session, SessionStage},
+        record::{
+            AccessSession, AccessStage, Account, Document, FactorsOpen, Grant, ResetCode, Session, SessionStage, User,
+        },
         test_stage::{Log, NOW, TestStage, access, asker, session, user},
         token,
     },
@@ -240,4 +242,21 @@ async fn a_provider_may_leave_second_factors_out_and_then_none_is_asked() {
         let step = answered(&stage, begun, json!({"user": "ada"}), &asker()).await.unwrap();
         assert_eq!(word(&step), expected, "{more}");
     }
+}
+
+#[tokio::test]
+async fn a_hash_of_another_cost_is_made_anew_at_the_next_right_password_and_one_of_this_cost_is_not() {
+    let former = TestStage::new().phc(PASSWORD).await;
+    let stage = TestStage::with("[[provider]]\ntype = \"local\"\n[argon2]\niterations = 3");
+    let mut ada = user("ada");
+    ada.secret.password = Some(former.clone());
+    stage.put_person("ada", &ada, None).await;
+    let kept = async || stage.read::<User>("user/ada").await.secret.password.unwrap();
+    assert_eq!(signed_in_as(&stage, "ada", "wrong", &asker()).await, "init invalid_auth");
+    assert_eq!(kept().await, former);
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &asker()).await, "created");
+    let renewed = kept().await;
+    assert!(renewed != former && renewed.contains("t=3"));
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &asker()).await, "created");
+    assert_eq!(kept().await, renewed);
 }
