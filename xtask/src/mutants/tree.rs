@@ -96,7 +96,8 @@ impl Tree {
     pub fn build(&self, mutants: &[Mutant]) -> Result<BTreeSet<usize>, Failure> {
         let notes = self.target.join(format!("left-out-{:016x}", hash_of(mutants)?));
         let left_out: BTreeSet<usize> = numbers_in(&fs::read_to_string(&notes).unwrap_or_default());
-        let mut kept: BTreeSet<usize> = (0..mutants.len()).filter(|number| !left_out.contains(number)).collect();
+        let mut kept: BTreeSet<usize> = with_a_place(mutants)?;
+        kept.retain(|number| !left_out.contains(number));
         let text = fs::read_to_string(root().join(LIBRARY))?;
         write_if_changed(&self.path.join(LIBRARY), format!("{QUIET}{text}{SWITCH}").as_bytes())?;
         for _ in 0..CHECKS_MAX {
@@ -106,9 +107,9 @@ impl Tree {
                 stage::check(&mut self.cargo(&["build", "--quiet", "--workspace", "--exclude", "xtask"]))?;
                 return Ok(kept);
             }
-            println!("   {} do not compile and are left out", refused.len());
             kept.retain(|number| !refused.contains(number));
             let left_out = (0..mutants.len()).filter(|number| !kept.contains(number));
+            println!("   {} do not compile and are left out", left_out.clone().count());
             fs::write(&notes, left_out.map(|number| format!("{number}\n")).collect::<String>())?;
         }
         Err("the mutations do not compile together".into())
@@ -228,6 +229,16 @@ pub fn by_file(mutants: &[Mutant]) -> BTreeMap<&str, Vec<(usize, &Mutant)>> {
         files.entry(&mutant.file).or_default().push((number, mutant));
     }
     files
+}
+
+/// Those that can be woven in: a condition that binds a name on the way, for one, knows no other operator.
+fn with_a_place(mutants: &[Mutant]) -> Result<BTreeSet<usize>, Failure> {
+    let mut numbers = BTreeSet::new();
+    for (file, own) in by_file(mutants) {
+        let subjects = weave::subjects(&fs::read_to_string(root().join(file))?, &own)?;
+        numbers.extend(subjects.into_iter().map(|(number, _)| number));
+    }
+    Ok(numbers)
 }
 
 fn numbers_of(message: &Value, woven: &BTreeMap<String, Woven>) -> BTreeSet<usize> {

@@ -97,7 +97,7 @@ impl Trials {
         }
         let tests = self.closest(number, file);
         let (first, further) = tests.split_at(FIRST_TESTS.min(tests.len()));
-        for chunk in std::iter::once(first).chain(further.chunks(FURTHER_TESTS)) {
+        for chunk in first.chunks(FIRST_TESTS).chain(further.chunks(FURTHER_TESTS)) {
             let usual: Duration = chunk.iter().map(|test| self.reach[*test].took).sum();
             let scratch = tempfile::tempdir()?;
             let run = self.outside(chunk, scratch.path(), &called);
