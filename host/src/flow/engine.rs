@@ -353,4 +353,40 @@ mod tests {
         assert!(told.len() == 2 && told[0].contains("pin") && told[1].contains("7 ms"), "{told:?}");
         assert!(log.lines_with("a secret").is_empty());
     }
+
+    #[tokio::test]
+    async fn an_enrolment_is_for_the_type_that_made_it() {
+        let stage = TestStage::with("[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"totp\"\nid = \"phone\"");
+        for (module, module_type, is_its) in [("phone", "totp", true), ("phone", "pin", false), ("totp", "totp", false)]
+        {
+            let open = serde_json::json!({"module": module, "module_type": module_type, "created_at": NOW});
+            let secret = serde_json::json!({"version": 1, "data": null});
+            let enrolment = Enrolment {
+                open: serde_json::from_value(open).unwrap(),
+                secret: serde_json::from_value(secret).unwrap(),
+            };
+            assert_eq!(stage.flows.engine.is_of_type(&enrolment), is_its, "{module} {module_type}");
+        }
+    }
+
+    #[tokio::test]
+    async fn other_settings_and_modules_take_the_place_of_the_former_and_nothing_else_does() {
+        let stage = TestStage::new();
+        stage.flows.engine.end_token("a", NOW);
+        let mut settings = Settings::clone(&stage.flows.engine.settings);
+        settings.name = "another".to_owned();
+        let text = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"";
+        let with_module = crate::settings::parse(std::path::Path::new("host.toml"), text).unwrap();
+        let next = stage.flows.engine.with(Arc::new(settings), ModuleHost::offline(&with_module));
+        assert_eq!((next.settings.name.as_str(), next.modules.modules().len()), ("another", 1));
+        assert!(next.is_token_ended("a"));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_answers_is_well_and_one_that_ended_is_not() {
+        let stage = TestStage::new();
+        assert!(stage.flows.health().await.is_ok());
+        stage.flows.engine.store.close().await;
+        assert!(stage.flows.health().await.is_err());
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::{
     record::{
-        self, AccessSession, AccessStage, Document, InvitationOpen, Session, SessionStage, Setup, SetupStage, Stored,
-        Unknown, User,
+        self, AccessSession, AccessStage, Document, InvitationOpen, Restored, RestoredOpen, Session, SessionStage,
+        Setup, SetupStage, Stored, Unknown, User,
     },
-    test_stage::{NOW, TestStage, access, session, setup, user},
+    test_stage::{Log, NOW, TestStage, access, session, setup, user},
     upkeep::{SWEEP_BATCH, is_flow, session_tombstone, short},
 };
 use crate::{
@@ -87,7 +87,8 @@ async fn sessions_of_a_former_epoch_or_of_nobody_go_at_once() {
 #[tokio::test]
 async fn open_is_what_lives_and_is_wanted() {
     let stage = stage().await;
-    stage.put("user/bob", &user("bob")).await;
+    stage.put_person("ada", &user("ada"), None).await;
+    stage.put_person("bob", &user("bob"), None).await;
     let mut over = session("ada", END, END);
     over.open.stage = SessionStage::Ended { reason: "passed".to_owned() };
     let mut done = setup("ada", END);
@@ -109,6 +110,8 @@ async fn open_is_what_lives_and_is_wanted() {
     assert_eq!(shown(None).await, kinds);
     stage.move_clock_to(END);
     assert_eq!(shown(None).await, kinds, "the last millisecond counts");
+    assert_eq!(shown(Some("ada")).await, kinds);
+    assert!(shown(Some("bob")).await.is_empty());
     stage.move_clock_to(AFTER);
     assert!(shown(None).await.is_empty());
 }
@@ -152,4 +155,37 @@ fn only_flows_are_dropped_and_a_flow_is_named_by_the_beginning_of_its_hash() {
     }
     assert!(!is_flow(&key(&["user", "session"])) && !is_flow(&key(&["factors", "ada"])));
     assert_eq!(short(&key(&["setup", "0123456789abcdef"])), "01234567");
+}
+
+#[tokio::test]
+async fn after_a_restore_everything_that_was_open_ends_once() {
+    let stage = stage().await;
+    let open = RestoredOpen { at: NOW, uses_unknown_until: NOW, is_taken_up: false, unknown: Unknown::new() };
+    stage.put("restored", &Document { open, secret: () }).await;
+    let flows = &stage.flows;
+    for (round, is_left) in [("the first start", false), ("each later one", true)] {
+        stage.put("access/a", &active("ada")).await;
+        stage.put("setup/t", &setup("ada", END)).await;
+        flows.resume(&OpenReport::default()).await.unwrap();
+        assert_eq!(stage.has("access/a").await, is_left, "{round}");
+        assert_eq!(stage.has("setup/t").await, is_left, "{round}");
+        assert!(stage.read::<Restored>("restored").await.open.is_taken_up);
+        assert!(flows.engine.is_token_too_old(Timestamp(NOW.0 - 1)), "flow ids of before are not taken");
+    }
+}
+
+#[tokio::test]
+async fn a_flow_that_cannot_be_believed_is_dropped_and_any_other_record_stays_refused() {
+    let stage = stage().await;
+    stage.put("setup/t", &setup("ada", END)).await;
+    stage.put("session/s", &session("ada", END, END)).await;
+    let tampered = ["setup/t", "session/s", "user/ada"].map(|key| stage.key(key)).to_vec();
+    let log = Log::begin();
+    stage.flows.resume(&OpenReport { tampered, ..OpenReport::default() }).await.unwrap();
+    assert_eq!(left(&stage, &["setup/t", "session/s", "user/ada"]).await, ["session/s", "user/ada"]);
+    let kept: Session = stage.read("session/s").await;
+    assert!(matches!(kept.open.stage, SessionStage::Ended { .. }), "a tombstone, so that its flow id begins nothing");
+    assert_eq!(log.lines_with("tampered_record_dropped").len(), 2);
+    let refused = log.lines_with("tampered_record_refused");
+    assert!(refused.len() == 1 && refused[0].contains("user/ada"), "{refused:?}");
 }

@@ -75,9 +75,10 @@ impl Turn<'_> {
     /// Spends one attempt durably, before the module is asked. However often the commit conflicts, it is one attempt.
     async fn spend(&self, alive: &mut Alive, guess: &Guess) -> Result<Spent, FlowError> {
         let user = alive.found.record.as_ref().map(|session| session.open.user.clone()).unwrap_or_default();
-        for round in 0..TRIES_MAX {
+        let mut is_fresh = true;
+        for _ in 0..TRIES_MAX {
             let turn = self.engine.queue(&user).await;
-            if round > 0 || turn.has_waited {
+            if !std::mem::take(&mut is_fresh) || turn.has_waited {
                 alive.found = self.session().await?;
                 match self.may_go_on(&alive.found).await? {
                     Some(user) => alive.user = user,
@@ -321,4 +322,31 @@ mod tests {
         assert!(!is_spent(0, 1) && is_spent(1, 1));
         assert!(!is_spent(0, 0) && !is_spent(1000, 0));
     }
+
+    #[tokio::test]
+    async fn an_attempt_is_spent_on_the_session_as_it_is_and_not_as_it_was_read() {
+        use crate::flow::test_stage::{NOW, TestStage, asker, session, user};
+
+        let (stage, asker) = (TestStage::with(PIN), asker());
+        stage.put("user/ada", &user("ada")).await;
+        let turn = Turn::new(&stage.flows.engine, "f", &asker);
+        let key = format!("session/{}", turn.flow_hash());
+        let mut record = session("ada", NOW.plus_s(60), NOW.plus_s(60));
+        record.open.stage = SessionStage::Waiting { module: "pin".to_owned() };
+        stage.put(&key, &record).await;
+        let read = turn.session().await.unwrap();
+        record.open.attempts_used = 1;
+        stage.put(&key, &record).await;
+        let user = turn.may_go_on(&read).await.unwrap().unwrap();
+        let mut alive = Alive { found: read, user };
+        let module = stage.flows.engine.modules.module("pin").unwrap();
+        let guess = Guess { module, fields: Fields::new(), target: Target::login("pin", false), ordinal: None };
+        assert!(matches!(turn.spend(&mut alive, &guess).await, Ok(Spent::Ordinal(2))));
+        let kept: Session = stage.read(&key).await;
+        assert_eq!(kept.open.attempts_used, 2);
+        let account: Account = stage.read("account/ada").await;
+        assert_eq!(account.open.wrong["pin"].in_a_row, 1);
+    }
+
+    const PIN: &str = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"";
 }

@@ -284,4 +284,13 @@ mod tests {
         assert_eq!(apply(&mut user, &emptied, LATER).unwrap(), order);
         assert!(user.open.display_name.is_none() && user.open.language.is_none() && user.open.zone.is_none());
     }
+
+    #[test]
+    fn a_store_that_fails_is_told_as_such_and_not_as_busy() {
+        use crate::{flow::FlowError, store::StoreError};
+
+        let failed = FlowError::Store(StoreError::Poisoned("a full disk".to_owned()));
+        assert!(matches!(PeopleError::from(failed), PeopleError::Store(StoreError::Poisoned(_))));
+        assert!(matches!(PeopleError::from(FlowError::Busy), PeopleError::Busy));
+    }
 }

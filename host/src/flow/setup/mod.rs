@@ -136,6 +136,7 @@ fn ended(setup: &Setup, reason: &str) -> Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::record::OpenFlow;
     use crate::flow::test_stage::{NOW, TestStage, asker, setup, signed_in};
 
     fn turn<'a>(stage: &'a TestStage, access: &'a Access, asker: &'a Asker) -> Turn<'a> {
@@ -169,5 +170,19 @@ mod tests {
         let told = turn(&stage, &ada, &asker).own().await;
         assert!(matches!(told, Ok(Err(Step::Abort(abort))) if abort.reason == "setup_expired"));
         assert!(matches!(turn(&stage, &ada, &asker).own().await, Err(FlowError::UnknownFlow)));
+    }
+
+    #[tokio::test]
+    async fn an_end_takes_its_own_set_up_from_the_list_and_no_other() {
+        let (stage, asker, ada) = (TestStage::new(), asker(), signed_in("ada", 0));
+        let turn = turn(&stage, &ada, &asker);
+        stage.put(&format!("setup/{}", turn.flow_hash()), &setup("ada", NOW.plus_s(60))).await;
+        let flow = |flow: String| OpenFlow { flow, until: NOW };
+        let setups = vec![flow(turn.flow_hash()), flow("other".to_owned())];
+        let account = AccountOpen { setups, ..AccountOpen::default() };
+        stage.put("account/ada", &Document { open: account, secret: () }).await;
+        turn.end(turn.own_open().await.unwrap(), "cancelled").await.map(drop).unwrap();
+        let account: Account = stage.read("account/ada").await;
+        assert_eq!(account.open.setups, [flow("other".to_owned())]);
     }
 }
