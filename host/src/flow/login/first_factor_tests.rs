@@ -260,3 +260,29 @@ async fn a_hash_of_another_cost_is_made_anew_at_the_next_right_password_and_one_
     assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &asker()).await, "created");
     assert_eq!(kept().await, renewed);
 }
+
+#[tokio::test]
+async fn a_new_password_ends_the_sessions_of_before_and_only_its_own_login() {
+    let (stage, here) = (after_a_reset("").await, asker());
+    let mut ada: User = stage.read("user/ada").await;
+    ada.open.epoch = 5;
+    stage.put("user/ada", &ada).await;
+    let mut flows = Vec::new();
+    for _ in 0..2 {
+        let begun = begun(&stage, "local", None, &here).await;
+        let step = answered(&stage, begun, json!({"username": "ada", "password": CODE}), &here).await.unwrap();
+        flows.push(step);
+    }
+    let Step::Form(other) = flows.remove(0) else { panic!("a form") };
+    let own = flows.remove(0);
+    let Step::Form(form) = &own else { panic!("a form") };
+    assert_eq!(form.fields[0].name, "new_password");
+    let done = answered(&stage, own, json!({"new_password": PASSWORD}), &here).await.unwrap();
+    assert_eq!(word(&done), "created");
+    let ada: User = stage.read("user/ada").await;
+    assert_eq!((ada.open.epoch, ada.open.must_change_password, ada.secret.reset.is_none()), (6, false, true));
+    let account: Account = stage.read("account/ada").await;
+    let left: Vec<String> = account.open.sessions.into_iter().map(|open| open.flow).collect();
+    assert_eq!(left, [token::hash(&other.flow_id)]);
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &here).await, "created");
+}

@@ -349,4 +349,24 @@ mod tests {
     }
 
     const PIN: &str = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"";
+
+    #[tokio::test]
+    async fn a_modules_own_number_of_attempts_counts_and_its_data_is_kept_with_its_version() {
+        use serde_json::json;
+
+        let stage = crate::flow::test_stage::TestStage::with(PIN);
+        let mut module = stage.flows.engine.modules.module("pin").unwrap();
+        assert_eq!(attempts_max(&module), 3);
+        let description = json!({
+            "module_type": "pin", "name": "Pin", "kind": "knowledge", "retries_max": 5, "enrolment_version": 7,
+        });
+        module.description = Some(std::sync::Arc::new(serde_json::from_value(description).unwrap()));
+        assert_eq!(attempts_max(&module), 5);
+        let open = json!({"module": "pin", "module_type": "pin", "created_at": crate::flow::test_stage::NOW});
+        let secret = EnrolmentSecret { version: 1, data: json!(1) };
+        let record = Enrolment { open: serde_json::from_value(open).unwrap(), secret };
+        let found = Found { key: stage.key("enrolment/ada/pin"), revision: None, record: Some(record) };
+        let kept = with_data(&found, &module, json!(2)).unwrap().secret;
+        assert_eq!((kept.version, kept.data), (7, json!(2)));
+    }
 }

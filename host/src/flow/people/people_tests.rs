@@ -11,7 +11,7 @@ use crate::{
             AccessSession, AccessStage, Account, AccountOpen, Count, Document, EnrolmentOpen, EnrolmentSecret, Factors,
             FactorsOpen, OpenFlow, Unknown, User,
         },
-        test_stage::{NOW, TestStage, access, asker, signed_in, user},
+        test_stage::{Log, NOW, TestStage, access, asker, signed_in, user},
     },
     provider::Metadata,
 };
@@ -225,4 +225,28 @@ async fn who_may_sign_up_is_the_settings_word() {
     assert!(sign_up("open", None).await.is_ok());
     let wrong = sign_up("open", Some("AAAA")).await;
     assert!(matches!(wrong, Err(FlowError::Forbidden { code: "invalid_invite", .. })), "a wrong code is not no code");
+}
+
+#[tokio::test]
+async fn the_log_says_that_addresses_were_proved_by_word_only_where_addresses_changed() {
+    let stage = stage().await;
+    let log = Log::begin();
+    let language = UserChanges { language: Some("de".to_owned()), proved: true, ..UserChanges::default() };
+    stage.flows.change_profile("test", Who::Id("ada"), &language).await.unwrap();
+    let email =
+        |address: &str, proved| UserChanges { email: Some(vec![address.to_owned()]), proved, ..UserChanges::default() };
+    stage.flows.change_profile("test", Who::Id("ada"), &email("a@example.org", false)).await.unwrap();
+    stage.flows.change_profile("test", Who::Id("ada"), &email("b@example.org", true)).await.unwrap();
+    let told: Vec<bool> = log.lines_with("user_changed").iter().map(|line| line.contains("proved=true")).collect();
+    assert_eq!(told, [false, false, true]);
+}
+
+#[tokio::test]
+async fn a_sign_up_that_could_not_be_tried_does_not_count() {
+    let stage = stage().await;
+    stage.flows.engine.store.close().await;
+    for _ in 0..30 {
+        let failed = stage.flows.sign_up("bob", &secret(NEW), Some("AAAA"), &asker()).await;
+        assert!(matches!(failed, Err(FlowError::Store(_))));
+    }
 }
