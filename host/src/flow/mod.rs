@@ -2,8 +2,6 @@
 //! [`Flows`] reads, asks, decides and commits.
 
 mod access;
-#[cfg(test)]
-mod access_tests;
 mod attempts;
 mod engine;
 mod error;
@@ -19,12 +17,8 @@ mod selection;
 mod setup;
 mod step;
 mod storage;
-#[cfg(test)]
-mod test_stage;
 mod token;
 mod upkeep;
-#[cfg(test)]
-mod upkeep_tests;
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -100,3 +94,10 @@ impl Flows {
         &self.engine.modules
     }
 }
+
+#[cfg(test)]
+mod access_tests;
+#[cfg(test)]
+mod test_stage;
+#[cfg(test)]
+mod upkeep_tests;

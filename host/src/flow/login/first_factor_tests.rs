@@ -286,3 +286,18 @@ async fn a_new_password_ends_the_sessions_of_before_and_only_its_own_login() {
     assert_eq!(left, [token::hash(&other.flow_id)]);
     assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &here).await, "created");
 }
+
+#[tokio::test]
+async fn a_name_nobody_has_costs_what_the_known_ones_cost() {
+    let former = TestStage::new().phc(PASSWORD).await;
+    let stage = TestStage::with("[[provider]]\ntype = \"local\"\n[argon2]\niterations = 3");
+    let mut ada = user("ada");
+    ada.secret.password = Some(former);
+    stage.put_person("ada", &ada, None).await;
+    let cost = || stage.flows.engine.passwords.decoy_iterations("nobody");
+    assert_eq!(cost(), 3, "nothing is known yet");
+    stage.flows.learn_password_costs().await.unwrap();
+    assert_eq!(cost(), 2);
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &asker()).await, "created");
+    assert_eq!(cost(), 3, "the only older hash was made anew");
+}

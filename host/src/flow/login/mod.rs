@@ -4,8 +4,6 @@ mod begin;
 mod choice;
 mod finish;
 mod first_factor;
-#[cfg(test)]
-mod first_factor_tests;
 mod opening;
 mod plain;
 mod poll;
@@ -137,6 +135,9 @@ impl<'a> Turn<'a> {
 fn handler(provider: &ProviderId) -> Handler {
     Handler { kind: provider.kind.clone(), id: provider.id.clone() }
 }
+
+#[cfg(test)]
+mod first_factor_tests;
 
 #[cfg(test)]
 mod tests {

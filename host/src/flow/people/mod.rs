@@ -5,8 +5,6 @@ mod add;
 mod change;
 mod own;
 mod owners;
-#[cfg(test)]
-mod people_tests;
 mod profile;
 mod reset;
 mod sign_up;
@@ -95,3 +93,6 @@ impl Engine {
 fn id_of(found: &Found<User>) -> String {
     found.key.as_str().trim_start_matches("user/").to_owned()
 }
+
+#[cfg(test)]
+mod people_tests;
