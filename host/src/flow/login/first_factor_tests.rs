@@ -301,3 +301,18 @@ async fn a_name_nobody_has_costs_what_the_known_ones_cost() {
     assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &asker()).await, "created");
     assert_eq!(cost(), 3, "the only older hash was made anew");
 }
+
+#[tokio::test]
+async fn a_factor_was_proved_when_its_module_said_so_and_not_when_the_login_ended() {
+    let (stage, asker) = (TestStage::new(), asker());
+    let engine = &stage.flows.engine;
+    let record = session("ada", END, END);
+    let said_at = Timestamp(NOW.0 - 30_000);
+    let turn = Turn::new(engine, "f", &asker);
+    let later = Finish::later(&turn, &record, Some("pin"), Some(said_at)).access(engine).await.unwrap();
+    let session_id = later.granted.tokens.unwrap().session_id;
+    engine.store.commit(later.changes, later.expectations).await.unwrap();
+    let access: AccessSession = stage.read(&format!("access/{session_id}")).await;
+    assert_eq!((access.open.factor_at, access.open.mfa_verified_at), (Some(said_at), Some(said_at)));
+    assert_eq!((access.open.created_at, access.open.mfa_method_used.as_deref()), (NOW, Some("pin")));
+}
