@@ -33,12 +33,13 @@ const TOP: [&str; 20] = [
 ];
 
 /// Papers whose paths and commands are checked.
-const PAPERS: [&str; 7] = [
+const PAPERS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/admin.md",
     "docs/module-author.md",
+    "docs/mutants.md",
     "docs/performance.md",
     "docs/settings.md",
 ];

@@ -223,4 +223,24 @@ mod tests {
         let failed = ModuleState::Failed { reason: "late".to_owned(), remedy: "wait".to_owned() };
         assert!(matches!(check_answering(&module(failed)), Err(FlowError::ModuleUnavailable { .. })));
     }
+
+    #[tokio::test]
+    async fn the_oldest_set_up_gives_way_to_one_too_many() {
+        let (stage, ada, asker) = (TestStage::with(PIN), signed_in("ada", 0), asker());
+        let engine = &stage.flows.engine;
+        let turn = Turn { engine, access: &ada, flow_id: "f", asker: &asker, now: engine.clock.now() };
+        let flow = |flow: &str| OpenFlow { flow: flow.to_owned(), until: NOW.plus_s(60) };
+        let setups = vec![flow("oldest"), flow("other")];
+        let account = Document { open: AccountOpen { setups, ..AccountOpen::default() }, secret: () };
+        stage.put("account/ada", &account).await;
+        stage.put("setup/oldest", &setup("ada", NOW.plus_s(60))).await;
+        let found: Found<Account> = engine.read(key::account("ada")).await.unwrap();
+        let own = setup("ada", NOW.plus_s(60));
+        let (changes, expectations) = turn.enlist(found.open(), &found, &own.open).await.unwrap();
+        engine.store.commit(changes, expectations).await.unwrap();
+        let oldest: Setup = stage.read("setup/oldest").await;
+        assert!(matches!(oldest.open.stage, SetupStage::Ended { .. }));
+        let listed: Account = stage.read("account/ada").await;
+        assert_eq!(listed.open.setups, [flow("other"), flow(&turn.flow_hash())]);
+    }
 }
