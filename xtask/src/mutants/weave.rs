@@ -212,7 +212,8 @@ fn has_let(expr: &ExprBinary) -> bool {
 
 fn insertions_of(text: &str, range: &Range<usize>, mutations: &[Mutation]) -> Vec<Insertion> {
     let length = isize::try_from(range.len()).unwrap_or(isize::MAX);
-    let numbers: Vec<usize> = mutations.iter().map(|mutation| mutation.number).collect();
+    let instead_of_it = mutations.iter().filter(|mutation| matches!(mutation.kind, Kind::Instead(_)));
+    let numbers: Vec<usize> = instead_of_it.map(|mutation| mutation.number).collect();
     let begins =
         |text, numbers| Insertion { at: range.start, order: (2, -length), text, numbers, until: Some(range.end) };
     let ends = |text| Insertion { at: range.end, order: (0, length), text, numbers: Vec::new(), until: None };
