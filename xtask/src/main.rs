@@ -78,6 +78,12 @@ enum Command {
         /// At most so many outside tests for each, the closest first: quick, and what survives may not survive them all
         #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
         closest: usize,
+        /// So many processes of tests at once; a test waits more than it computes
+        #[arg(long, default_value_t = 3)]
+        at_once: usize,
+        /// Only those that no earlier run of the same text of their file has caught
+        #[arg(long)]
+        open: bool,
         /// Only say what would be tried
         #[arg(long)]
         list: bool,
@@ -98,8 +104,8 @@ fn main() -> ExitCode {
         Command::Demo { once: false, mail: false, fresh, listen } => demo::run(fresh, &listen),
         Command::Test { only } => test::run(only.as_deref()),
         Command::Bench { check, only } => measure::run(check, only.as_deref()),
-        Command::Mutants { file, shard, closest, list } => {
-            mutants::run(&mutants::Wanted { files: file, shard, closest, list })
+        Command::Mutants { file, shard, closest, at_once, open, list } => {
+            mutants::run(&mutants::Wanted { files: file, shard, closest, at_once, open, list })
         }
         Command::Tidy => tidy::run(),
         Command::Fixture { name } => fixture::run(&name),

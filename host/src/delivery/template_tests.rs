@@ -31,6 +31,7 @@ fn everything() -> BTreeMap<String, String> {
         ("time", "2035-01-01 00:00 UTC"),
         ("source", "192.0.2.1"),
         ("client", "Firefox"),
+        ("advice", "3 codes are left."),
     ])
 }
 

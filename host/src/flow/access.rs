@@ -287,4 +287,13 @@ mod tests {
         let shown = format!("{tokens:?}");
         assert!(shown.contains("0123") && !shown.contains("secret"), "{shown}");
     }
+
+    #[test]
+    fn a_challenge_asks_for_its_verifier_and_none_for_none() {
+        let (challenge, verifier) =
+            ("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        assert!(fits_challenge(None, None) && fits_challenge(Some(challenge), Some(verifier)));
+        assert!(!fits_challenge(Some(challenge), None) && !fits_challenge(None, Some(verifier)));
+        assert!(!fits_challenge(Some(challenge), Some("another")));
+    }
 }

@@ -205,4 +205,14 @@ mod tests {
         assert_eq!(permitted(&account, &target, NOW), Ok(()));
         assert!(permitted(&spend(account, &target, NOW), &target, NOW).is_err());
     }
+
+    #[test]
+    fn what_else_is_counted_stays_whatever_becomes_of_a_guess() {
+        let (a, b) = (Target::login("a", false), Target::login("b", false));
+        let used = AccountOpen { last_used: [("b".to_owned(), NOW)].into(), ..after(3, &b) };
+        for account in [forgive(used.clone(), &a), spend(used.clone(), &a, NOW), refund(spend(used, &a, NOW), &a)] {
+            assert_eq!(account.last_used.get("b"), Some(&NOW));
+            assert_eq!(account.wrong.get("b").map(|count| count.in_a_row), Some(3));
+        }
+    }
 }

@@ -118,3 +118,10 @@ impl Flows {
         &self.engine.modules
     }
 }
+
+#[cfg(test)]
+mod access_tests;
+#[cfg(test)]
+mod test_stage;
+#[cfg(test)]
+mod upkeep_tests;

@@ -103,7 +103,10 @@ impl Flows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::record::Addresses;
+    use crate::flow::{
+        record::Addresses,
+        test_stage::{TestStage, asker, signed_in},
+    };
 
     const NOW: Timestamp = Timestamp(10_000_000);
     const FRESH: Option<Timestamp> = Some(Timestamp(9_700_000));
@@ -148,5 +151,45 @@ mod tests {
         assert!(proved(&access(STALE, FRESH), true, Need::SetUp));
         assert!(proved(&access(FRESH, FRESH), true, Need::Removal));
         assert!(proved(&access(FRESH, None), false, Need::SetUp));
+    }
+
+    #[tokio::test]
+    async fn a_proof_asks_for_the_password_of_the_local_provider_that_is_enabled() {
+        let stage = TestStage::with(
+            r#"
+            [[provider]]
+            type = "local"
+            id = "off"
+            enabled = false
+
+            [[provider]]
+            type = "trusted_networks"
+            [[provider.network]]
+            cidr = ["192.168.0.0/24"]
+
+            [[provider]]
+            type = "local"
+            id = "on"
+            "#,
+        );
+        let step = stage.flows.begin_proof(&signed_in("ada", 0), &asker()).await.unwrap();
+        let Step::Form(form) = step else { panic!("a form") };
+        assert_eq!((form.handler.kind.as_str(), form.handler.id.as_deref()), ("local", Some("on")));
+        let without = Access { has_password: false, ..signed_in("ada", 0) };
+        let refused = stage.flows.begin_proof(&without, &asker()).await;
+        assert!(matches!(refused, Err(FlowError::NotPossible { code: "sign_in_again", .. })));
+    }
+
+    #[tokio::test]
+    async fn only_an_owner_acts_on_others_and_only_freshly() {
+        let stage = TestStage::new();
+        let now = stage.flows.engine.clock.now().wall;
+        let plain = signed_in("ada", 0);
+        let stale = Access { is_owner: true, ..signed_in("ada", 0) };
+        let fresh = Access { first_factor_at: Some(now), ..stale.clone() };
+        assert!(stage.flows.require_owner(&plain).is_err() && stage.flows.require_owner(&stale).is_ok());
+        assert!(stage.flows.require_fresh_owner(&Access { is_owner: false, ..fresh.clone() }).await.is_err());
+        assert!(stage.flows.require_fresh_owner(&stale).await.is_err());
+        assert!(stage.flows.require_fresh_owner(&fresh).await.is_ok());
     }
 }

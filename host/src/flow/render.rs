@@ -238,3 +238,118 @@ pub fn abort_text(reason: &str) -> String {
     }
     .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::module_host::ModuleState;
+
+    fn module() -> ModuleInstance {
+        let description = json!({
+            "module_type": "pin", "name": "Pin", "kind": "knowledge",
+            "texts": {
+                "en": {"hello": "Hello {name}", "secret": "Your secret", "wrong": "Off by {minutes}", "own_word": "No!"},
+                "de": {"hello": "Hallo {name}"},
+            },
+        });
+        ModuleInstance {
+            id: "pin_a".to_owned(),
+            module_type: "pin".to_owned(),
+            name: "Door".to_owned(),
+            state: ModuleState::Ready,
+            description: Some(Arc::new(serde_json::from_value(description).unwrap())),
+            refused: None,
+        }
+    }
+
+    fn place(language: &str) -> Place<'_> {
+        let handler = Handler { kind: "pin".to_owned(), id: None };
+        Place { flow_id: "f", handler, step_id: "mfa", language, expires_at: None }
+    }
+
+    fn form() -> Form {
+        let form = json!({
+            "title": {"key": "hello", "values": {"name": "Ada"}},
+            "blocks": [
+                {"block": "text", "text": {"key": "hello", "values": {"name": "Bob"}}},
+                {"block": "qr", "name": "qr", "content": "otpauth://x"},
+                {"block": "secret", "name": "secret", "value": "S3", "label": {"key": "secret"}},
+                {"block": "uri", "name": "uri", "value": "otpauth://x"},
+                {"block": "codes", "name": "codes", "codes": ["a", "b"]},
+            ],
+            "fields": [],
+        });
+        serde_json::from_value(form).unwrap()
+    }
+
+    #[test]
+    fn a_step_speaks_the_readers_language_and_names_its_module() {
+        let step = module_step(place("de"), &form(), &module(), None);
+        assert_eq!(step.title.as_deref(), Some("Hallo Ada"));
+        assert!(matches!(&step.blocks[0], Block::Text { text } if text == "Hallo Bob"));
+        assert_eq!(step.placeholders["mfa_module_id"], "pin_a");
+        assert_eq!(step.placeholders["mfa_module_name"], "Door");
+        assert_eq!(module_step(place("en"), &form(), &module(), None).title.as_deref(), Some("Hello Ada"));
+    }
+
+    #[test]
+    fn blocks_with_a_name_are_placeholders() {
+        let step = module_step(place("en"), &form(), &module(), None);
+        assert!(step.placeholders["qr"].contains("<svg"));
+        assert_eq!((&*step.placeholders["secret"], &*step.placeholders["uri"]), ("S3", "otpauth://x"));
+        assert_eq!(step.placeholders["codes"], "a\nb");
+        assert_eq!(step.placeholders.len(), 6, "the text block has no name");
+        assert!(matches!(&step.blocks[2], Block::Secret { label, .. } if label == "Your secret"));
+        assert_eq!(qr_svg(&"x".repeat(5000)), "", "too long for a QR code");
+    }
+
+    #[test]
+    fn an_error_is_the_modules_sentence_or_the_hosts_and_its_values_give_way_to_blocks() {
+        let base = |wrong: Wrong| {
+            let step = module_step(place("en"), &form(), &module(), Some(&wrong));
+            assert_eq!(step.errors["base"], wrong.word);
+            (step.error_texts["base"].clone(), step.placeholders)
+        };
+        assert_eq!(base("own_word".into()).0, "No!");
+        assert_eq!(base("invalid_code".into()).0, "The code is wrong. Check it and try again.");
+        let mut text = Text::new("wrong");
+        text.values = [("minutes".to_owned(), "7".to_owned()), ("secret".to_owned(), "other".to_owned())].into();
+        let (sentence, placeholders) = base(Wrong { word: "invalid_code".to_owned(), text: Some(text) });
+        assert_eq!((&*sentence, &*placeholders["minutes"], &*placeholders["secret"]), ("Off by 7", "7", "S3"));
+        let own = host_step(place("en"), &Form::default(), Some("invalid_auth"));
+        assert_eq!(own.errors["base"], "invalid_auth");
+        assert_eq!(own.error_texts["base"], "The user name or password is wrong.");
+    }
+
+    #[test]
+    fn every_word_the_host_uses_has_a_sentence_and_another_is_shown_as_it_is() {
+        for word in [
+            "invalid_auth",
+            "invalid_code",
+            "too_short",
+            "too_long",
+            "too_common",
+            "is_a_name",
+            "no_blocklist",
+            "invalid_auth_module",
+        ] {
+            assert!(error_text(word).ends_with('.'), "{word}");
+        }
+        for reason in
+            ["login_expired", "too_many_retry", "unknown_error", "not_allowed", "module_unavailable", "delivery_failed"]
+        {
+            assert!(abort_text(reason).ends_with('.'), "{reason}");
+        }
+        for name in ["username", "password", "new_password", "user", "multi_factor_auth_module", "code"] {
+            assert_ne!(host_label(name), name, "{name}");
+        }
+        assert_eq!(
+            (error_text("other"), &*abort_text("other"), &*host_label("my_field")),
+            ("other", "other", "my field")
+        );
+    }
+}

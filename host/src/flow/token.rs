@@ -266,6 +266,28 @@ mod tests {
         assert_eq!(folded_spoken_code(" o1-Li \u{a0}z"), "0111Z");
     }
 
+    #[test]
+    fn a_spoken_code_uses_every_letter_and_an_id_is_never_had_twice() {
+        let code = new_spoken_code(400);
+        assert!(SPOKEN.iter().all(|letter| code.contains(char::from(*letter))), "{code}");
+        for (make, length) in [(new_flow_id as fn() -> String, 43), (new_record_id, 32), (new_seed, 64)] {
+            let (one, other) = (make(), make());
+            assert_eq!((one.len(), other.len()), (length, length));
+            assert_ne!(one, other);
+        }
+        assert_ne!(FlowToken::new_nonce(), FlowToken::new_nonce());
+        assert_eq!(FlowToken::new_nonce().len(), 22);
+    }
+
+    #[test]
+    fn a_name_is_the_same_in_any_case_and_between_blanks() {
+        assert_eq!(folded_name_hash(" Ada\t"), hash("ada"));
+        assert_ne!(folded_name_hash("ada"), folded_name_hash("adb"));
+        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!((short_hash("abc").as_str(), short_hash("abd").len()), ("ungWv48Bz-pBQUDeXa4iIw", 22));
+        assert_eq!((short(&hash("abc")), short("abc")), ("ba7816bf", "abc"));
+    }
+
     fn flow_token() -> FlowToken {
         FlowToken {
             nonce: FlowToken::new_nonce(),
@@ -294,6 +316,27 @@ mod tests {
         for text in ["", "a", "%", &"A".repeat(5000)] {
             assert_eq!(FlowToken::open(text, &keys(1)), None);
         }
+    }
+
+    #[test]
+    fn the_longest_token_is_taken_and_a_longer_one_is_not_even_looked_at() {
+        let sealed = |state_bytes| {
+            let token = FlowToken { state: Some("x".repeat(state_bytes)), ..flow_token() };
+            token.seal(&keys(1))
+        };
+        let fits = (0..TOKEN_BYTES_MAX).map(sealed).find(|id| id.len() == TOKEN_BYTES_MAX).unwrap();
+        assert!(FlowToken::open(&fits, &keys(1)).is_some());
+        let longer = (0..TOKEN_BYTES_MAX).map(sealed).find(|id| id.len() > TOKEN_BYTES_MAX).unwrap();
+        assert_eq!(FlowToken::open(&longer, &keys(1)), None);
+
+        let bare = access_token("", Timestamp(77), &keys(1)).len();
+        let opened = |bytes: usize| {
+            let token = access_token(&"0".repeat(bytes - bare), Timestamp(77), &keys(1));
+            assert_eq!(token.len(), bytes);
+            open_access_token(&token, &keys(1))
+        };
+        assert!(opened(TOKEN_BYTES_MAX).is_some());
+        assert_eq!(opened(TOKEN_BYTES_MAX + 1), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
 /// An expired set-up stays this long, so that its user is told once.
 const SETUP_TOMBSTONE_S: u64 = 600;
 /// Records one sweep commit removes.
-const SWEEP_BATCH: usize = 200;
+pub(super) const SWEEP_BATCH: usize = 200;
 
 /// An open access session, or a validation session or set-up in progress.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -215,7 +215,7 @@ impl Flows {
     }
 }
 
-fn session_tombstone(now: &Now, limits: &Limits) -> Session {
+pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
     Document {
         open: SessionOpen {
             user: String::new(),
@@ -244,11 +244,11 @@ fn session_tombstone(now: &Now, limits: &Limits) -> Session {
 }
 
 /// Flows, their links and access sessions can be dropped: their user signs in again. Anything else stays and stays refused.
-fn is_flow(key: &Key) -> bool {
+pub(super) fn is_flow(key: &Key) -> bool {
     ["session/", "setup/", "access/", "address/", "link/"].iter().any(|prefix| key.as_str().starts_with(prefix))
 }
 
-fn short(key: &Key) -> String {
+pub(super) fn short(key: &Key) -> String {
     let hash = key.as_str().rsplit('/').next().unwrap_or_default();
     super::token::short(hash).to_owned()
 }

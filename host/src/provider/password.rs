@@ -126,6 +126,12 @@ impl PasswordHasher {
         self.params.clone()
     }
 
+    /// How many passes a refusal of this unknown name takes.
+    #[cfg(test)]
+    pub(crate) fn decoy_iterations(&self, name: &str) -> u32 {
+        self.decoy_params(name).t_cost()
+    }
+
     /// Between 0 and 1, known to nobody without the key.
     fn place_of(&self, name: &str) -> f64 {
         let mut mac = Hmac::<Sha256>::new_from_slice(&**self.decoy_key).expect("HMAC takes a key of any length");

@@ -69,6 +69,7 @@ fn enrolled(config: Value) -> (Bench<Totp>, Authenticator) {
 #[test]
 fn the_contract_holds() {
     Contract::<Totp>::new(json!({}))
+        .older(1, json!({ "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "algorithm": "SHA1", "digits": 6, "period_s": 30, "last_step": 1 }))
         .setup(set_up)
         .right(|bench, app| {
             bench.at(START_MS + 60_000);

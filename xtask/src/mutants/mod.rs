@@ -3,12 +3,16 @@
 
 mod accepted;
 mod list;
+mod notes;
+mod process;
 mod tree;
 mod trial;
 mod weave;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
 
@@ -28,6 +32,10 @@ pub struct Wanted {
     pub shard: (usize, usize),
     /// At most so many outside tests for each, the closest first.
     pub closest: usize,
+    /// So many processes of tests at once.
+    pub at_once: usize,
+    /// Only those that no earlier run of this very text of their file has caught.
+    pub open: bool,
     /// Say what there is and try nothing.
     pub list: bool,
 }
@@ -54,13 +62,43 @@ pub fn run(wanted: &Wanted) -> Result<(), Failure> {
             ("MFA_TEST_BIN_DIR", tree.binaries().into()),
             ("MFA_TEST_OUTSIDE_DIR", test::outside_target().join("debug").into()),
         ],
-        reach: BTreeMap::new(),
         closest: wanted.closest,
+        at_once: wanted.at_once,
+        unit_reach: BTreeMap::new(),
+        reach: BTreeMap::new(),
+        catchers: Mutex::default(),
     };
-    trials.explore(&tree.notes(&mutants)?)?;
-    let chosen: Vec<usize> = chosen.into_iter().filter(|number| compiled.contains(number)).collect();
-    let survivors = try_all(&trials, &chosen, &names, &accepted)?;
+    trials.explore(&tree.reach(), &names)?;
+    let results = Results {
+        caught: notes::read_caught(&tree.caught()),
+        path: tree.caught(),
+        file_hashes: tree::file_hashes(&mutants)?,
+        survivors: BTreeSet::new(),
+    };
+    let is_open = |number: &usize| !wanted.open || !results.has_caught(&mutants[*number].file, &names[number]);
+    let chosen: Vec<usize> = chosen.into_iter().filter(|number| compiled.contains(number)).filter(is_open).collect();
+    println!("   {} compile and are tried", chosen.len());
+    let survivors = try_all(&trials, &mutants, &chosen, &names, &accepted, results)?;
     close(&chosen, &names, &accepted, &survivors)
+}
+
+/// What came of the trials so far.
+struct Results {
+    caught: notes::Caught,
+    path: PathBuf,
+    file_hashes: BTreeMap<String, String>,
+    survivors: BTreeSet<usize>,
+}
+
+impl Results {
+    fn has_caught(&self, file: &str, name: &str) -> bool {
+        self.caught.get(name).is_some_and(|(_, hash)| *hash == self.file_hashes[file])
+    }
+
+    fn note_caught(&mut self, file: &str, name: &str, by: &str) -> Result<(), Failure> {
+        self.caught.insert(name.to_owned(), (by.to_owned(), self.file_hashes[file].clone()));
+        notes::write_caught(&self.path, &self.caught)
+    }
 }
 
 fn chosen(mutants: &[Mutant], wanted: &Wanted) -> Vec<usize> {
@@ -75,13 +113,18 @@ fn chosen(mutants: &[Mutant], wanted: &Wanted) -> Vec<usize> {
 /// Names that outlive line numbers: file, what is done, and to which code.
 fn names(mutants: &[Mutant]) -> Result<BTreeMap<usize, String>, Failure> {
     let mut names = BTreeMap::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (file, own) in tree::by_file(mutants) {
         let text = std::fs::read_to_string(root().join(file))?;
         let subjects: BTreeMap<usize, String> = weave::subjects(&text, &own)?.into_iter().collect();
         for (number, mutant) in own {
             let subject = subjects.get(&number).filter(|subject| !subject.is_empty());
             let subject = subject.map(|subject| format!(" ({subject})")).unwrap_or_default();
-            names.insert(number, format!("{file}: {}{subject}", mutant.what));
+            let name = format!("{file}: {}{subject}", mutant.what);
+            let namesakes = seen.entry(name.clone()).or_insert(0);
+            *namesakes += 1;
+            let name = if *namesakes > 1 { format!("{name} no. {namesakes}") } else { name };
+            names.insert(number, name);
         }
     }
     Ok(names)
@@ -89,27 +132,34 @@ fn names(mutants: &[Mutant]) -> Result<BTreeMap<usize, String>, Failure> {
 
 fn try_all(
     trials: &Trials,
+    mutants: &[Mutant],
     chosen: &[usize],
     names: &BTreeMap<usize, String>,
     accepted: &BTreeMap<String, String>,
+    results: Results,
 ) -> Result<BTreeSet<usize>, Failure> {
-    let mut survivors = BTreeSet::new();
-    for (place, number) in chosen.iter().enumerate() {
+    let results = Mutex::new(results);
+    trial::side_by_side(trials.at_once, chosen, |place, number| {
         let began = Instant::now();
-        let ending = trials.of(*number)?;
+        let (file, name, of) = (&mutants[*number].file, &names[number], chosen.len());
+        let ending = trials.of(*number, file)?;
         let took_s = began.elapsed().as_secs_f64();
-        let (of, name) = (chosen.len(), &names[number]);
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
         let said = match ending {
-            Ending::Caught { by } => format!("caught by {by}"),
+            Ending::Caught { by } => {
+                results.note_caught(file, name, &by)?;
+                format!("caught by {by}")
+            }
             Ending::Survived { tests } => {
-                survivors.insert(*number);
+                results.survivors.insert(*number);
                 let word = if accepted.contains_key(name) { "survived, as accepted" } else { "SURVIVED" };
                 format!("{word} ({tests} outside tests came by)")
             }
         };
         println!("{}/{of} ({took_s:.1} s) {name}: {said}", place + 1);
-    }
-    Ok(survivors)
+        Ok(())
+    })?;
+    Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner).survivors)
 }
 
 fn close(

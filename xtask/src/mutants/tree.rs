@@ -17,13 +17,16 @@ use super::{
 use crate::{Failure, root, stage, target_directory};
 
 /// How often what does not compile may be left out before something else must be wrong.
-const CHECKS_MAX: usize = 20;
+const CHECKS_MAX: usize = 60;
 
 /// What wakes a mutation, and what a host keeps a record in of those it came by.
 pub const CALLED: &str = "MFA_HOST_MUTANT";
 pub const SEEN: &str = "MFA_HOST_MUTANTS_SEEN";
 
 const LIBRARY: &str = "host/src/lib.rs";
+
+/// What is put at its beginning: woven code warns of hundreds of things.
+const QUIET: &str = "#![allow(warnings)]\n";
 
 /// What is put at its end.
 const SWITCH: &str = r#"
@@ -91,11 +94,12 @@ impl Tree {
 
     /// Weaves in all that compile and builds host, modules and unit tests. Returns the numbers that are in.
     pub fn build(&self, mutants: &[Mutant]) -> Result<BTreeSet<usize>, Failure> {
-        let notes = self.target.join(format!("left-out-{:016x}", hash_of(mutants, &root())?));
+        let notes = self.target.join(format!("left-out-{:016x}", hash_of(mutants)?));
         let left_out: BTreeSet<usize> = numbers_in(&fs::read_to_string(&notes).unwrap_or_default());
-        let mut kept: BTreeSet<usize> = (0..mutants.len()).filter(|number| !left_out.contains(number)).collect();
+        let mut kept: BTreeSet<usize> = with_a_place(mutants)?;
+        kept.retain(|number| !left_out.contains(number));
         let text = fs::read_to_string(root().join(LIBRARY))?;
-        write_if_changed(&self.path.join(LIBRARY), format!("{text}{SWITCH}").as_bytes())?;
+        write_if_changed(&self.path.join(LIBRARY), format!("{QUIET}{text}{SWITCH}").as_bytes())?;
         for _ in 0..CHECKS_MAX {
             let woven = self.weave(mutants, &kept)?;
             let refused = self.refused(&woven)?;
@@ -103,9 +107,9 @@ impl Tree {
                 stage::check(&mut self.cargo(&["build", "--quiet", "--workspace", "--exclude", "xtask"]))?;
                 return Ok(kept);
             }
-            println!("   {} do not compile and are left out", refused.len());
             kept.retain(|number| !refused.contains(number));
             let left_out = (0..mutants.len()).filter(|number| !kept.contains(number));
+            println!("   {} do not compile and are left out", left_out.clone().count());
             fs::write(&notes, left_out.map(|number| format!("{number}\n")).collect::<String>())?;
         }
         Err("the mutations do not compile together".into())
@@ -156,9 +160,14 @@ impl Tree {
         self.target.join("debug")
     }
 
-    /// Where what is learnt about this very text of the flow is kept from run to run.
-    pub fn notes(&self, mutants: &[Mutant]) -> Result<PathBuf, Failure> {
-        Ok(self.target.join(format!("reach-{:016x}.json", hash_of(mutants, &self.path)?)))
+    /// Where it is kept which tests come by which mutations.
+    pub fn reach(&self) -> PathBuf {
+        self.target.join("reach.json")
+    }
+
+    /// Where it is kept which mutations were caught.
+    pub fn caught(&self) -> PathBuf {
+        self.target.join("caught.json")
     }
 
     /// A copy of a test binary, so that work on the tests does not disturb a run of hours.
@@ -176,13 +185,27 @@ impl Tree {
 }
 
 /// Of the text of all files with mutations, up to their unit tests, which are never mutated.
-fn hash_of(mutants: &[Mutant], directory: &Path) -> Result<u64, Failure> {
+fn hash_of(mutants: &[Mutant]) -> Result<u64, Failure> {
     let mut hasher = DefaultHasher::new();
     for file in by_file(mutants).keys() {
-        let text = fs::read_to_string(directory.join(file))?;
-        text.split("#[cfg(test)]").next().hash(&mut hasher);
+        mutated_part(&fs::read_to_string(root().join(file))?).hash(&mut hasher);
     }
     Ok(hasher.finish())
+}
+
+/// Of each file with mutations by itself.
+pub fn file_hashes(mutants: &[Mutant]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut hashes = BTreeMap::new();
+    for file in by_file(mutants).keys() {
+        let mut hasher = DefaultHasher::new();
+        mutated_part(&fs::read_to_string(root().join(file))?).hash(&mut hasher);
+        hashes.insert((*file).to_owned(), format!("{:016x}", hasher.finish()));
+    }
+    Ok(hashes)
+}
+
+fn mutated_part(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
 
 /// One number a line.
@@ -206,6 +229,16 @@ pub fn by_file(mutants: &[Mutant]) -> BTreeMap<&str, Vec<(usize, &Mutant)>> {
         files.entry(&mutant.file).or_default().push((number, mutant));
     }
     files
+}
+
+/// Those that can be woven in: a condition that binds a name on the way, for one, knows no other operator.
+fn with_a_place(mutants: &[Mutant]) -> Result<BTreeSet<usize>, Failure> {
+    let mut numbers = BTreeSet::new();
+    for (file, own) in by_file(mutants) {
+        let subjects = weave::subjects(&fs::read_to_string(root().join(file))?, &own)?;
+        numbers.extend(subjects.into_iter().map(|(number, _)| number));
+    }
+    Ok(numbers)
 }
 
 fn numbers_of(message: &Value, woven: &BTreeMap<String, Woven>) -> BTreeSet<usize> {

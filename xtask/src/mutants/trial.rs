@@ -1,45 +1,48 @@
-//! Tries mutations: which outside test comes by which one, and whether a test fails once it is awake.
+//! Tries mutations: which test comes by which one, and whether a test fails once it is awake.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, VecDeque},
     ffi::OsString,
     fs,
-    io::{BufRead, BufReader},
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::mpsc,
+    process::Command,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::{Value, json};
-
-use super::tree::{CALLED, SEEN, numbers_in};
+use super::{
+    notes::{self, Reach},
+    process::Run,
+    tree::{CALLED, SEEN, numbers_in},
+};
 use crate::Failure;
 
-/// Tests of one process of the outside tests.
-const TESTS_AT_ONCE: usize = 8;
+/// Tests of the first process of the outside tests, and of each further one.
+const FIRST_TESTS: usize = 2;
+const FURTHER_TESTS: usize = 8;
 /// What a test may take beyond its usual time before its mutation counts as one that hangs.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Patience with a test that is run with nothing mutated.
+const EXPLORING: Duration = Duration::from_secs(600);
 /// The unit tests of the flow; those of other rooms do not come by it.
 const UNIT_FILTER: &str = "flow::";
+/// Tests that go first because they caught another mutation of the same file.
+const CATCHERS_MAX: usize = 3;
 
 /// The tests, and what they come by.
 pub struct Trials {
     pub unit_tests: PathBuf,
     pub outside_tests: PathBuf,
     pub environment: Vec<(&'static str, OsString)>,
-    pub reach: BTreeMap<String, Reach>,
     /// At most so many outside tests for each mutation.
     pub closest: usize,
-}
-
-/// What one test comes by when nothing is mutated.
-#[derive(Clone)]
-pub struct Reach {
-    pub took: Duration,
-    pub numbers: BTreeSet<usize>,
+    /// Processes of tests at once.
+    pub at_once: usize,
+    /// What each unit test and each outside test comes by.
+    pub unit_reach: BTreeMap<String, Reach>,
+    pub reach: BTreeMap<String, Reach>,
+    /// Outside tests that caught a mutation of a file, the latest first.
+    pub catchers: Mutex<BTreeMap<String, VecDeque<String>>>,
 }
 
 /// How a mutation ended.
@@ -49,132 +52,137 @@ pub enum Ending {
 }
 
 impl Trials {
-    /// Runs each outside test alone and notes which mutations it comes by; what an earlier run noted stands.
-    pub fn explore(&mut self, notes: &Path) -> Result<(), Failure> {
-        let known = read_notes(notes);
-        let tests = self.tests()?;
-        for (place, test) in tests.iter().enumerate() {
-            if let Some(reach) = known.get(test) {
-                self.reach.insert(test.clone(), reach.clone());
-                continue;
-            }
+    /// Runs each test alone and notes which mutations it comes by; what an earlier run noted of an outside test stands.
+    pub fn explore(&mut self, path: &Path, names: &BTreeMap<usize, String>) -> Result<(), Failure> {
+        let unit_tests = tests_of(&self.unit_tests, UNIT_FILTER)?;
+        let found = Mutex::new(BTreeMap::new());
+        side_by_side(self.at_once, &unit_tests, |_, test| {
+            let reach = reach_of(|seen| self.unit(&[test], &[(SEEN, seen)]))?;
+            let reach = reach.ok_or_else(|| format!("{test} fails with nothing mutated"))?;
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert(test.clone(), reach);
+            Ok(())
+        })?;
+        self.unit_reach = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut known = notes::read_reach(path, names);
+        let tests = tests_of(&self.outside_tests, "")?;
+        let unknown: Vec<&String> = tests.iter().filter(|test| !known.contains_key(*test)).collect();
+        let found = Mutex::new(&mut known);
+        side_by_side(self.at_once, &unknown, |place, test| {
             let scratch = tempfile::tempdir()?;
-            let seen = scratch.path().join("seen");
-            let began = Instant::now();
-            let run = self.outside(&[test], scratch.path(), &[(SEEN, seen.clone().into())]);
-            if let Some(failed) = run.failure(Duration::from_secs(600))? {
-                println!("   {failed} FAILS with nothing mutated and is not used");
-                continue;
-            }
-            let numbers = fs::read_to_string(&seen).unwrap_or_default();
-            let numbers = numbers_in(&numbers);
-            println!("   {}/{} {test}: comes by {}", place + 1, tests.len(), numbers.len());
-            self.reach.insert(test.clone(), Reach { took: began.elapsed(), numbers });
-            write_notes(notes, &self.reach)?;
-        }
+            let Some(reach) = reach_of(|seen| self.outside(&[test], scratch.path(), &[(SEEN, seen)]))? else {
+                println!("   {test} FAILS with nothing mutated and is not used");
+                return Ok(());
+            };
+            println!("   {}/{} {test}: comes by {}", place + 1, unknown.len(), reach.numbers.len());
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.insert((*test).clone(), reach);
+            notes::write_reach(path, names, &found)
+        })?;
+        known.retain(|test, _| tests.contains(test));
+        self.reach = known;
         Ok(())
     }
 
     /// Wakes a mutation and runs all tests that come by it until one fails.
-    pub fn of(&self, number: usize) -> Result<Ending, Failure> {
-        let mut unit = Command::new(&self.unit_tests);
-        unit.arg(UNIT_FILTER).env(CALLED, number.to_string());
-        if let Some(by) = (Run { command: unit }).failure(PATIENCE)? {
-            return Ok(Ending::Caught { by });
+    pub fn of(&self, number: usize, file: &str) -> Result<Ending, Failure> {
+        let called = [(CALLED, number.to_string().into())];
+        let unit_tests: Vec<(&String, &Reach)> =
+            self.unit_reach.iter().filter(|(_, reach)| reach.numbers.contains(&number)).collect();
+        if !unit_tests.is_empty() {
+            let names: Vec<&str> = unit_tests.iter().map(|(name, _)| name.as_str()).collect();
+            let usual: Duration = unit_tests.iter().map(|(_, reach)| reach.took).sum();
+            if let Some(by) = self.unit(&names, &called).failure(PATIENCE + usual * 3)? {
+                return Ok(Ending::Caught { by });
+            }
         }
-        let mut tests: Vec<(&String, &Reach)> =
-            self.reach.iter().filter(|(_, reach)| reach.numbers.contains(&number)).collect();
-        // A test that comes by little looks at that little closely; the quick ones come first.
-        tests.sort_by_key(|(_, reach)| reach.took.as_millis() * (100 + reach.numbers.len() as u128));
-        tests.truncate(self.closest);
-        for chunk in tests.chunks(TESTS_AT_ONCE) {
-            let names: Vec<&str> = chunk.iter().map(|(name, _)| name.as_str()).collect();
-            let usual: Duration = chunk.iter().map(|(_, reach)| reach.took).sum();
+        let tests = self.closest(number, file);
+        let (first, further) = tests.split_at(FIRST_TESTS.min(tests.len()));
+        for chunk in first.chunks(FIRST_TESTS).chain(further.chunks(FURTHER_TESTS)) {
+            let usual: Duration = chunk.iter().map(|test| self.reach[*test].took).sum();
             let scratch = tempfile::tempdir()?;
-            let run = self.outside(&names, scratch.path(), &[(CALLED, number.to_string().into())]);
+            let run = self.outside(chunk, scratch.path(), &called);
             if let Some(by) = run.failure(PATIENCE + usual * 3)? {
+                self.remember(file, &by);
                 return Ok(Ending::Caught { by });
             }
         }
         Ok(Ending::Survived { tests: tests.len() })
     }
 
-    fn tests(&self) -> Result<Vec<String>, Failure> {
-        let output = Command::new(&self.outside_tests).args(["--list", "--format", "terse"]).output()?;
-        let text = String::from_utf8(output.stdout)?;
-        Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+    /// Outside tests that come by it, those first that most likely catch it.
+    fn closest(&self, number: usize, file: &str) -> Vec<&str> {
+        let mut tests: Vec<(&String, &Reach)> =
+            self.reach.iter().filter(|(_, reach)| reach.numbers.contains(&number)).collect();
+        // A test that comes by little looks at that little closely; the quick ones come first.
+        tests.sort_by_key(|(_, reach)| reach.took.as_millis() * (100 + reach.numbers.len() as u128));
+        let mut names: Vec<&str> = tests.into_iter().map(|(name, _)| name.as_str()).collect();
+        let catchers = self.catchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let catchers = catchers.get(file).into_iter().flatten();
+        let place = |name: &&str| catchers.clone().position(|catcher| catcher == name).unwrap_or(usize::MAX);
+        names.sort_by_key(place);
+        names.truncate(self.closest);
+        names
+    }
+
+    fn remember(&self, file: &str, by: &str) {
+        let mut catchers = self.catchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = catchers.entry(file.to_owned()).or_default();
+        own.retain(|catcher| catcher != by);
+        own.push_front(by.to_owned());
+        own.truncate(CATCHERS_MAX);
+    }
+
+    fn unit(&self, tests: &[&str], more: &[(&str, OsString)]) -> Run {
+        let mut command = Command::new(&self.unit_tests);
+        command.arg("--exact").args(tests).envs(more.iter().cloned());
+        Run::of(command)
     }
 
     fn outside(&self, tests: &[&str], scratch: &Path, more: &[(&str, OsString)]) -> Run {
         let mut command = Command::new(&self.outside_tests);
         command.arg("--exact").args(tests).envs(self.environment.iter().cloned());
         command.envs(more.iter().cloned()).env("TMPDIR", scratch);
-        Run { command }
+        Run::of(command)
     }
 }
 
-/// One process of tests.
-struct Run {
-    command: Command,
+fn tests_of(binary: &Path, filter: &str) -> Result<Vec<String>, Failure> {
+    let output = Command::new(binary).args(["--list", "--format", "terse", filter]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
-impl Run {
-    /// The first test that fails, or why the process did; none if all pass. Ends with the first.
-    fn failure(mut self, patience: Duration) -> Result<Option<String>, Failure> {
-        // In a group of its own, so that the hosts it started end with it.
-        let mut child = self.command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
-        child = child.stderr(Stdio::null());
-        let mut child = child.spawn()?;
-        let stdout = child.stdout.take().ok_or("a pipe")?;
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let end = Instant::now() + patience;
-        let failed = loop {
-            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    let failed = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"));
-                    if let Some(failed) = failed {
-                        break Some(failed.to_owned());
-                    }
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => break Some("the time limit".to_owned()),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break None,
-            }
-        };
-        if failed.is_some() {
-            kill_process_group(Pid::from_child(&child), Signal::KILL)?;
+/// What a run comes by, if it passes.
+fn reach_of(run: impl FnOnce(OsString) -> Run) -> Result<Option<Reach>, Failure> {
+    let scratch = tempfile::tempdir()?;
+    let seen = scratch.path().join("seen");
+    let began = Instant::now();
+    if run(seen.clone().into()).failure(EXPLORING)?.is_some() {
+        return Ok(None);
+    }
+    let numbers = numbers_in(&fs::read_to_string(&seen).unwrap_or_default());
+    Ok(Some(Reach { took: began.elapsed(), numbers }))
+}
+
+/// Does the same with each, so many at once; the first failure ends it.
+pub fn side_by_side<T: Sync>(
+    at_once: usize,
+    all: &[T],
+    act: impl Fn(usize, &T) -> Result<(), Failure> + Sync,
+) -> Result<(), Failure> {
+    let left = Mutex::new(all.iter().enumerate());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some((place, one)) = next() {
+            act(place, one).map_err(|failure| failure.to_string())?;
         }
-        let status = child.wait()?;
-        Ok(failed.or_else(|| (!status.success()).then(|| format!("the tests' end, {status}"))))
-    }
-}
-
-fn read_notes(path: &Path) -> BTreeMap<String, Reach> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let Ok(Value::Object(noted)) = serde_json::from_str(&text) else { return BTreeMap::new() };
-    let reach = |noted: &Value| Reach {
-        took: Duration::from_millis(noted["took_ms"].as_u64().unwrap_or_default()),
-        numbers: noted["numbers"].as_array().into_iter().flatten().filter_map(as_number).collect(),
+        Ok::<(), String>(())
     };
-    noted.iter().map(|(test, noted)| (test.clone(), reach(noted))).collect()
-}
-
-fn as_number(value: &Value) -> Option<usize> {
-    value.as_u64().and_then(|number| usize::try_from(number).ok())
-}
-
-fn write_notes(path: &Path, reach: &BTreeMap<String, Reach>) -> Result<(), Failure> {
-    let noted: serde_json::Map<String, Value> = reach
-        .iter()
-        .map(|(test, reach)| {
-            (test.clone(), json!({"took_ms": reach.took.as_millis() as u64, "numbers": reach.numbers}))
-        })
-        .collect();
-    Ok(fs::write(path, Value::Object(noted).to_string())?)
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        let ends =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err("a trial panicked".to_owned())));
+        ends.collect::<Result<(), String>>()
+    })
+    .map_err(Failure::from)
 }

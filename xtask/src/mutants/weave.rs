@@ -87,6 +87,8 @@ enum Kind {
     Return(String),
     /// The expression reads so.
     Instead(String),
+    /// The field of this name, written without a value of its own, gets this one.
+    Shorthand { name: String, value: String },
     /// The arm matches nothing; whether it has a guard of its own.
     NoArm { has_guard: bool },
     /// The guard of an arm is this.
@@ -163,11 +165,14 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_expr_struct(&mut self, expr: &'ast ExprStruct) {
         let field = expr.fields.iter().find(|field| field.span().byte_range().start == self.start);
-        if let (Genre::Field, Some(field), Some(rest)) = (self.genre, field, &expr.rest)
-            && field.colon_token.is_some()
-        {
+        if let (Genre::Field, Some(field), Some(rest)) = (self.genre, field, &expr.rest) {
             let (name, rest) = (&self.text[field.member.span().byte_range()], &self.text[rest.span().byte_range()]);
-            self.found = Some((field.expr.span().byte_range(), Kind::Instead(format!("({rest}).{name}"))));
+            let value = format!("({rest}).{name}");
+            let kind = match field.colon_token {
+                Some(_) => Kind::Instead(value),
+                None => Kind::Shorthand { name: name.to_owned(), value },
+            };
+            self.found = Some((field.expr.span().byte_range(), kind));
         }
         visit::visit_expr_struct(self, expr);
     }
@@ -207,12 +212,15 @@ fn has_let(expr: &ExprBinary) -> bool {
 
 fn insertions_of(text: &str, range: &Range<usize>, mutations: &[Mutation]) -> Vec<Insertion> {
     let length = isize::try_from(range.len()).unwrap_or(isize::MAX);
-    let numbers: Vec<usize> = mutations.iter().map(|mutation| mutation.number).collect();
+    let instead_of_it = mutations.iter().filter(|mutation| matches!(mutation.kind, Kind::Instead(_)));
+    let numbers: Vec<usize> = instead_of_it.map(|mutation| mutation.number).collect();
     let begins =
         |text, numbers| Insertion { at: range.start, order: (2, -length), text, numbers, until: Some(range.end) };
     let ends = |text| Insertion { at: range.end, order: (0, length), text, numbers: Vec::new(), until: None };
     let at = |at, text, numbers| Insertion { at, order: (1, 0), text, numbers, until: None };
     let mut insertions = Vec::new();
+    // What begins last stands innermost, and ends first.
+    let mut guards_ends = Vec::new();
     let mut instead = String::new();
     for Mutation { number, kind } in mutations {
         let called = format!("crate::mutant({number})");
@@ -222,16 +230,21 @@ fn insertions_of(text: &str, range: &Range<usize>, mutations: &[Mutation]) -> Ve
                 insertions.push(at(range.start + 1, format!(" if {called} {{ return {value}; }} "), vec![*number]));
             }
             Kind::Instead(changed) => instead.push_str(&format!("if {called} {{ {changed} }} else ")),
+            Kind::Shorthand { name, value } => {
+                let begin = format!("{name}: (if {called} {{ {value} }} else {{ ");
+                insertions.push(begins(begin, vec![*number]));
+                insertions.push(ends(" })".to_owned()));
+            }
             Kind::NoArm { has_guard: false } => {
                 insertions.push(at(range.end, format!(" if !{called}"), vec![*number]));
             }
             Kind::NoArm { has_guard: true } | Kind::Guard(false) => {
                 insertions.push(begins(format!("(!{called} && "), vec![*number]));
-                insertions.push(ends(")".to_owned()));
+                guards_ends.push(ends(")".to_owned()));
             }
             Kind::Guard(true) => {
                 insertions.push(begins(format!("({called} || "), vec![*number]));
-                insertions.push(ends(")".to_owned()));
+                guards_ends.push(ends(")".to_owned()));
             }
         }
     }
@@ -240,6 +253,7 @@ fn insertions_of(text: &str, range: &Range<usize>, mutations: &[Mutation]) -> Ve
         insertions.push(begins(format!("({instead}{{ "), numbers));
         insertions.push(ends(" })".to_owned()));
     }
+    insertions.extend(guards_ends);
     insertions
 }
 
@@ -312,6 +326,33 @@ mod tests {
         assert_eq!(weave(CODE, &[]).unwrap().text, CODE);
         let complaint = woven.text.find("(a) == (2)").unwrap();
         assert_eq!(woven.at(complaint), [3], "the smallest place around it");
+    }
+
+    #[test]
+    fn a_guard_that_is_one_comparison_holds_its_mutations_too() {
+        let code = "fn f(a: u8) -> bool {\n    match a {\n        1 if a < 2 => true,\n        _ => false,\n    }\n}\n";
+        let mutants = [
+            mutant(Genre::Guard, "true", (3, 14)),
+            mutant(Genre::Guard, "false", (3, 14)),
+            mutant(Genre::Binary, "==", (3, 16)),
+        ];
+        let numbered: Vec<(usize, &Mutant)> = mutants.iter().enumerate().collect();
+        let woven = weave(code, &numbered).unwrap();
+        syn::parse_file(&woven.text).unwrap();
+        let guard = "(crate::mutant(0) || (!crate::mutant(1) && (if crate::mutant(2) { (a) == (2) } else { a < 2 })))";
+        assert!(woven.text.contains(guard), "{}", woven.text);
+        assert_eq!(woven.at(woven.text.find("(a) == (2)").unwrap()), [2]);
+    }
+
+    #[test]
+    fn a_field_is_left_to_what_stands_behind_it_however_it_is_written() {
+        let code = "fn f(a: u8) -> S {\n    S { a, b: 1, ..s() }\n}\n";
+        let mutants = [mutant(Genre::Field, "", (2, 9)), mutant(Genre::Field, "", (2, 12))];
+        let numbered: Vec<(usize, &Mutant)> = mutants.iter().enumerate().collect();
+        let woven = weave(code, &numbered).unwrap();
+        syn::parse_file(&woven.text).unwrap();
+        assert!(woven.text.contains("a: (if crate::mutant(0) { (s()).a } else { a }),"), "{}", woven.text);
+        assert!(woven.text.contains("b: (if crate::mutant(1) { (s()).b } else { 1 }),"), "{}", woven.text);
     }
 
     #[test]

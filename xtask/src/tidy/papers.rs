@@ -33,13 +33,14 @@ const TOP: [&str; 20] = [
 ];
 
 /// Papers whose paths and commands are checked.
-const PAPERS: [&str; 8] = [
+const PAPERS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/admin.md",
     "docs/module-author.md",
     "docs/modules.md",
+    "docs/mutants.md",
     "docs/performance.md",
     "docs/settings.md",
 ];

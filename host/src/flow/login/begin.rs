@@ -194,3 +194,167 @@ fn check_challenge(begin: &BeginLogin) -> Result<(), FlowError> {
         _ => Err(FlowError::InvalidRequest("code_challenge goes with code_challenge_method S256, and no other")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::flow::{
+        FieldInput,
+        test_stage::{TestStage, asker, user},
+    };
+
+    const PROVIDERS: &str = r#"
+        [[provider]]
+        type = "local"
+
+        [[provider]]
+        type = "local"
+        id = "off"
+        enabled = false
+
+        [[provider]]
+        type = "trusted_networks"
+        name = "At home"
+
+        [[provider.network]]
+        cidr = ["127.0.0.0/8"]
+    "#;
+
+    #[tokio::test]
+    async fn each_provider_asks_for_what_it_needs() {
+        let (stage, asker) = (TestStage::with(PROVIDERS), asker());
+        stage.put("user/ada", &user("ada")).await;
+        let turn = Turn::new(&stage.flows.engine, "f", &asker);
+        let asked = async |kind: &str, is_proof| {
+            let provider = ProviderId { kind: kind.to_owned(), id: None };
+            let Step::Form(form) = turn.first_factor_step(&provider, None, is_proof).await.unwrap() else {
+                panic!("a form");
+            };
+            form.fields.into_iter().map(|field| (field.name, field.input)).collect::<Vec<_>>()
+        };
+        let names = |fields: &[(String, FieldInput)]| fields.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&asked("local", false).await), ["username", "password"]);
+        assert_eq!(names(&asked("local", true).await), ["password"]);
+        let choice = asked("trusted_networks", false).await;
+        let options = vec![("ada".to_owned(), "ada".to_owned())];
+        assert_eq!(choice, [("user".to_owned(), FieldInput::Select { options })]);
+        assert!(asked("gone", false).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn providers_are_offered_by_name_to_whom_they_let_in() {
+        let stage = TestStage::with(PROVIDERS);
+        let offered =
+            |asker: &Asker| stage.flows.providers(asker).into_iter().map(|view| view.name).collect::<Vec<_>>();
+        assert_eq!(offered(&asker()), ["User name and password", "At home"]);
+        let elsewhere = Asker { address: std::net::Ipv4Addr::new(192, 0, 2, 1).into(), ..asker() };
+        assert_eq!(offered(&elsewhere), ["User name and password"]);
+        let by_another_name = Asker { is_by_our_name: false, ..asker() };
+        assert_eq!(offered(&by_another_name), ["User name and password"]);
+        let uncertain = Asker { is_certain: false, ..asker() };
+        assert_eq!(offered(&uncertain), ["User name and password"]);
+    }
+
+    fn settings() -> Settings {
+        let text = r#"
+            [[client]]
+            id = "app"
+            redirect_uris = ["app:/back", "https://app.example.org/back"]
+
+            [[provider]]
+            type = "local"
+
+            [[provider]]
+            type = "local"
+            id = "off"
+            enabled = false
+        "#;
+        crate::settings::parse(Path::new("host.toml"), text).unwrap()
+    }
+
+    fn is_client(client_id: &str, redirect_uri: Option<&str>) -> bool {
+        check_client(&settings(), client_id, redirect_uri).is_ok()
+    }
+
+    #[test]
+    fn a_redirect_is_one_of_the_client_or_of_the_origin_that_is_its_id() {
+        assert!(is_client("app", None) && is_client("app", Some("app:/back")));
+        assert!(!is_client("app", Some("app:/other")) && !is_client("other", None) && !is_client("", None));
+        assert!(
+            is_client("https://a.example/", Some("https://a.example/back")) && is_client("https://a.example/", None)
+        );
+        for elsewhere in ["https://b.example/", "http://a.example/", "https://a.example:444/", "not a url"] {
+            assert!(!is_client("https://a.example/", Some(elsewhere)), "{elsewhere}");
+        }
+        for plainly_no in
+            ["ftp://a.example/", "https://me@a.example/", "https://:secret@a.example/", "https://a.example/#part"]
+        {
+            assert!(!is_client(plainly_no, None), "{plainly_no}");
+            assert!(!is_client("https://a.example/", Some(plainly_no)), "{plainly_no}");
+        }
+    }
+
+    #[test]
+    fn client_and_redirect_have_an_exact_longest_length() {
+        let url = |bytes: usize| format!("https://a.example/{}", "x".repeat(bytes - "https://a.example/".len()));
+        assert!(is_client(&url(CLIENT_ID_BYTES_MAX), None) && !is_client(&url(CLIENT_ID_BYTES_MAX + 1), None));
+        let back = |bytes| is_client("https://a.example/", Some(&url(bytes)));
+        assert!(back(REDIRECT_URI_BYTES_MAX) && !back(REDIRECT_URI_BYTES_MAX + 1));
+    }
+
+    #[test]
+    fn a_state_has_an_exact_longest_length_and_no_control_characters() {
+        let is_taken = |state: &str| {
+            let begin = BeginLogin { state: Some(state.to_owned()), ..asked(None, None) };
+            check_challenge(&begin).is_ok()
+        };
+        assert!(is_taken("") && is_taken(&"x".repeat(STATE_BYTES_MAX)) && !is_taken(&"x".repeat(STATE_BYTES_MAX + 1)));
+        assert!(!is_taken("a\nb") && !is_taken("\u{7f}"));
+    }
+
+    #[test]
+    fn only_an_s256_challenge_of_43_characters_is_taken() {
+        let is_taken = |challenge: Option<usize>, method| {
+            check_challenge(&asked(challenge.map(|length| "x".repeat(length)), method)).is_ok()
+        };
+        assert!(is_taken(None, None) && is_taken(Some(43), Some("S256")));
+        for (challenge, method) in [
+            (Some(42), Some("S256")),
+            (Some(44), Some("S256")),
+            (Some(43), Some("plain")),
+            (Some(43), None),
+            (None, Some("S256")),
+        ] {
+            assert!(!is_taken(challenge, method), "{challenge:?} {method:?}");
+        }
+        let short = check_challenge(&asked(Some("x".repeat(42)), Some("S256")));
+        assert!(matches!(short, Err(FlowError::InvalidRequest(reason)) if reason.contains("43")));
+    }
+
+    fn asked(code_challenge: Option<String>, method: Option<&str>) -> BeginLogin {
+        BeginLogin {
+            client_id: "app".to_owned(),
+            handler: ("local".to_owned(), None),
+            redirect_uri: "app:/back".to_owned(),
+            state: None,
+            code_challenge,
+            code_challenge_method: method.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_provider_is_found_by_type_and_id_if_it_is_enabled() {
+        let found = |kind: &str, id: Option<&str>| {
+            let wanted = provider_id(&(kind.to_owned(), id.map(str::to_owned)));
+            find_provider(&settings(), &wanted).is_some()
+        };
+        assert!(found("local", None) && found("homeassistant", None));
+        assert!(!found("local", Some("off")) && !found("local", Some("x")) && !found("service", None));
+        assert!(!found("homeassistant", Some("x")), "only the one without an id has the other name");
+        let kept = provider_id(&("homeassistant".to_owned(), Some("x".to_owned())));
+        assert_eq!((kept.kind.as_str(), kept.id.as_deref()), ("homeassistant", Some("x")));
+        assert_eq!(provider_id(&("service".to_owned(), None)).kind, "service");
+    }
+}

@@ -190,3 +190,42 @@ fn methods_references(settings: &Settings, provider: &ProviderId, module: Option
     }
     references
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn mfa_takes_a_password_and_a_factor_of_another_kind_by_the_word_of_the_settings() {
+        let settings = r#"
+            [[provider]]
+            type = "local"
+
+            [[module]]
+            type = "totp"
+            kind = "possession"
+            amr = ["otp"]
+
+            [[module]]
+            type = "pin"
+            kind = "knowledge"
+
+            [[module]]
+            type = "mute"
+        "#;
+        let settings = crate::settings::parse(Path::new("host.toml"), settings).unwrap();
+        let earned = |provider: &str, module| {
+            methods_references(&settings, &ProviderId { kind: provider.to_owned(), id: None }, module)
+        };
+        assert_eq!(earned("local", None), ["pwd"]);
+        assert_eq!(earned("local", Some("totp")), ["pwd", "otp", "mfa"]);
+        assert_eq!(earned("command_line", Some("totp")), ["pwd", "otp", "mfa"]);
+        assert_eq!(earned("local", Some("pin")), ["pwd"]);
+        assert_eq!(earned("local", Some("mute")), ["pwd"]);
+        assert_eq!(earned("local", Some("gone")), ["pwd"]);
+        assert_eq!(earned("trusted_networks", Some("totp")), ["otp"]);
+        assert!(earned("service", None).is_empty());
+    }
+}

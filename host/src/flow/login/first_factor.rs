@@ -293,3 +293,54 @@ impl Engine {
         Ok(user.record.is_some().then_some(user))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::test_stage::{NOW, TestStage, asker};
+
+    fn token() -> FlowToken {
+        FlowToken {
+            nonce: FlowToken::new_nonce(),
+            created_ms: NOW.0,
+            provider: ProviderId { kind: "local".to_owned(), id: None },
+            client_hash: token::short_hash("app"),
+            redirect_hash: String::new(),
+            code_challenge: None,
+            state: None,
+            proof_for: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flow_id_is_known_from_shortly_before_its_time_to_twice_its_life() {
+        let stage = TestStage::new();
+        let (engine, asker, flow_id) = (&stage.flows.engine, asker(), token().seal(&stage.flows.engine.tokens));
+        let forgotten_at = NOW.plus_s(2 * engine.settings.limits.first_factor_lifetime_s);
+        assert_eq!(Turn::new(engine, &flow_id, &asker).forgotten_at(NOW), forgotten_at);
+        let is_known = |moment: i64| {
+            stage.move_clock_to(Timestamp(moment));
+            Turn::new(engine, &flow_id, &asker).open_token().is_ok()
+        };
+        assert!(is_known(NOW.0) && is_known(forgotten_at.0) && !is_known(forgotten_at.0 + 1));
+        assert!(is_known(NOW.0 - FUTURE_MAX_MS) && !is_known(NOW.0 - FUTURE_MAX_MS - 1));
+        assert!(is_known(NOW.0 + 1));
+        engine.refuse_tokens_before(Timestamp(NOW.0 + 1));
+        assert!(!is_known(NOW.0 + 1), "it may have ended in what was rolled back");
+    }
+
+    #[tokio::test]
+    async fn a_flow_id_that_expired_says_so_once() {
+        let stage = TestStage::new();
+        let (engine, asker, token) = (&stage.flows.engine, asker(), token());
+        let flow_id = token.seal(&engine.tokens);
+        let end = NOW.plus_s(engine.settings.limits.first_factor_lifetime_s);
+        stage.move_clock_to(end);
+        assert!(matches!(Turn::new(engine, &flow_id, &asker).expired(&token), Ok(None)));
+        stage.move_clock_to(Timestamp(end.0 + 1));
+        let turn = Turn::new(engine, &flow_id, &asker);
+        assert!(matches!(turn.expired(&token), Ok(Some(Outcome::Aborted { reason, .. })) if reason == "login_expired"));
+        assert!(matches!(turn.expired(&token), Err(FlowError::UnknownFlow)));
+        assert!(turn.open_token().is_err(), "and is unknown from then on");
+    }
+}

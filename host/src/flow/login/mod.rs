@@ -37,7 +37,7 @@ use super::{
     Abort, Asker, Created, FlowError, Flows, Handler, Step,
     engine::Engine,
     messages::HandedOver,
-    record::{Found, Grant, ProviderId, Session, SessionStage, key},
+    record::{Found, Grant, ProviderId, Session, key},
     render, token,
 };
 use crate::clock::Now;
@@ -113,7 +113,6 @@ impl Flows {
         let turn = Turn::new(&self.engine, flow_id, &asker);
         let found = turn.session().await?;
         match &found.record {
-            Some(session) if matches!(session.open.stage, SessionStage::Ended { .. }) => Err(FlowError::UnknownFlow),
             Some(_) => turn.end(found, "aborted").await.map(drop),
             None => {
                 let token = turn.open_token()?;
@@ -174,4 +173,51 @@ impl<'a> Turn<'a> {
 
 fn handler(provider: &ProviderId) -> Handler {
     Handler { kind: provider.kind.clone(), id: provider.id.clone() }
+}
+
+#[cfg(test)]
+mod first_factor_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{
+        record::SessionStage,
+        test_stage::{NOW, TestStage, asker, session, user},
+    };
+
+    #[tokio::test]
+    async fn a_login_is_answered_by_its_own_client_in_its_own_rendering() {
+        let stage = TestStage::new();
+        stage.put("user/ada", &user("ada")).await;
+        let mut record = session("ada", NOW.plus_s(60), NOW.plus_s(60));
+        let key = format!("session/{}", token::hash("f"));
+        let answer = async |client: &str| stage.flows.submit_login("f", client, Map::new(), None, &asker()).await;
+        stage.put(&key, &record).await;
+        assert!(matches!(answer("app").await, Err(FlowError::UnknownFlow)), "the plainer login has its own routes");
+        let code = Grant::Code { redirect_hash: String::new(), code_challenge: None, state: None };
+        record.secret.grant = code;
+        stage.put(&key, &record).await;
+        assert!(matches!(answer("other").await, Err(FlowError::UnknownFlow)));
+        assert!(matches!(answer("app").await, Err(FlowError::InvalidInput(_))), "its own client is heard");
+    }
+
+    #[tokio::test]
+    async fn a_login_that_was_ended_at_the_users_wish_cannot_be_ended_again() {
+        let stage = TestStage::new();
+        let key = format!("session/{}", token::hash("f"));
+        stage.put(&key, &session("ada", NOW.plus_s(60), NOW.plus_s(60))).await;
+        stage.flows.abort_login("f").await.unwrap();
+        let ended: Found<Session> = stage.flows.engine.read(key::session(&token::hash("f"))).await.unwrap();
+        let now_at = ended.record.map(|session| session.open.stage);
+        assert_eq!(now_at, Some(SessionStage::Ended { reason: "aborted".to_owned() }));
+        assert!(matches!(stage.flows.abort_login("f").await, Err(FlowError::UnknownFlow)));
+        assert!(matches!(stage.flows.abort_login("no flow id").await, Err(FlowError::UnknownFlow)));
+    }
+
+    #[tokio::test]
+    async fn a_flow_is_named_by_the_hash_of_its_id() {
+        let (stage, asker) = (TestStage::new(), asker());
+        assert_eq!(Turn::new(&stage.flows.engine, "f", &asker).flow_hash(), token::hash("f"));
+    }
 }

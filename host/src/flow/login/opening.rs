@@ -233,3 +233,69 @@ fn is_quiet(stage: &SessionStage, modules: &[ModuleInstance]) -> bool {
 fn user_id(vouched: &Vouched) -> String {
     vouched.user.key.as_str().trim_start_matches("user/").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        flow::test_stage::{NOW, TestStage, asker, session, user},
+        module_host::ModuleState,
+    };
+
+    fn module(id: &str, sends: bool) -> ModuleInstance {
+        let description = json!({"module_type": id, "name": id, "kind": "possession", "sends": sends});
+        ModuleInstance {
+            id: id.to_owned(),
+            module_type: id.to_owned(),
+            name: id.to_owned(),
+            state: ModuleState::Ready,
+            description: Some(Arc::new(serde_json::from_value(description).unwrap())),
+            refused: None,
+        }
+    }
+
+    fn asked(module: &str) -> SessionStage {
+        SessionStage::Initialising { module: module.to_owned(), cause: Cause::First }
+    }
+
+    #[test]
+    fn only_a_module_that_sends_nothing_is_asked_before_anything_is_stored() {
+        let modules = [module("sms", true), module("totp", false)];
+        assert!(is_quiet(&asked("totp"), &modules) && !is_quiet(&asked("sms"), &modules));
+        assert!(!is_quiet(&asked("gone"), &modules) && !is_quiet(&SessionStage::Selecting, &modules));
+    }
+
+    #[tokio::test]
+    async fn who_changed_since_the_password_was_checked_is_checked_anew() {
+        let (stage, asker) = (TestStage::new(), asker());
+        stage.put("user/ada", &user("ada")).await;
+        let turn = Turn::new(&stage.flows.engine, "f", &asker);
+        let vouched = Vouched {
+            user: stage.flows.engine.user_by_id("ada").await.unwrap().unwrap(),
+            provider: ProviderId { kind: "local".to_owned(), id: None },
+            by_password: true,
+            must_set_password: false,
+            supports_mfa: true,
+        };
+        assert!(turn.still_same_user(&vouched).await.is_ok());
+        stage.put("user/ada", &user("ada")).await;
+        assert!(matches!(turn.still_same_user(&vouched).await, Err(FlowError::Busy)));
+    }
+
+    #[tokio::test]
+    async fn a_step_nobody_was_asked_for_yet_is_asked_for_before_it_is_shown() {
+        let (stage, asker) = (TestStage::new(), asker());
+        stage.put("user/ada", &user("ada")).await;
+        let turn = Turn::new(&stage.flows.engine, "f", &asker);
+        let mut record = session("ada", NOW.plus_s(60), NOW.plus_s(60));
+        assert!(matches!(turn.show(record.clone()).await, Ok(Outcome::Shown { .. })), "a choice needs no module");
+        record.open.stage = asked("gone");
+        stage.put(&format!("session/{}", turn.flow_hash()), &record).await;
+        let told = turn.show(record).await;
+        assert!(matches!(told, Ok(Outcome::Aborted { reason, .. }) if reason == "unknown_error"));
+    }
+}

@@ -153,3 +153,39 @@ pub(super) fn module_of(stage: &SessionStage) -> Option<String> {
         | SessionStage::Ended { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{
+        record::AccountOpen,
+        test_stage::{NOW, TestStage, asker, session, user},
+    };
+
+    #[test]
+    fn a_method_is_in_use_from_the_question_on() {
+        let module = "pin".to_owned();
+        assert_eq!(module_of(&SessionStage::Waiting { module: module.clone() }).as_deref(), Some("pin"));
+        let asked = SessionStage::Initialising { module, cause: Cause::First };
+        assert_eq!(module_of(&asked).as_deref(), Some("pin"));
+        assert_eq!(module_of(&SessionStage::Selecting), None);
+    }
+
+    #[tokio::test]
+    async fn another_method_takes_the_place_of_its_own_login_only() {
+        let (stage, asker) = (TestStage::new(), asker());
+        stage.put("user/ada", &user("ada")).await;
+        let turn = Turn::new(&stage.flows.engine, "f", &asker);
+        let flow = |flow: &str| OpenFlow { flow: flow.to_owned(), until: NOW.plus_s(60) };
+        let sessions = vec![flow(turn.flow_hash()), flow("other")];
+        let account = AccountOpen { sessions, ..AccountOpen::default() };
+        stage.put("account/ada", &Document { open: account, secret: () }).await;
+        let key = format!("session/{}", turn.flow_hash());
+        stage.put(&key, &session("ada", NOW.plus_s(60), NOW.plus_s(60))).await;
+        let done = turn.go_on_as(turn.session().await.unwrap(), "gone", Cause::Switched).await;
+        assert!(matches!(done, Ok((_, Outcome::Aborted { .. }))), "there is no such module to ask");
+        let account: Account = stage.read("account/ada").await;
+        assert_eq!(account.open.sessions, [flow("other")]);
+        assert!(!stage.has(&key).await, "the former id is dead");
+    }
+}

@@ -149,3 +149,71 @@ fn kind_word(kind: Kind) -> &'static str {
         Kind::Inherence => "inherence",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{record::Document, test_stage::TestStage};
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn listed(ids: &[(&str, bool)]) -> FactorsOpen {
+        ids.iter().fold(FactorsOpen::default(), |listed, (id, recovery)| listed.with_confirmed(id, id, *recovery, NOW))
+    }
+
+    fn module(id: &str, state: ModuleState) -> ModuleInstance {
+        let (id, module_type, name) = (id.to_owned(), "totp".to_owned(), "Authenticator".to_owned());
+        ModuleInstance { id, module_type, name, state, description: None, refused: None }
+    }
+
+    #[test]
+    fn a_method_shows_what_its_user_has_of_it() {
+        let two = listed(&[("a", false), ("b", false)]);
+        let counted = AccountOpen { last_used: [("a".to_owned(), NOW)].into(), ..AccountOpen::default() };
+        let shown = |id: &str, state| view(&module(id, state), None, &two, &counted, "en");
+        let a = shown("a", ModuleState::Ready);
+        assert!(a.is_available && a.is_setup && a.is_active && a.is_primary);
+        assert_eq!((a.created_at, a.last_used_at), (Some(NOW), Some(NOW)));
+        let b = shown("b", ModuleState::Disabled);
+        assert!(!b.is_available && b.is_setup && b.is_active && !b.is_primary && b.last_used_at.is_none());
+        let c = shown("c", ModuleState::Ready);
+        assert!(c.is_available && !c.is_setup && !c.is_active && !c.is_primary && c.created_at.is_none());
+        assert_eq!((c.id.as_str(), c.module_type.as_str(), c.name.as_str()), ("c", "totp", "Authenticator"));
+    }
+
+    #[test]
+    fn words_for_people_are_those_of_the_protocol() {
+        let kinds = [Kind::Knowledge, Kind::Possession, Kind::Inherence];
+        assert_eq!(kinds.map(kind_word), ["knowledge", "possession", "inherence"]);
+    }
+
+    #[tokio::test]
+    async fn methods_are_those_of_the_settings_and_then_what_the_user_has_of_modules_that_went_away() {
+        let settings = r#"
+            [[provider]]
+            type = "local"
+
+            [[module]]
+            type = "totp"
+
+            [[module]]
+            type = "pin"
+            enabled = false
+
+            [[module]]
+            type = "hotp"
+            enabled = false
+        "#;
+        let stage = TestStage::with(settings);
+        let three = listed(&[("pin", false), ("gone", false), ("totp", false)]);
+        stage.put("factors/ada", &Document { open: three, secret: () }).await;
+        let shown = async |user: &str| {
+            let methods = stage.flows.engine.methods_of(user, "en").await.unwrap();
+            methods.into_iter().map(|method| (method.id, method.is_setup)).collect::<Vec<_>>()
+        };
+        let of =
+            |methods: &[(&str, bool)]| methods.iter().map(|(id, has)| ((*id).to_owned(), *has)).collect::<Vec<_>>();
+        assert_eq!(shown("ada").await, of(&[("totp", true), ("pin", true), ("gone", true)]));
+        assert_eq!(shown("bob").await, of(&[("totp", false)]), "what is switched off is shown to whom it belongs");
+    }
+}

@@ -189,3 +189,34 @@ fn remaining(listed: &FactorsOpen, module: Option<&str>) -> FactorsOpen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn listed(ids: &[(&str, bool)]) -> FactorsOpen {
+        ids.iter().fold(FactorsOpen::default(), |listed, (id, recovery)| listed.with_confirmed(id, id, *recovery, NOW))
+    }
+
+    fn ids(listed: &FactorsOpen) -> Vec<&str> {
+        listed.factors.iter().map(|factor| factor.module.as_str()).collect()
+    }
+
+    #[test]
+    fn ways_back_in_go_with_the_last_factor_and_not_before() {
+        let three = listed(&[("codes", true), ("a", false), ("b", false)]);
+        assert_eq!(ids(&remaining(&three, Some("a"))), ["codes", "b"]);
+        assert_eq!(ids(&remaining(&three, Some("codes"))), ["a", "b"]);
+        assert!(ids(&remaining(&listed(&[("codes", true), ("a", false)]), Some("a"))).is_empty());
+        assert!(ids(&remaining(&three, None)).is_empty());
+    }
+
+    #[test]
+    fn a_modules_own_words_stay_out_of_the_log() {
+        assert_eq!(kind_of(&CallError::Unsupported), "unsupported");
+        assert_eq!(kind_of(&CallError::Failed("a secret".to_owned())), "failed");
+    }
+}

@@ -97,3 +97,6 @@ impl Engine {
 fn id_of(found: &Found<User>) -> String {
     found.key.as_str().trim_start_matches("user/").to_owned()
 }
+
+#[cfg(test)]
+mod people_tests;

@@ -166,3 +166,42 @@ impl Engine {
 fn is_open(stage: &SessionStage) -> bool {
     !matches!(stage, SessionStage::Ended { .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{
+        record::{AccountOpen, OpenFlow},
+        test_stage::{NOW, TestStage, session},
+    };
+
+    #[tokio::test]
+    async fn logins_in_progress_end_with_the_password_and_only_so_many_at_once() {
+        let stage = TestStage::new();
+        let engine = &stage.flows.engine;
+        let mut over = session("ada", NOW, NOW);
+        over.open.stage = SessionStage::Ended { reason: "passed".to_owned() };
+        stage.put("session/open", &session("ada", NOW, NOW)).await;
+        stage.put("session/over", &over).await;
+        let flow = |name: &str| OpenFlow { flow: name.to_owned(), until: NOW };
+        let account = |sessions| Document { open: AccountOpen { sessions, ..AccountOpen::default() }, secret: () };
+        let (none, _) = engine.without_open_logins("ada").await.unwrap();
+        assert!(none.is_empty(), "no account, nothing to change");
+        let gone = (2..OPEN_LOGINS_MAX).map(|place| flow(&format!("gone{place}")));
+        let full: Vec<OpenFlow> = [flow("open"), flow("over")].into_iter().chain(gone).collect();
+        stage.put("account/ada", &account(full.clone())).await;
+        let (changes, expectations) = engine.without_open_logins("ada").await.unwrap();
+        assert_eq!((changes.len(), expectations.len()), (2, 2), "the open one and the account");
+        engine.store.commit(changes, expectations).await.unwrap();
+        let ended: Found<Session> = engine.read(key::session("open")).await.unwrap();
+        let stage_now = ended.record.map(|session| session.open.stage);
+        assert_eq!(stage_now, Some(SessionStage::Ended { reason: "password_changed".to_owned() }));
+        let left: Found<Account> = engine.read(key::account("ada")).await.unwrap();
+        assert!(left.open().sessions.is_empty());
+
+        let one_more = full.into_iter().chain([flow("one more")]).collect();
+        stage.put("account/ada", &account(one_more)).await;
+        let refused = engine.without_open_logins("ada").await;
+        assert!(matches!(refused, Err(FlowError::NotPossible { code: "too_many_logins", .. })));
+    }
+}

@@ -221,6 +221,7 @@ pub(super) fn is_group(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::record::UserSecret;
 
     const NOW: Timestamp = Timestamp(1_000_000);
     const LATER: Timestamp = Timestamp(2_000_000);
@@ -262,5 +263,79 @@ mod tests {
         );
         assert_eq!(checked_groups(&["b".into(), "a".into(), "b".into()]).unwrap(), ["a", "b"]);
         assert!(checked_groups(&given("Family")).is_err());
+    }
+
+    #[test]
+    fn everything_has_an_exact_longest_length() {
+        let names = |count: usize| (0..count).map(|place| format!("g{place}")).collect::<Vec<String>>();
+        assert!(checked_groups(&names(GROUPS_MAX)).is_ok() && checked_groups(&names(GROUPS_MAX + 1)).is_err());
+        let addresses = |count: usize| {
+            let given: Vec<String> = (0..count).map(|place| format!("a{place}@example.org")).collect();
+            normalised("email", FieldKind::Email, &given)
+        };
+        assert!(addresses(ADDRESSES_MAX).is_ok() && addresses(ADDRESSES_MAX + 1).is_err());
+        let name = |chars: usize| display_name(&"é".repeat(chars)).is_ok();
+        assert!(name(1) && name(DISPLAY_NAME_CHARS_MAX) && !name(DISPLAY_NAME_CHARS_MAX + 1) && !name(0));
+        assert!(checked_zone(&"z".repeat(64)).is_ok() && checked_zone(&"z".repeat(65)).is_err());
+        assert!(is_group(&"g".repeat(64)) && !is_group(&"g".repeat(65)) && !is_group(""));
+        assert!(checked_language(&"d".repeat(8)).is_ok() && checked_language(&"d".repeat(9)).is_err());
+    }
+
+    #[test]
+    fn letters_outside_of_the_alphabet_are_refused_one_by_one() {
+        assert!(display_name("Ada Lovelace").is_ok() && display_name("Ada\u{202e}").is_err());
+        assert!(checked_zone("Etc/GMT+1").is_ok() && checked_zone("America/Port-au-Prince").is_ok());
+        for zone in ["Europe/", "/Berlin", "Europe Berlin", "Etc/GMT.1", "Ünter/Berlin"] {
+            assert!(checked_zone(zone).is_err(), "{zone}");
+        }
+        assert!(is_group("a-z_09") && !is_group("a b") && !is_group("A") && !is_group("é"));
+        assert!(checked_language("d1").is_err());
+    }
+
+    fn user() -> User {
+        let open = serde_json::json!({
+            "name": "ada", "is_active": true, "is_owner": false, "created_at": NOW, "epoch": 0,
+        });
+        User { open: serde_json::from_value(open).unwrap(), secret: UserSecret::default() }
+    }
+
+    #[test]
+    fn a_change_names_what_it_changed_and_nothing_else() {
+        let text = |text: &str| Some(text.to_owned());
+        let cases = [
+            ("display_name", UserChanges { display_name: text("Ada"), ..UserChanges::default() }),
+            ("language", UserChanges { language: text("de"), ..UserChanges::default() }),
+            ("zone", UserChanges { zone: text("Europe/Berlin"), ..UserChanges::default() }),
+            ("groups", UserChanges { groups: Some(given("family")), ..UserChanges::default() }),
+            ("email", UserChanges { email: Some(given("a@example.org")), ..UserChanges::default() }),
+            ("phone", UserChanges { phone: Some(given("+4930123456")), ..UserChanges::default() }),
+        ];
+        let mut user = user();
+        for (field, changes) in &cases {
+            assert_eq!(apply(&mut user, changes, NOW).unwrap(), [*field]);
+            assert!(apply(&mut user, changes, LATER).unwrap().is_empty(), "{field} is there already");
+        }
+        let empty = Some(String::new());
+        let emptied = UserChanges {
+            display_name: empty.clone(),
+            language: empty.clone(),
+            zone: empty,
+            email: Some(Vec::new()),
+            phone: Some(Vec::new()),
+            groups: Some(Vec::new()),
+            proved: true,
+        };
+        let order = ["display_name", "language", "zone", "groups", "email", "phone"];
+        assert_eq!(apply(&mut user, &emptied, LATER).unwrap(), order);
+        assert!(user.open.display_name.is_none() && user.open.language.is_none() && user.open.zone.is_none());
+    }
+
+    #[test]
+    fn a_store_that_fails_is_told_as_such_and_not_as_busy() {
+        use crate::{flow::FlowError, store::StoreError};
+
+        let failed = FlowError::Store(StoreError::Poisoned("a full disk".to_owned()));
+        assert!(matches!(PeopleError::from(failed), PeopleError::Store(StoreError::Poisoned(_))));
+        assert!(matches!(PeopleError::from(FlowError::Busy), PeopleError::Busy));
     }
 }

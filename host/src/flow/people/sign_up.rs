@@ -146,3 +146,15 @@ fn invalid_name() -> FlowError {
     let error = mfa_sdk::form::FieldError::InvalidCharacters;
     FlowError::InvalidInput([("username".to_owned(), error)].into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invitation_is_found_however_its_code_is_typed() {
+        assert_eq!(hash_of("ab1o-z"), hash_of(" AB10Z"));
+        assert_ne!(hash_of("AB10Z"), hash_of("AB10Y"));
+        assert_eq!(hash_of("").len(), 64);
+    }
+}

@@ -98,3 +98,22 @@ pub(super) fn details(id: &str, user: &User, factors: &FactorsOpen) -> UserDetai
         phone: shown(&user.secret.addresses.phone),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::test_stage::user;
+
+    #[test]
+    fn what_is_logged_of_a_user_has_no_address_and_no_code() {
+        let mut ada = user("ada");
+        let at = ada.open.created_at;
+        ada.secret.addresses.email =
+            vec![Address { value: "ada@example.org".to_owned(), added_at: at, proved_at: None, by_code: false }];
+        let shown = details("0123", &ada, &FactorsOpen::default());
+        assert_eq!(shown.email[0].value, "ada@example.org");
+        let logged = format!("{shown:?}");
+        assert!(logged.contains("0123") && !logged.contains("example.org"), "{logged}");
+        assert_eq!(format!("{:?}", PrintedOnce("ABCD".to_owned())), "PrintedOnce(…)");
+    }
+}

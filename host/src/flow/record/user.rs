@@ -384,4 +384,23 @@ mod tests {
         let one = FactorsOpen::default().with_confirmed("a", "a", false, NOW);
         assert_eq!((one.epoch, one.without("a").epoch), (1, 2));
     }
+
+    #[test]
+    fn a_second_confirmation_makes_primary_only_what_nothing_else_is() {
+        let two = FactorsOpen::default().with_confirmed("a", "a", false, NOW).with_confirmed("b", "b", false, NOW);
+        assert_eq!(primary(&two.clone().with_confirmed("b", "b", false, NOW)), ["a"]);
+        let mut off = two.with_confirmed("codes", "codes", true, NOW);
+        off.factors.iter_mut().for_each(|factor| (factor.active, factor.primary) = (false, false));
+        let codes_again = off.clone().with_confirmed("codes", "codes", true, NOW);
+        assert!(primary(&codes_again).is_empty() && codes_again.of("codes").is_some_and(|codes| codes.active));
+        assert_eq!(primary(&off.with_confirmed("b", "b", false, NOW)), ["b"]);
+    }
+
+    #[test]
+    fn what_is_switched_off_requires_nothing_and_is_no_heir() {
+        let mut two = FactorsOpen::default().with_confirmed("a", "a", false, NOW).with_confirmed("b", "b", false, NOW);
+        two.factors[1].active = false;
+        let rest = two.without("a");
+        assert!(primary(&rest).is_empty() && !rest.requires_second_factor());
+    }
 }

@@ -229,3 +229,66 @@ impl Turn<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::test_stage::{NOW, TestStage, asker, setup, signed_in};
+
+    const PIN: &str = "[[provider]]\ntype = \"local\"\n[limits]\nsetups_per_user_max = 2\n[[module]]\ntype = \"pin\"";
+
+    #[tokio::test]
+    async fn a_step_is_shown_again_while_it_waits_and_lives() {
+        let (stage, ada, asker) = (TestStage::with(PIN), signed_in("ada", 0), asker());
+        let key = format!("setup/{}", token::hash("f"));
+        let mut record = setup("ada", NOW.plus_s(60));
+        stage.put(&key, &record).await;
+        let shown = async || stage.flows.show_setup(&ada, "f", &asker).await;
+        stage.move_clock_to(NOW.plus_s(60));
+        assert!(matches!(shown().await, Ok(Step::Form(_))));
+        stage.move_clock_to(NOW.plus_s(61));
+        assert!(matches!(shown().await, Err(FlowError::UnknownFlow)), "and looking ends nothing");
+        stage.move_clock_to(NOW);
+        assert!(shown().await.is_ok());
+        record.open.stage = SetupStage::Beginning;
+        stage.put(&key, &record).await;
+        assert!(matches!(shown().await, Err(FlowError::UnknownFlow)), "there is no step yet");
+    }
+
+    #[test]
+    fn a_module_that_is_switched_off_is_none_and_one_that_failed_is_not_available() {
+        let module = |state| ModuleInstance {
+            id: "pin".to_owned(),
+            module_type: "pin".to_owned(),
+            name: "Pin".to_owned(),
+            state,
+            description: None,
+            refused: None,
+        };
+        assert!(check_answering(&module(ModuleState::Ready)).is_ok());
+        let off = check_answering(&module(ModuleState::Disabled));
+        assert!(matches!(off, Err(FlowError::NotFound { .. })));
+        let failed = ModuleState::Failed { reason: "late".to_owned(), remedy: "wait".to_owned() };
+        assert!(matches!(check_answering(&module(failed)), Err(FlowError::ModuleUnavailable { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_oldest_set_up_gives_way_to_one_too_many() {
+        let (stage, ada, asker) = (TestStage::with(PIN), signed_in("ada", 0), asker());
+        let engine = &stage.flows.engine;
+        let turn = Turn { engine, access: &ada, flow_id: "f", asker: &asker, now: engine.clock.now() };
+        let flow = |flow: &str| OpenFlow { flow: flow.to_owned(), until: NOW.plus_s(60) };
+        let setups = vec![flow("oldest"), flow("other")];
+        let account = Document { open: AccountOpen { setups, ..AccountOpen::default() }, secret: () };
+        stage.put("account/ada", &account).await;
+        stage.put("setup/oldest", &setup("ada", NOW.plus_s(60))).await;
+        let found: Found<Account> = engine.read(key::account("ada")).await.unwrap();
+        let own = setup("ada", NOW.plus_s(60));
+        let (changes, expectations) = turn.enlist(found.open(), &found, &own.open).await.unwrap();
+        engine.store.commit(changes, expectations).await.unwrap();
+        let oldest: Setup = stage.read("setup/oldest").await;
+        assert!(matches!(oldest.open.stage, SetupStage::Ended { .. }));
+        let listed: Account = stage.read("account/ada").await;
+        assert_eq!(listed.open.setups, [flow("other"), flow(&turn.flow_hash())]);
+    }
+}

@@ -154,3 +154,57 @@ fn ended(setup: &Setup, reason: &str) -> Setup {
     ended.secret.issued = None;
     ended
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::record::OpenFlow;
+    use crate::flow::test_stage::{NOW, TestStage, asker, setup, signed_in};
+
+    fn turn<'a>(stage: &'a TestStage, access: &'a Access, asker: &'a Asker) -> Turn<'a> {
+        let engine = &stage.flows.engine;
+        Turn { engine, access, flow_id: "f", asker, now: engine.clock.now() }
+    }
+
+    #[tokio::test]
+    async fn a_set_up_is_its_users_own_in_the_same_epoch_until_it_ends() {
+        let (stage, asker) = (TestStage::new(), asker());
+        stage.put(&format!("setup/{}", token::hash("f")), &setup("ada", NOW.plus_s(60))).await;
+        for (whose, is_own) in [(signed_in("ada", 0), true), (signed_in("bob", 0), false), (signed_in("ada", 1), false)]
+        {
+            let found = turn(&stage, &whose, &asker).own_open().await;
+            assert_eq!(found.is_ok(), is_own, "{} {}", whose.user_id, whose.user_epoch);
+        }
+        let ada = signed_in("ada", 0);
+        let turn = turn(&stage, &ada, &asker);
+        let ended = turn.end(turn.own_open().await.unwrap(), "cancelled").await;
+        assert!(matches!(ended, Ok(Step::Abort(abort)) if abort.reason == "cancelled"));
+        assert!(turn.own_open().await.is_err(), "what ended is over");
+    }
+
+    #[tokio::test]
+    async fn a_set_up_past_its_end_is_told_so_once() {
+        let (stage, asker, ada) = (TestStage::new(), asker(), signed_in("ada", 0));
+        stage.put(&format!("setup/{}", token::hash("f")), &setup("ada", NOW.plus_s(60))).await;
+        stage.move_clock_to(NOW.plus_s(60));
+        assert!(matches!(turn(&stage, &ada, &asker).own().await, Ok(Ok(_))));
+        stage.move_clock_to(NOW.plus_s(61));
+        let told = turn(&stage, &ada, &asker).own().await;
+        assert!(matches!(told, Ok(Err(Step::Abort(abort))) if abort.reason == "setup_expired"));
+        assert!(matches!(turn(&stage, &ada, &asker).own().await, Err(FlowError::UnknownFlow)));
+    }
+
+    #[tokio::test]
+    async fn an_end_takes_its_own_set_up_from_the_list_and_no_other() {
+        let (stage, asker, ada) = (TestStage::new(), asker(), signed_in("ada", 0));
+        let turn = turn(&stage, &ada, &asker);
+        stage.put(&format!("setup/{}", turn.flow_hash()), &setup("ada", NOW.plus_s(60))).await;
+        let flow = |flow: String| OpenFlow { flow, until: NOW };
+        let setups = vec![flow(turn.flow_hash()), flow("other".to_owned())];
+        let account = AccountOpen { setups, ..AccountOpen::default() };
+        stage.put("account/ada", &Document { open: account, secret: () }).await;
+        turn.end(turn.own_open().await.unwrap(), "cancelled").await.map(drop).unwrap();
+        let account: Account = stage.read("account/ada").await;
+        assert_eq!(account.open.setups, [flow("other".to_owned())]);
+    }
+}

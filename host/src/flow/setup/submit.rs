@@ -243,3 +243,30 @@ fn attempts_max(module: &ModuleInstance) -> u32 {
         limit => limit,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::test_stage::{NOW, TestStage, asker, setup, signed_in};
+
+    #[tokio::test]
+    async fn each_answer_is_one_attempt_and_after_the_last_there_is_none() {
+        let stage = TestStage::with("[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"");
+        let (engine, ada, asker) = (&stage.flows.engine, signed_in("ada", 0), asker());
+        let turn = Turn { engine, access: &ada, flow_id: "f", asker: &asker, now: engine.clock.now() };
+        let key = format!("setup/{}", turn.flow_hash());
+        let (module, target) = (engine.modules.module("pin").unwrap(), Target::setup("pin"));
+        let mut record = setup("ada", NOW.plus_s(60));
+        stage.put(&key, &record).await;
+        let attempts_max = attempts_max(&module);
+        for ordinal in 1..=attempts_max {
+            assert_eq!(turn.spend(&module, &target).await.unwrap(), ordinal);
+        }
+        assert!(matches!(turn.spend(&module, &target).await, Err(FlowError::UnknownFlow)));
+        let account: Account = stage.read("account/ada").await;
+        assert_eq!(account.open.wrong["setup.pin"].in_a_row, attempts_max);
+        record.open.stage = SetupStage::Beginning;
+        stage.put(&key, &record).await;
+        assert!(matches!(turn.spend(&module, &target).await, Err(FlowError::UnknownFlow)), "nothing is asked yet");
+    }
+}

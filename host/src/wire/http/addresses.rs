@@ -90,7 +90,7 @@ pub struct Forgotten {
     responses((status = 200, description = "A code is on its way", body = AddressStepJson),
               (status = 409, description = "`no_channel`, `delivery_failed`, `too_many_addresses`", body = Problem<'static>, content_type = "application/problem+json"))
 )]
-pub async fn begin(
+pub async fn add_address(
     State(flows): State<Flows>,
     Bearer(access): Bearer,
     Client(asker): Client,
@@ -106,7 +106,7 @@ pub async fn begin(
     params(("flow_id" = String, Path, description = "As the answer before gave it")),
     responses((status = 200, description = "The caller with the address, or a new code is on its way", body = ProofJson))
 )]
-pub async fn prove(
+pub async fn prove_address(
     State(flows): State<Flows>,
     Bearer(access): Bearer,
     PathId(flow_id): PathId,
@@ -127,7 +127,7 @@ pub async fn prove(
     post, path = "/api/me/addresses/remove", tag = "session", security(("bearer" = [])), request_body = OwnAddress,
     responses((status = 204, description = "The address is gone"))
 )]
-pub async fn remove(
+pub async fn remove_address(
     State(flows): State<Flows>,
     Bearer(access): Bearer,
     Client(asker): Client,
@@ -143,7 +143,7 @@ pub async fn remove(
     post, path = "/api/password/forgotten", tag = "people", request_body = Forgotten,
     responses((status = 202, description = "If there is such a user with a proved address, a code is on its way"))
 )]
-pub async fn forgotten(
+pub async fn forgotten_password(
     State(flows): State<Flows>,
     Client(asker): Client,
     Json(forgotten): Json<Forgotten>,

@@ -45,7 +45,7 @@ use super::{
         methods::remove_device, mfa::begin_setup, mfa::regenerate, mfa::show_setup, mfa::submit_setup,
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
         people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,
-        people::reset_user, addresses::begin, addresses::prove, addresses::remove, addresses::forgotten,
+        people::reset_user, addresses::add_address, addresses::prove_address, addresses::remove_address, addresses::forgotten_password,
         status::healthz, status::status, serve,
     ),
     components(schemas(
