@@ -9,8 +9,9 @@ use crate::{
 /// Runs the benchmark, or with `only` the rows whose name contains it.
 pub fn run(checks: bool, only: Option<&str>) -> Result<(), Failure> {
     println!("building (the first time takes some minutes)");
-    let packages = ["-p", "mfa-host", "-p", "mfa-module-insecure_example", "-p", "mfa-module-totp"];
-    check(cargo(&["build", "--release", "--quiet"]).args(packages))?;
+    let modules = ["insecure_example", "totp", "sms", "backup_codes"].map(|module| format!("mfa-module-{module}"));
+    let packages = modules.iter().flat_map(|module| ["-p", module.as_str()]);
+    check(cargo(&["build", "--release", "--quiet", "-p", "mfa-host"]).args(packages))?;
     let mut bench = cargo(&["bench", "--quiet", "--package", "xtask", "--bench", "bench", "--"]);
     if checks {
         bench.arg("--check");

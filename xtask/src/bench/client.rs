@@ -11,9 +11,8 @@ use tokio::{
 
 use super::{
     Failure,
-    directory::{
-        CLIENT_ID, CREDENTIAL_ID, CREDENTIAL_SECRET, PASSWORD, PIN, SecondFactor, totp_secret, user_id, user_name,
-    },
+    directory::{CLIENT_ID, CREDENTIAL_ID, CREDENTIAL_SECRET, PASSWORD, user_id, user_name},
+    second_factor::SecondFactor,
 };
 
 /// Who says who the user is.
@@ -26,7 +25,7 @@ pub enum FirstFactor {
 }
 
 /// What a login is made with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Factors {
     pub first: FirstFactor,
     pub second: SecondFactor,
@@ -77,12 +76,8 @@ impl Client {
             }
         };
         let asked = self.post(&path, &first, true).await?;
-        let second = match self.factors.second {
-            SecondFactor::Pin => format!(r#"{{"client_id":"{CLIENT_ID}","pin":"{PIN}"}}"#),
-            SecondFactor::Totp => {
-                format!(r#"{{"client_id":"{CLIENT_ID}","code":"{}"}}"#, totp_code(user, &self.clock)?)
-            }
-        };
+        let (field, answer) = self.factors.second.answer(user, &self.clock)?;
+        let second = format!(r#"{{"client_id":"{CLIENT_ID}","{field}":"{answer}"}}"#);
         let passed = self.post(&path, &second, false).await?;
         if between(&passed, "\"type\":\"") != Some("create_entry") {
             return Err(format!("a login did not pass: {asked} {passed}").into());
@@ -131,13 +126,6 @@ impl Client {
             return if head.starts_with("HTTP/1.1 200") { Ok(body.to_owned()) } else { Err(text.into()) };
         }
     }
-}
-
-/// What the user's app shows at this moment.
-fn totp_code(user: usize, clock: &Clock) -> Result<String, Failure> {
-    let now_s = u64::try_from(clock.now().wall.0)? / 1000;
-    let app = totp_rs::Builder::new().with_secret(totp_secret(user)).build_noncompliant();
-    Ok(app.generate(now_s).to_string())
 }
 
 fn between<'a>(text: &'a str, before: &str) -> Option<&'a str> {

@@ -10,8 +10,9 @@ use std::{
 use super::{
     Failure, Place,
     client::{Client, Factors},
-    directory::{Directory, SecondFactor},
+    directory::Directory,
     rounds::Rounds,
+    second_factor::SecondFactor,
     server::Server,
     table::Table,
 };
@@ -22,6 +23,10 @@ const TOTP_ROW: &str = "login with TOTP, 300,000 users, 64 at once";
 /// And one more, whose login gives the bare server its answers.
 const TOTP_USERS: usize = 300_000;
 const TOTP_CLIENTS: usize = 64;
+const SENT_CODE_ROW: &str = "login with a sent code, 64 at once";
+/// So many that nobody is sent many more messages than an hour usually allows: the host keeps when each was sent.
+const SENT_CODE_USERS: usize = 10_000;
+const SENT_CODE_CLIENTS: usize = 64;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1000);
 const BARE_ROUND: Duration = Duration::from_millis(400);
@@ -37,20 +42,32 @@ pub fn measure(place: &Place, table: &mut Table) -> Result<(), Failure> {
         let host = Server::host(place, &directory)?;
         let bare = Server::bare(&answers(place, host.address, Factors::VOUCHED_AND_PIN, 0)?)?;
         for clients in wanted {
-            let crowd = Crowd { clients, users: 0..users, factors: Factors::VOUCHED_AND_PIN };
-            let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
-            for round in 0..=ROUNDS {
-                let (echoed, passed) = (crowd.logins(&bare, BARE_ROUND)?, crowd.logins(&host, ROUND)?);
-                // The first warms up.
-                if round > 0 {
-                    speed.add_beside(passed.per_second, echoed.per_second);
-                    cost.add_beside(passed.processor_us_each, echoed.processor_us_each);
-                }
-            }
+            let crowd = |_| Crowd { clients, users: 0..users, factors: Factors::VOUCHED_AND_PIN };
+            let (speed, cost) = in_turn(&bare, &host, crowd)?;
             table.add(&row(clients), "/s", &speed);
             table.add(&format!("  its processor time, {shown} users, {clients} at once"), "µs", &cost);
         }
     }
+    Ok(())
+}
+
+/// Every second request makes a message, and its answer comes when the gateway has taken it.
+pub fn measure_sent_code(place: &Place, table: &mut Table) -> Result<(), Failure> {
+    if !table.wants(SENT_CODE_ROW) {
+        return Ok(());
+    }
+    let factors = Factors { second: SecondFactor::sent_code()?, ..Factors::VOUCHED_AND_PIN };
+    let directory = Directory::make_with(place, "login-sent-code", SENT_CODE_USERS + 1, &factors.second)?;
+    let host = Server::host(place, &directory)?;
+    let bare = Server::bare(&answers(place, host.address, factors.clone(), SENT_CODE_USERS)?)?;
+    let each = SENT_CODE_USERS / (ROUNDS + 1);
+    let (speed, cost) = in_turn(&bare, &host, |round| Crowd {
+        clients: SENT_CODE_CLIENTS,
+        users: round * each..(round + 1) * each,
+        factors: factors.clone(),
+    })?;
+    table.add(SENT_CODE_ROW, "/s", &speed);
+    table.add("  its processor time, sent code", "µs", &cost);
     Ok(())
 }
 
@@ -59,23 +76,34 @@ pub fn measure_totp(place: &Place, table: &mut Table) -> Result<(), Failure> {
     if !table.wants(TOTP_ROW) {
         return Ok(());
     }
-    let directory = Directory::make_with(place, "login-totp", TOTP_USERS + 1, SecondFactor::Totp)?;
+    let directory = Directory::make_with(place, "login-totp", TOTP_USERS + 1, &SecondFactor::Totp)?;
     let host = Server::host(place, &directory)?;
     let factors = Factors { second: SecondFactor::Totp, ..Factors::VOUCHED_AND_PIN };
-    let bare = Server::bare(&answers(place, host.address, factors, TOTP_USERS)?)?;
-    let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
+    let bare = Server::bare(&answers(place, host.address, factors.clone(), TOTP_USERS)?)?;
     let each = TOTP_USERS / (ROUNDS + 1);
+    let (speed, cost) = in_turn(&bare, &host, |round| Crowd {
+        clients: TOTP_CLIENTS,
+        users: round * each..(round + 1) * each,
+        factors: factors.clone(),
+    })?;
+    table.add(TOTP_ROW, "/s", &speed);
+    table.add("  its processor time, TOTP", "µs", &cost);
+    Ok(())
+}
+
+/// The speed of the host beside the bare server, and what a login costs either; `crowd` says who logs in in a round.
+fn in_turn(bare: &Server, host: &Server, crowd: impl Fn(usize) -> Crowd) -> Result<(Rounds, Rounds), Failure> {
+    let (mut speed, mut cost) = (Rounds::default(), Rounds::default());
     for round in 0..=ROUNDS {
-        let crowd = Crowd { clients: TOTP_CLIENTS, users: round * each..(round + 1) * each, factors };
-        let (echoed, passed) = (crowd.logins(&bare, BARE_ROUND)?, crowd.logins(&host, ROUND)?);
+        let crowd = crowd(round);
+        let (echoed, passed) = (crowd.logins(bare, BARE_ROUND)?, crowd.logins(host, ROUND)?);
+        // The first warms up.
         if round > 0 {
             speed.add_beside(passed.per_second, echoed.per_second);
             cost.add_beside(passed.processor_us_each, echoed.processor_us_each);
         }
     }
-    table.add(TOTP_ROW, "/s", &speed);
-    table.add("  its processor time, TOTP", "µs", &cost);
-    Ok(())
+    Ok((speed, cost))
 }
 
 /// What the host answers to one login, for the bare server to answer with.
@@ -120,7 +148,7 @@ impl Crowd {
     async fn until(&self, address: SocketAddr, end: Instant) -> Result<u64, Failure> {
         let mut tasks = tokio::task::JoinSet::new();
         for place in 0..self.clients {
-            let mut client = Client::connect(address, self.factors).await?;
+            let mut client = Client::connect(address, self.factors.clone()).await?;
             let user_at = |place: usize| self.users.start + place * self.users.len() / self.clients;
             let (first, behind) = (user_at(place), user_at(place + 1));
             tasks.spawn(async move {

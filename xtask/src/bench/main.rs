@@ -10,7 +10,9 @@ mod idle;
 mod login;
 mod module_call;
 mod rounds;
+mod second_factor;
 mod server;
+mod sink;
 mod start;
 mod table;
 mod targets;
@@ -67,7 +69,9 @@ fn measure(arguments: &Arguments) -> Result<ExitCode, Failure> {
     commit::measure(&place, &mut table)?;
     compaction::measure(&place, &mut table)?;
     argon2id::measure(&place, &mut table)?;
+    argon2id::measure_backup_code(&place, &mut table)?;
     login::measure(&place, &mut table)?;
+    login::measure_sent_code(&place, &mut table)?;
     login::measure_totp(&place, &mut table)?;
     if table.is_empty() {
         return Err(format!("no row has {:?} in its name", arguments.only).into());

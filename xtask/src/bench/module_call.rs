@@ -13,8 +13,9 @@ use serde_json::json;
 use super::{
     Failure, Place,
     baseline::socket::Echo,
-    directory::{self, Directory, MODULE, PIN, user_id},
+    directory::{self, Directory, user_id},
     rounds::Rounds,
+    second_factor::{MODULE, PIN},
     table::Table,
 };
 
