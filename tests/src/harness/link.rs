@@ -36,7 +36,7 @@ impl Stage {
     /// The path of the link in the latest message, which stands in both parts.
     #[track_caller]
     pub fn sent_link(&self) -> String {
-        let messages = self.outbox();
+        let messages = self.asked_for();
         let message = messages.last().expect("a message");
         let part = |name: &str| message[name].as_str().unwrap_or_else(|| panic!("{name} in {message:#}"));
         let link = link_in(part("text"));
@@ -49,7 +49,7 @@ impl Server {
     /// The path of the link in the next mail, which stands in both parts.
     #[track_caller]
     pub fn next_link(&self) -> String {
-        let mail = self.next();
+        let mail = self.next_asked_for();
         let part = |kind: &str| mail["parts"][kind].as_str().unwrap_or_else(|| panic!("{kind} in {mail:#}")).to_owned();
         let link = link_in(&part("text/plain"));
         assert!(unescaped(&part("text/html")).contains(&format!("{link}\"")), "where it is clicked: {mail:#}");

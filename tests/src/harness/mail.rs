@@ -35,10 +35,17 @@ impl Stage {
         messages.as_array().expect("a list").clone()
     }
 
+    /// The same without what only tells what happened to the account.
+    pub fn asked_for(&self) -> Vec<Value> {
+        let mut messages = self.outbox();
+        messages.retain(|message| !is_notice(message["text"].as_str().expect("text")));
+        messages
+    }
+
     /// The code of the latest message.
     #[track_caller]
     pub fn sent_code(&self) -> String {
-        code_in(self.outbox().last().expect("a message")["text"].as_str().expect("text"))
+        code_in(self.asked_for().last().expect("a message")["text"].as_str().expect("text"))
     }
 
     /// Sets `email` up for this address; the code comes from the outbox.
@@ -61,15 +68,31 @@ impl Stage {
 }
 
 impl Server {
+    /// The next mail that does not only tell what happened to the account.
+    #[track_caller]
+    pub fn next_asked_for(&self) -> Value {
+        loop {
+            let mail = self.next();
+            if !is_notice(mail["parts"]["text/plain"].as_str().expect("a plain part")) {
+                return mail;
+            }
+        }
+    }
+
     /// The code of the next mail, which stands in both parts.
     #[track_caller]
     pub fn next_code(&self) -> String {
-        let mail = self.next();
+        let mail = self.next_asked_for();
         let part = |kind: &str| mail["parts"][kind].as_str().unwrap_or_else(|| panic!("{kind} in {mail:#}")).to_owned();
         let code = code_in(&part("text/plain"));
         assert!(part("text/html").contains(&code), "{mail:#}");
         code
     }
+}
+
+/// Every notice says what to do if it was not you.
+fn is_notice(text: &str) -> bool {
+    text.contains("If this was not you")
 }
 
 /// The one group of six digits.

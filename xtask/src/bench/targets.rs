@@ -18,7 +18,6 @@ const TARGETS: &[(&str, Target)] = &[
     ("commit, 64 waiting", Target::RatioAtLeast(0.6)),
     ("longest wait for a commit", Target::AtMost(100.0)),
     ("login by argon2id", Target::RatioAtLeast(0.9)),
-    ("login by backup code", Target::RatioAtLeast(0.7)),
     ("login, 100 users, 64 at once", Target::RatioAtLeast(0.2)),
     ("login, 100,000 users, 64 at once", Target::RatioAtLeast(0.2)),
     ("login with a sent code, 64 at once", Target::RatioAtLeast(0.15)),

@@ -8,7 +8,7 @@ mod postman;
 mod quota;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -37,7 +37,7 @@ pub struct Messages {
     /// Codes of the host's own.
     code_key: Zeroizing<[u8; 32]>,
     /// Messages of the whole host in the last hour, oldest first.
-    hour: Mutex<Vec<Timestamp>>,
+    hour: Mutex<VecDeque<Timestamp>>,
     /// What is to be tried again, by when.
     waiting: Mutex<BTreeSet<(Timestamp, String)>>,
     /// Notices of the last hour by user.
@@ -89,7 +89,7 @@ impl Messages {
 
     /// Counts a message of the whole host.
     fn count(&self, messages_max: u64, now: Timestamp) -> Result<(), u64> {
-        quota::count(&mut locked(&self.hour), messages_max, now)
+        quota::count_in_order(&mut locked(&self.hour), messages_max, now)
     }
 
     fn try_again(&self, id: &str, at: Timestamp) {

@@ -1,5 +1,7 @@
 //! How many messages an hour takes.
 
+use std::collections::VecDeque;
+
 use crate::clock::Timestamp;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -18,6 +20,22 @@ pub fn count(sent: &mut Vec<Timestamp>, messages_max: u64, now: Timestamp) -> Re
     // The one that has to leave the hour before there is room again.
     let leaves = sent.len() - messages_max;
     let wait_ms = sent.get(leaves).map_or(HOUR_MS, |at| HOUR_MS - now.since_ms(*at));
+    Err(u64::try_from(wait_ms).unwrap_or_default().div_ceil(1000).max(1))
+}
+
+/// The same for many, which were counted one after the other: only those that leave are looked at.
+///
+/// # Errors
+/// As [`count`].
+pub fn count_in_order(sent: &mut VecDeque<Timestamp>, messages_max: u64, now: Timestamp) -> Result<(), u64> {
+    while sent.front().is_some_and(|at| now.since_ms(*at).abs() >= HOUR_MS) {
+        sent.pop_front();
+    }
+    if sent.len() < usize::try_from(messages_max).unwrap_or(usize::MAX) {
+        sent.push_back(now);
+        return Ok(());
+    }
+    let wait_ms = sent.front().map_or(HOUR_MS, |at| HOUR_MS - now.since_ms(*at));
     Err(u64::try_from(wait_ms).unwrap_or_default().div_ceil(1000).max(1))
 }
 
@@ -41,6 +59,15 @@ mod tests {
         assert_eq!(count(&mut sent, 2, Timestamp(NOW.plus_s(3600).0 - 1)), Err(1));
         assert_eq!(count(&mut sent, 2, NOW.plus_s(3600)), Ok(()));
         assert_eq!(count(&mut sent, 2, NOW.plus_s(3600)), Err(600));
+    }
+
+    #[test]
+    fn many_are_counted_alike() {
+        let mut sent = VecDeque::new();
+        assert_eq!(count_in_order(&mut sent, 1, NOW), Ok(()));
+        assert_eq!(count_in_order(&mut sent, 1, NOW.plus_s(600)), Err(3000));
+        assert_eq!(count_in_order(&mut sent, 1, NOW.plus_s(3600)), Ok(()));
+        assert_eq!(sent.len(), 1);
     }
 
     #[test]
