@@ -180,3 +180,37 @@ fn settled(stage: &Stage) -> String {
     }
     panic!("the module never settled:\n{}", stage.host().log());
 }
+
+#[test]
+fn its_own_word_makes_no_way_back_of_a_module() {
+    let mut stage = stage();
+    install(&stage.directory.path(), "way_back");
+    stage.restart();
+    // Another's factor brings none of its codes, and its own step asks for none.
+    let bob = stage.login(BOB);
+    let step = stage.begin_setup(&bob, "insecure_example").expect(200);
+    let flow_id = step["flow_id"].as_str().expect("a flow id");
+    let done = stage.submit_setup(&bob, flow_id, &json!({"pin": PIN})).expect(200);
+    assert!(done.get("recovery").is_none(), "{done}");
+    assert_eq!(stage.regenerate(&bob, LYING, &json!({})).expect(409)["code"], "no_recovery");
+    // Who sets it up has a second factor, and is asked for it.
+    set_up(&stage, ADA);
+    assert_eq!(answer(&stage, "wrong")["errors"]["base"], "invalid_code");
+    result_of(&answer(&stage, "fine"));
+}
+
+#[test]
+fn a_factor_whose_module_turns_into_a_way_back_stays_a_factor() {
+    let mut stage = stage();
+    set_up(&stage, ADA);
+    stage.directory.replace_setting("type = \"lying\"\n", "type = \"lying\"\nrecovery = true\n");
+    install(&stage.directory.path(), "way_back");
+    stage.restart();
+    let step = answer(&stage, "fine");
+    let tokens = stage.tokens_of(&step);
+    assert_eq!(stage.regenerate(&tokens, LYING, &json!({})).expect(409)["code"], "is_factor");
+    assert_eq!(stage.begin_setup(&tokens, LYING).expect(409)["code"], "is_factor");
+    let method = stage.method(&tokens, LYING);
+    assert_eq!((&method["is_primary"], &method["recovery"]), (&json!(true), &json!(false)), "{method}");
+    assert_eq!(answer(&stage, "wrong")["errors"]["base"], "invalid_code", "and is asked for");
+}

@@ -92,7 +92,9 @@ fn what_breaks_the_rule_of_the_asked_module_goes_to_the_one_way_back_it_fits() {
     let answer = verify(&stage, json!({"code": ada.totp.code(stage.now_ms())})).expect(200);
     assert_eq!(stage.session(&Tokens::of(&answer))["mfa_method_used"], "totp");
     assert_eq!(verify(&stage, json!({"code": codes.codes[1]})).expect(401)["code"], "invalid_code");
-    for body in [json!({}), json!({"code": "1", "recovery_code": "2"}), json!({"code": "1", "recovery_module": "a"})] {
+    // Nothing at all asks whether the step may go on, and this one waits for a code.
+    assert_eq!(verify(&stage, json!({})).expect(400)["code"], "invalid_input");
+    for body in [json!({"code": "1", "recovery_code": "2"}), json!({"code": "1", "recovery_module": "a"})] {
         assert_eq!(verify(&stage, body).expect(400)["code"], "invalid_request");
     }
 }
@@ -230,8 +232,9 @@ fn a_way_back_is_no_factor_no_primary_and_in_no_selection() {
 fn with_two_ways_back_a_code_says_for_which_it_is() {
     let mut stage = Stage::with(|directory| {
         enable_backup_codes(directory);
-        directory
-            .append_settings("[[module]]\ntype = \"backup_codes\"\nid = \"in_the_safe\"\nname = \"In the safe\"\n");
+        directory.append_settings(
+            "[[module]]\ntype = \"backup_codes\"\nid = \"in_the_safe\"\nname = \"In the safe\"\nrecovery = true\n",
+        );
     });
     let tokens = stage.login(ADA);
     let (_, done) = stage.prove_totp(&tokens);

@@ -249,6 +249,7 @@ impl Recipe {
             id: entry.id().to_owned(),
             expected_type: Some(entry.module_type.clone()),
             config: Some(config_json(&entry.config)),
+            may_be_way_back: entry.recovery,
             limits: limits.of_modules(),
         };
         Self { module_type: entry.module_type.clone(), plan: Arc::new(plan), file }

@@ -37,7 +37,7 @@ pub async fn inspect(file: &Path, limits: &Limits) -> Result<Inspection, ModuleS
     let (bytes, image) = checked.await.map_err(|error| failed(error.to_string()))??;
     let spawner = Spawner::start().map_err(|error| failed(format!("no worker could be started: {error}")))?;
     let id = file.display().to_string();
-    let plan = Plan { id, expected_type: None, config: None, limits: limits.clone() };
+    let plan = Plan { id, expected_type: None, config: None, may_be_way_back: true, limits: limits.clone() };
     let worker = start::start(&spawner, &image, &plan).await.map_err(|error| match error {
         StartError::Refused(refusal) => refusal,
         StartError::Unable(words) | StartError::Died(words) | StartError::Late(words) => failed(words),

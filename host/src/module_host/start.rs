@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub expected_type: Option<String>,
     /// As JSON; none to describe the module without configuring it.
     pub config: Option<String>,
+    /// Whether its word that it is a way back in counts.
+    pub may_be_way_back: bool,
     pub limits: Limits,
 }
 
@@ -77,7 +79,8 @@ pub(super) async fn start(spawner: &Spawner, image: &Image, plan: &Plan) -> Resu
     let answer = timeout(deadline, read_answer(&mut control)).await;
     let refusal = match answer {
         Ok(Ok(Answer::Ready(json))) => match description::validated(&json, plan.expected_type.as_deref()) {
-            Ok(description) => {
+            Ok(mut description) => {
+                lower(&mut description, plan);
                 return Ok(Worker { child, control, slots, noise, description: Arc::new(description) });
             }
             Err(reason) => Refusal::new(reason, "mend the module and run mfa-host module install FILE"),
@@ -94,6 +97,16 @@ pub(super) async fn start(spawner: &Spawner, image: &Image, plan: &Plan) -> Resu
     };
     let _ = kill(&mut child).await;
     Err(StartError::Refused(refusal))
+}
+
+/// What a module says of itself counts as far as the settings say it too.
+fn lower(description: &mut Description, plan: &Plan) {
+    if description.recovery && !plan.may_be_way_back {
+        let module = &plan.id;
+        let remedy = "if it is to be one, write `recovery = true` into its block in host.toml";
+        tracing::warn!(module, remedy, "it says that it is a way back in, and counts as a factor");
+        (description.recovery, description.stamp) = (false, None);
+    }
 }
 
 async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Child, UnixStream, Vec<BlockingStream>)> {

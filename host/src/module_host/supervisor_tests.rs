@@ -29,7 +29,7 @@ fn request() -> Request {
 
 fn plan(module_deadline_ms: u64) -> Plan {
     let limits = Limits { module_deadline_ms, ..Limits::default() };
-    Plan { id: "test".to_owned(), expected_type: None, config: None, limits }
+    Plan { id: "test".to_owned(), expected_type: None, config: None, may_be_way_back: false, limits }
 }
 
 /// A worker without a process: the far end of its only slot, its complaints and its end.

@@ -57,28 +57,32 @@ impl HashQueue {
 
     fn enter(&self, work: Work) -> Result<(), Busy> {
         let mut inside = self.inside();
-        if inside.threads + inside.waiting.len() >= self.at_once_max.saturating_add(self.waiting_max) {
+        if inside.threads < self.at_once_max {
+            // It brings its work along: while it stood in the queue as well, it would take two places.
+            let queue = self.clone();
+            tokio::task::spawn_blocking(move || queue.work_off(work));
+            // Only now: where no thread can be had, this is not reached, and the next to come tries again.
+            inside.threads += 1;
+            return Ok(());
+        }
+        if inside.waiting.len() >= self.waiting_max {
             return Err(Busy);
         }
         inside.waiting.push_back(work);
-        if inside.threads < self.at_once_max {
-            let queue = self.clone();
-            tokio::task::spawn_blocking(move || queue.work_off());
-            // Only now: where no thread can be had, this is not reached, and the next to come tries again.
-            inside.threads += 1;
-        }
         Ok(())
     }
 
     /// Works until nothing waits. To get memory from the system page by page takes about as long as a short hash, so one
     /// piece of it serves all; it goes back at the end, so that an idle host holds none.
-    fn work_off(&self) {
+    fn work_off(&self, first: Work) {
         let mut blocks = Vec::new();
-        while let Some(work) = self.next() {
+        let mut next = Some(first);
+        while let Some(work) = next {
             // A panic ends the wait of its own caller alone, whose channel goes with the work.
             if catch_unwind(AssertUnwindSafe(|| work(&mut blocks))).is_err() {
                 tracing::error!("the computation of a password hash panicked");
             }
+            next = self.next();
         }
     }
 
@@ -162,6 +166,25 @@ mod tests {
         }
         until(&queue, 0, 0).await;
         assert_eq!(queue.compute(|_| 7).await.unwrap(), 7);
+    }
+
+    #[test]
+    fn a_thread_that_has_not_begun_takes_one_place_and_not_two() {
+        // One blocking thread, so that the second of the queue's waits to begin.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).build();
+        runtime.unwrap().block_on(async {
+            let queue = HashQueue::new(2, 1);
+            let (release, released) = mpsc::channel::<()>();
+            let wait = move |_: &mut Vec<Block>| {
+                let _ = released.recv();
+            };
+            queue.enter(Box::new(wait)).unwrap();
+            queue.enter(Box::new(|_| ())).unwrap();
+            assert!(queue.enter(Box::new(|_| ())).is_ok(), "one may wait");
+            assert!(queue.enter(Box::new(|_| ())).is_err());
+            drop(release);
+            until(&queue, 0, 0).await;
+        });
     }
 
     #[tokio::test]

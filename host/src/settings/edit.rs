@@ -42,7 +42,8 @@ pub fn claims(description: &Description) -> String {
         Kind::Inherence => "inherence",
     };
     let amr: toml_edit::Array = description.amr.iter().map(String::as_str).collect();
-    format!("kind = \"{kind}\"\namr = {amr}\n")
+    let recovery = if description.recovery { "recovery = true\n" } else { "" };
+    format!("kind = \"{kind}\"\namr = {amr}\n{recovery}")
 }
 
 /// Switches the module `id` on or off. One that is not in the file yet is added, when it is to be switched on, with

@@ -255,11 +255,12 @@ pub struct Methods {
     pub delete_active: bool,
     /// Whether the primary may be deleted; else another one has to be made the primary first.
     pub delete_primary: bool,
-    /// Whether deleting one, or a device of it, takes a code of that very method; of the primary, where it is inactive.
+    /// Whether deleting one, or a device of it, takes a code of that very method; of the primary, where it is inactive or
+    /// stands in for single factors.
     pub delete_needs_code: bool,
     /// Whether it takes a code of the primary to make another one the primary.
     pub primary_needs_code: bool,
-    /// Whether deactivating one takes a code of that very method.
+    /// Whether deactivating one takes a code of that very method; of the primary, where it stands in for single factors.
     pub deactivate_needs_code: bool,
 }
 
@@ -319,6 +320,10 @@ pub struct ModuleSettings {
     /// is had; a module's own word for what it rests on lowers this and never raises it.
     #[serde(default)]
     pub strength: Option<Strength>,
+    /// Whether it is a way back in, if it says so itself: its codes stand in for users' factors, and it counts as none.
+    /// A module's own word for it earns nothing.
+    #[serde(default)]
+    pub recovery: bool,
     /// Handed to the module's `new`.
     #[serde(default)]
     pub config: toml::Table,

@@ -35,7 +35,9 @@ impl Codes {
 
 /// Puts a way back in into the settings. A batch costs ten slow hashes, and the machine may have other work.
 pub fn enable_backup_codes(directory: &Directory) {
-    directory.append_settings("[[module]]\ntype = \"backup_codes\"\nkind = \"possession\"\namr = [\"otp\"]\n");
+    directory.append_settings(
+        "[[module]]\ntype = \"backup_codes\"\nkind = \"possession\"\namr = [\"otp\"]\nrecovery = true\n",
+    );
     directory.append_settings("[limits]\nsessions_per_user_max = 100\nmodule_deadline_ms = 25000\n");
 }
 

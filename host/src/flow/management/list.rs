@@ -91,7 +91,10 @@ fn view(
 ) -> MethodView {
     let factor = listed.of(&module.id);
     let description = module.description.as_ref();
-    let strength = description.filter(|description| !description.recovery).map(|own| strength(own, configured));
+    // Of what is set up, the list says what it counts as.
+    let says_so = description.is_some_and(|description| description.recovery);
+    let is_way_back = factor.map_or(says_so, |factor| factor.recovery);
+    let strength = description.filter(|_| !is_way_back).map(|own| strength(own, configured));
     MethodView {
         id: module.id.clone(),
         module_type: module.module_type.clone(),
@@ -102,7 +105,7 @@ fn view(
         is_primary: factor.is_some_and(|factor| factor.primary),
         kind: description.map(|description| kind_word(description.kind).to_owned()),
         sends: description.is_some_and(|description| description.sends),
-        recovery: description.is_some_and(|description| description.recovery),
+        recovery: is_way_back,
         strength: strength.map(|strength| strength_word(strength).to_owned()),
         strength_text: strength.map(|strength| strength_text(strength, language).to_owned()),
         created_at: factor.map(|factor| factor.created_at),

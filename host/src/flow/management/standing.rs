@@ -25,7 +25,8 @@ impl Flows {
         let (_, listed) = engine.own_factors(access, Some(module), wish.need(), now).await?;
         // What is refused anyway, or changes nothing, costs no code.
         let asked = wish.asked(&listed, module, rules);
-        if wish.fulfilled(&listed, module)?.epoch != listed.epoch {
+        let is_change = wish.fulfilled(&listed, module)?.epoch != listed.epoch;
+        if is_change {
             engine.use_code(access, asker, &asked, given).await?;
         }
         for _ in 0..TRIES_MAX {
@@ -36,7 +37,7 @@ impl Flows {
                 return self.own_method(access, module, asker).await;
             }
             let still = wish.asked(&listed, module, rules);
-            if still.is_needed && still.module != asked.module {
+            if still.is_needed && (still.module != asked.module || !is_change) {
                 return Err(code_required());
             }
             let user = engine.user_in_epoch(&access.user_id, access.user_epoch).await?;

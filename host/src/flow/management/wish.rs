@@ -59,7 +59,10 @@ impl Wish {
     /// Whose code comes with it.
     pub(super) fn asked(&self, listed: &FactorsOpen, module: &str, rules: &Methods) -> Asked {
         match self {
-            Self::Deactivate => Asked { module: Some(module.to_owned()), is_needed: rules.deactivate_needs_code },
+            Self::Deactivate => {
+                let module = askable(listed, module).or_else(|| primary(listed));
+                Asked { module, is_needed: rules.deactivate_needs_code }
+            }
             Self::MakePrimary => Asked { module: primary(listed), is_needed: rules.primary_needs_code },
             Self::Activate | Self::Describe(_) => Asked { module: None, is_needed: false },
         }
@@ -150,9 +153,15 @@ pub(super) fn may_delete<'a>(factors: impl IntoIterator<Item = &'a Factor>, rule
 
 /// Whose code comes with the deletion of this method, or of all: its own, or the primary's if it cannot be asked.
 pub(super) fn asked_to_delete(listed: &FactorsOpen, module: Option<&str>, rules: &Methods) -> Asked {
-    let own = module.and_then(|module| listed.of(module)).filter(|factor| factor.active);
-    let module = own.map(|factor| factor.module.clone()).or_else(|| primary(listed));
+    let module = module.and_then(|module| askable(listed, module)).or_else(|| primary(listed));
     Asked { module, is_needed: rules.delete_needs_code }
+}
+
+/// The method itself, if it can be asked by itself: an inactive one cannot, nor can codes that stand in for one factor
+/// each, which are right only where that factor is asked.
+fn askable(listed: &FactorsOpen, module: &str) -> Option<String> {
+    let own = listed.of(module).filter(|factor| factor.active && factor.of.is_empty());
+    own.map(|factor| factor.module.clone())
 }
 
 fn primary(listed: &FactorsOpen) -> Option<String> {
@@ -273,5 +282,17 @@ mod tests {
             (Some("codes".into()), Some("a".into()), Some("a".into()))
         );
         assert!(!asked_to_delete(&listed, None, &all).is_needed);
+    }
+
+    #[test]
+    fn codes_of_single_factors_are_never_asked_by_themselves() {
+        let listed = FactorsOpen::default().with_confirmed("a", "a", false, Timestamp(1));
+        let rules = Methods { delete_needs_code: true, deactivate_needs_code: true, ..Methods::default() };
+        for (of, asked) in [(None, "codes"), (Some("a"), "a")] {
+            let listed = listed.clone().with_way_back("codes", "codes", of, Timestamp(1));
+            let both =
+                [asked_to_delete(&listed, Some("codes"), &rules), Wish::Deactivate.asked(&listed, "codes", &rules)];
+            assert!(both.iter().all(|both| both.is_needed && both.module.as_deref() == Some(asked)), "{asked}");
+        }
     }
 }

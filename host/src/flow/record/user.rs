@@ -216,7 +216,10 @@ impl FactorsOpen {
             Some(factor) => {
                 factor.active = true;
                 factor.module_type = module_type.to_owned();
-                factor.primary |= !has_primary && !recovery;
+                // What was proved as a factor stays one, whatever its module says of itself since.
+                factor.recovery &= recovery;
+                factor.of.retain(|_| recovery);
+                factor.primary |= !has_primary && !factor.recovery;
             }
             None => self.factors.push(Factor {
                 module: module.to_owned(),
@@ -331,6 +334,15 @@ mod tests {
         let one = again.without("a");
         assert_eq!(primary(&one), ["b"]);
         assert!(!one.without("b").requires_second_factor());
+    }
+
+    #[test]
+    fn a_factor_never_becomes_a_way_back_but_a_way_back_may_become_a_factor() {
+        let factor = FactorsOpen::default().with_confirmed("a", "a", false, NOW).with_confirmed("a", "a", true, NOW);
+        assert!(factor.requires_second_factor() && primary(&factor) == ["a"]);
+        let counts = factor.without("a").with_way_back("codes", "t", Some("a"), NOW);
+        let counts = counts.with_confirmed("codes", "t", false, NOW);
+        assert!(counts.requires_second_factor() && primary(&counts) == ["codes"] && counts.factors[0].of.is_empty());
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl Turn<'_> {
             if batches.len() >= batches_max {
                 break;
             }
-            if !is_way_back(&module) || !is_answering(&module.state) || listed.has_way_back(&module.id, of) {
+            let has_it = check_no_factor(listed, &module.id).is_err() || listed.has_way_back(&module.id, of);
+            if !is_way_back(&module) || !is_answering(&module.state) || has_it {
                 continue;
             }
             if let Ok(Some(batch)) = self.issue(&module, of).await {
@@ -216,6 +217,7 @@ impl Turn<'_> {
     ) -> Result<Option<String>, FlowError> {
         let need = if wish == Wish::First { Need::SetUp } else { Need::Removal };
         self.engine.require_proof(self.access, listed, need, self.now.wall)?;
+        check_no_factor(listed, &instance.id)?;
         let of = stands_in_for(self.engine.settings.recovery.scope, listed, factor)?;
         if wish == Wish::First && listed.has_way_back(&instance.id, of.as_deref()) {
             let detail = "there are codes already; make new ones with regenerate".to_owned();
@@ -262,6 +264,15 @@ impl Turn<'_> {
 
 pub(super) fn is_way_back(instance: &ModuleInstance) -> bool {
     instance.description.as_ref().is_some_and(|description| description.recovery)
+}
+
+/// A module that says since the set-up that it is a way back in: its codes would take the place of the factor.
+pub(super) fn check_no_factor(listed: &FactorsOpen, module: &str) -> Result<(), FlowError> {
+    if listed.of(module).is_none_or(|factor| factor.recovery) {
+        return Ok(());
+    }
+    let detail = "this is a second factor of yours; delete it before you make codes of it".to_owned();
+    Err(FlowError::NotPossible { code: "is_factor", detail })
 }
 
 /// The factor that codes are to stand in for; none: any of the user's.

@@ -9,7 +9,7 @@ use mfa_sdk::{
 };
 use serde_json::{Map, Value};
 
-use super::{Turn, ended, handler};
+use super::{Turn, ended, handler, issue::check_no_factor};
 use crate::{
     flow::{
         FlowError, FormStep, Step,
@@ -83,6 +83,7 @@ impl Turn<'_> {
             let factors: Found<Factors> = self.engine.read(key::factors(&setup.open.user)).await?;
             let listed = factors.open();
             self.require_proof_still(setup, &listed)?;
+            check_no_factor(&listed, &setup.open.module)?;
             if !leads_back(&listed, setup.open.of.as_deref()) {
                 let detail = "prove the second factor first; the codes lead back to it".to_owned();
                 return Err(FlowError::NotPossible { code: "confirm_first", detail });

@@ -32,7 +32,7 @@ pub struct FormJson {
     pub flow_id: String,
     #[schema(value_type = Vec<Option<String>>)]
     pub handler: HandlerJson,
-    /// `init`, `select_mfa_module`, `mfa`, `setup`.
+    /// `init`, `select_mfa_module`, `mfa`, `set_password`, `setup`, `test`.
     pub step_id: &'static str,
     pub data_schema: Vec<FieldJson>,
     /// Machine words by field, or by `base`.

@@ -37,6 +37,7 @@ impl Export for Lying {
             "huge" => return "x".repeat(100 * 1024 * 1024),
             "mfa" => description["amr"] = json!(["mfa"]),
             "magic" => description["kind"] = json!("magic"),
+            "way_back" => description["recovery"] = json!(true),
             "no_texts" => description["texts"] = json!({}),
             // One start in two, as nobody could foresee; no process remembers what the former one said.
             "changing" if coin() => description["module_type"] = json!("honest"),
@@ -59,6 +60,7 @@ impl Export for Lying {
                 Some("unknown_step") => json!({ "reply": "setup", "step": "dance", "enrolment": {} }).to_string(),
                 Some(_) => json!({ "reply": "setup", "step": "done", "enrolment": {} }).to_string(),
             },
+            Some("issue") => json!({ "reply": "issued", "enrolment": {}, "codes": ["fine"] }).to_string(),
             Some("initialize_login_mfa_step") => json!({ "reply": "login", "form": form }).to_string(),
             Some("validate") => verdict(request["answer"]["fields"]["word"].as_str().unwrap_or_default()),
             _ => json!({ "reply": "unsupported" }).to_string(),
