@@ -187,3 +187,27 @@ fn who_knows_a_sessions_id_cannot_end_or_refresh_it() {
     assert_eq!(stage.me(&tokens).status, 200);
     refresh(&stage, CLIENT_ID, &tokens.refresh).expect(200);
 }
+
+#[test]
+fn applications_are_told_what_the_settings_say() {
+    let stage = Stage::with(|directory| {
+        directory.append_settings(
+            "[claims]\nmail = \"user.email\"\nname = \"user.name\"\ngroups = \"user.groups\"\nhouse = \"=Example\"",
+        );
+    });
+    let path = stage.directory.path();
+    let set = ["user", "set", ADA, "--email", "ada@example.org", "--group", "family", "--proved"];
+    crate::harness::run_host(&path, &set).success();
+    let step = stage.submit_password(&stage.begin(), ADA);
+    let answer = stage.exchange(&crate::harness::result_of(&step)).expect(200);
+    let wanted = serde_json::json!({"mail": "ada@example.org", "name": ADA, "groups": ["family"], "house": "Example"});
+    assert_eq!(answer["claims"], wanted);
+    let tokens = crate::harness::Tokens::of(&answer);
+    assert_eq!(stage.me(&tokens).expect(200)["claims"], wanted);
+    let plain = serde_json::json!({"client_id": crate::harness::CLIENT_ID, "username": ADA, "password": crate::harness::PASSWORD});
+    assert_eq!(stage.wire().post("/api/login", &plain).expect(200)["claims"], wanted);
+    stage.directory.replace_setting("\"user.email\"", "\"user.shoe_size\"");
+    let outcome = crate::harness::run_host(&path, &["config", "check"]);
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+    assert!(outcome.text().contains("claims.mail") && outcome.text().contains("user.groups"), "{outcome:?}");
+}
