@@ -169,7 +169,8 @@ impl Turn<'_> {
                 factors.record.as_ref().and_then(|factors| factors.open.of(&guess.module.id)).is_some_and(|factor| {
                     factor.active && (!guess.is_way_back() || factor.stands_in_for(&guess.asked().id))
                 });
-            let usable = |enrolment: &&Enrolment| is_active && self.engine.is_of_type(enrolment);
+            let is_asked = |enrolment: &Enrolment| guess.is_way_back() || session.secret.is_for(&enrolment.open);
+            let usable = |enrolment: &&Enrolment| is_active && is_asked(enrolment) && self.engine.is_of_type(enrolment);
             let record = enrolment.record.as_ref().filter(usable);
             let Some(record) = record.and_then(|record| for_module_at(record, &guess.asked().id)) else {
                 return self.end_with(found, "unknown_error").await;

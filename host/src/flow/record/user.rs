@@ -285,6 +285,9 @@ pub struct EnrolmentOpen {
     pub module: String,
     pub module_type: String,
     pub created_at: Timestamp,
+    /// The set-up that made it, by 8 hexadecimal digits of its hash: another one, another enrolment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_up: Option<String>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
