@@ -139,8 +139,7 @@ fn a_code_that_went_to_a_former_address_opens_nothing() {
     let stage = Stage::with(Directory::with_outbox);
     let tokens = stage.login(ADA);
     stage.set_up_email(&tokens, ADDRESS);
-    let (flow_id, _) = to_code(&stage);
-    let code = stage.sent_code();
+    let (flow_id, code) = (to_code(&stage).0, stage.sent_code());
     stage.set_up_email(&tokens, "ada@new.example");
     assert_abort(&submit_code(&stage, &flow_id, &code), "unknown_error");
     let (flow_id, _) = to_code(&stage);
