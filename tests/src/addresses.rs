@@ -25,7 +25,12 @@ fn flow_of(answer: &Value) -> String {
 
 fn add(stage: &Stage, tokens: &Tokens, address: &str) {
     let flow_id = flow_of(&begin(stage, tokens, address).expect(200));
-    prove(stage, tokens, &flow_id, &json!({"code": stage.sent_code()})).expect(200);
+    prove(stage, tokens, &flow_id, &json!({"code": stage.code_sent_to(address)})).expect(200);
+}
+
+fn remove(stage: &Stage, tokens: &Tokens, address: &str) -> Answer {
+    let gone = json!({"kind": "email", "value": address});
+    stage.wire().post_as(&tokens.access, "/api/me/addresses/remove", &gone)
 }
 
 /// A host that mails codes for forgotten passwords.
@@ -191,4 +196,81 @@ fn a_code_by_mail_is_off_unless_the_settings_say_so_and_proves_nothing_in_a_sess
     // After an admin's reset the admin's code is the only way.
     run_host(&stage.directory.path(), &["user", "reset", ADA]).success();
     assert_eq!(submit_password(&stage, &code)["errors"]["base"], "invalid_auth");
+}
+
+#[test]
+fn who_knows_a_name_alone_uses_up_no_code_of_its_login() {
+    let mut stage = stage_with_mail();
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", HOME, "--proved"]).success();
+    stage.set_up_email(&stage.login(ADA), HOME);
+    let mut asked = 0;
+    for _ in 0..30 {
+        asked += usize::from(forget(&stage, ADA).status == 202);
+        stage.clock.advance_s(60);
+    }
+    assert!(asked > 20, "the throttle leaves room for {asked}");
+    let end = Instant::now() + PATIENCE;
+    while stage.host().log().matches("forgotten_password").count() < asked {
+        assert!(Instant::now() < end, "not all of {asked} were looked at");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let code = mailed_code(&stage, 4);
+    let flow_id = stage.begin();
+    let step = stage.submit(&flow_id, json!({"username": ADA, "password": PASSWORD})).expect(200);
+    assert_eq!((&step["delivery"], &step["errors"]), (&json!("sent"), &json!({})), "{step}");
+    result_of(&stage.submit(&flow_id, json!({"code": stage.sent_code()})).expect(200));
+    assert_form(&submit_password(&stage, &code), "mfa");
+}
+
+#[test]
+fn an_address_that_leaves_takes_the_code_with_it_that_was_mailed_there() {
+    let mut stage = stage_with_mail();
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", HOME, "--proved"]).success();
+    let tokens = stage.login(ADA);
+    forget(&stage, ADA).expect(202);
+    let code = mailed_code(&stage, 1);
+    remove(&stage, &tokens, HOME).expect(204);
+    assert_eq!(submit_password(&stage, &code)["errors"]["base"], "invalid_auth");
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", HOME, "--proved"]).success();
+    forget(&stage, ADA).expect(202);
+    let code = mailed_code(&stage, 2);
+    stage.clock.advance_s(60);
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", "ada@new.example", "--proved"]).success();
+    assert_eq!(submit_password(&stage, &code)["errors"]["base"], "invalid_auth");
+}
+
+#[test]
+fn no_number_of_addresses_pushes_out_the_one_that_is_still_told() {
+    let mut stage = Stage::with(|directory| {
+        directory.append_settings("[delivery]\nmessages_per_user_hour_max = 100");
+        directory.with_outbox();
+    });
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", HOME, "--proved"]).success();
+    let tokens = stage.login(ADA);
+    remove(&stage, &tokens, HOME).expect(204);
+    for index in 0..9 {
+        let address = format!("eve{index}@example.net");
+        add(&stage, &tokens, &address);
+        remove(&stage, &tokens, &address).expect(204);
+    }
+    add(&stage, &tokens, "eve9@example.net");
+    let refused = remove(&stage, &tokens, "eve9@example.net");
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("too_many_addresses")));
+    stage.clock.advance_s(7 * 24 * 3600 + 1);
+    let tokens = stage.login(ADA);
+    remove(&stage, &tokens, "eve9@example.net").expect(204);
+}
+
+#[test]
+fn several_proofs_at_once_find_no_more_room_than_there_is() {
+    let stage = Stage::with(Directory::with_outbox);
+    let tokens = stage.login(ADA);
+    for index in 0..4 {
+        add(&stage, &tokens, &format!("ada{index}@example.org"));
+    }
+    let begun = |address: &str| (flow_of(&begin(&stage, &tokens, address).expect(200)), stage.code_sent_to(address));
+    let (fifth, sixth) = (begun("ada4@example.org"), begun("ada5@example.org"));
+    prove(&stage, &tokens, &fifth.0, &json!({"code": fifth.1})).expect(200);
+    let refused = prove(&stage, &tokens, &sixth.0, &json!({"code": sixth.1}));
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("too_many_addresses")));
 }

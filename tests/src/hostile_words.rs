@@ -108,6 +108,24 @@ fn a_set_up_that_takes_an_unknown_turn_ends_and_enrols_nothing() {
 }
 
 #[test]
+fn what_a_module_lets_a_user_choose_is_no_address_the_user_typed() {
+    let stage = Stage::with(|directory| {
+        install(directory.path().as_path(), "sends");
+        directory.append_settings("[[module]]\ntype = \"lying\"");
+        directory.with_outbox();
+    });
+    let tokens = stage.login(ADA);
+    let step = stage.begin_setup(&tokens, LYING).expect(200);
+    let flow_id = step["flow_id"].as_str().expect("a flow id");
+    let step = stage.submit_setup(&tokens, flow_id, &json!({"word": "choose"})).expect(200);
+    assert_eq!(step["data_schema"][0]["name"], "next", "{step}");
+    let over = stage.submit_setup(&tokens, flow_id, &json!({"next": "eve@example.net"})).expect(200);
+    assert_eq!(over["reason"], "unknown_error", "{over}");
+    assert!(stage.outbox().is_empty(), "nothing went to an address of the module's own");
+    assert!(stage.host().log().contains("it writes where it may not"));
+}
+
+#[test]
 fn what_a_module_says_of_itself_is_refused_with_a_reason_and_its_users_stay_out() {
     let stage = stage();
     let path = stage.directory.path();

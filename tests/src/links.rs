@@ -231,6 +231,23 @@ fn a_confirmed_login_does_not_outlive_its_time_its_user_or_its_factor() {
 }
 
 #[test]
+fn a_factor_that_was_set_up_anew_takes_no_link_of_the_one_before() {
+    let stage = Stage::with(Directory::with_links);
+    let tokens = stage.login(ADA);
+    stage.set_up_email(&tokens, ADDRESS);
+    let (confirmed, link, number) = waiting(&stage);
+    page(&stage.wire().confirm(&link, Some(&number)), 200);
+    let (flow_id, link, number) = waiting(&stage);
+    stage.set_up_email(&tokens, "ada@new.example");
+    page(&stage.wire().confirm(&link, Some(&number)), 503);
+    assert_abort(&poll(&stage, &flow_id), "unknown_error");
+    assert_abort(&poll(&stage, &confirmed), "unknown_error");
+    let (flow_id, link, number) = waiting(&stage);
+    page(&stage.wire().confirm(&link, Some(&number)), 200);
+    result_of(&poll(&stage, &flow_id));
+}
+
+#[test]
 fn the_page_speaks_the_users_language_and_loads_nothing() {
     let stage = stage_with_links();
     let (_, link, number) = waiting(&stage);

@@ -135,6 +135,18 @@ fn a_code_opens_only_the_flow_it_was_sent_for_and_only_once() {
 }
 
 #[test]
+fn a_code_that_went_to_a_former_address_opens_nothing() {
+    let stage = Stage::with(Directory::with_outbox);
+    let tokens = stage.login(ADA);
+    stage.set_up_email(&tokens, ADDRESS);
+    let (flow_id, code) = (to_code(&stage).0, stage.sent_code());
+    stage.set_up_email(&tokens, "ada@new.example");
+    assert_abort(&submit_code(&stage, &flow_id, &code), "unknown_error");
+    let (flow_id, _) = to_code(&stage);
+    result_of(&submit_code(&stage, &flow_id, &stage.sent_code()));
+}
+
+#[test]
 fn five_wrong_codes_end_the_flow_and_the_right_one_is_then_too_late() {
     let stage = stage_with_email();
     let (flow_id, _) = to_code(&stage);
@@ -245,7 +257,7 @@ fn an_hour_takes_so_many_messages_for_one_user_and_then_offers_other_ways() {
 #[test]
 fn an_hour_takes_so_many_messages_for_one_address_whoever_asks() {
     let stage = Stage::with(|directory| {
-        directory.append_settings("[delivery]\nmessages_per_target_hour_max = 2");
+        directory.append_settings("[delivery]\nmessages_per_target_hour_max = 4");
         directory.with_outbox();
     });
     let ada = stage.login(ADA);

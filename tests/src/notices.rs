@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ADA, Directory, PASSWORD, PATIENCE, PIN, Server, Stage, Tokens, assert_abort, closed_port, run_host,
+    ADA, Directory, PASSWORD, PATIENCE, PIN, Server, Stage, Tokens, another_number, assert_abort, closed_port,
+    number_of, run_host,
 };
 
 const HOME: &str = "ada@home.example";
@@ -100,6 +101,24 @@ fn a_lock_is_told_once_and_right_answers_never() {
     stage.clock.advance_s(120);
     stage.login_with_pin(ADA, PIN);
     told(&stage, HOME, 2);
+}
+
+#[test]
+fn wrong_numbers_of_links_that_lock_a_factor_are_told() {
+    let stage = Stage::with(Directory::with_links);
+    set_address(&stage, HOME);
+    stage.set_up_email(&stage.login(ADA), "ada@work.example");
+    told(&stage, HOME, 1);
+    told(&stage, "ada@work.example", 2);
+    for tries in [3, 2] {
+        let flow_id = stage.begin();
+        let number = number_of(&stage.submit_password(&flow_id, ADA));
+        let link = stage.sent_link();
+        for _ in 0..tries {
+            assert_eq!(stage.wire().confirm(&link, Some(&another_number(&number))).status, 403);
+        }
+    }
+    assert_told(&told(&stage, HOME, 2)[1], "A second factor is locked", &["E-mail", "127.0.0.1"]);
 }
 
 #[test]

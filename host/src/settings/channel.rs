@@ -11,11 +11,11 @@ use serde::Deserialize;
 pub struct DeliverySettings {
     /// Messages one channel sends at once; others wait.
     pub sends_at_once_max: usize,
-    /// Messages to one user in an hour, over all channels.
+    /// Messages to one user in an hour, over all channels. What anybody can ask for gets half of it.
     pub messages_per_user_hour_max: u64,
-    /// Messages to one address in an hour, whoever asks for them.
+    /// Messages to one address in an hour, whoever asks for them. Half of it is left for logins.
     pub messages_per_target_hour_max: u64,
-    /// Messages of the whole host in an hour.
+    /// Messages of the whole host in an hour. Half of it is left for logins.
     pub messages_per_hour_max: u64,
     /// How long a page waits for a message to be handed over before it says that it is on its way.
     pub hand_over_wait_ms: u64,

@@ -48,6 +48,14 @@ impl Stage {
         code_in(self.asked_for().last().expect("a message")["text"].as_str().expect("text"))
     }
 
+    /// The code of the first message to this address.
+    #[track_caller]
+    pub fn code_sent_to(&self, address: &str) -> String {
+        let messages = self.outbox();
+        let message = messages.iter().find(|message| message["to"] == address);
+        code_in(message.unwrap_or_else(|| panic!("a message to {address}"))["text"].as_str().expect("text"))
+    }
+
     /// Sets `email` up for this address; the code comes from the outbox.
     #[track_caller]
     pub fn set_up_email(&self, tokens: &Tokens, address: &str) {

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use super::{
     Turn,
+    enrolment::with_data,
     link::{LinkView, NUMBERS_MAX, Standing},
-    second_factor::{attempts_max, with_data},
+    second_factor::attempts_max,
 };
 use crate::{
     flow::{
         Asker, FlowError, Flows,
-        attempts::{self, Refusal, Target},
+        attempts::{self, Alarm, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
         record::{Account, AccountOpen, Document, Enrolment, Factors, Found, key},
         token,
@@ -56,6 +57,8 @@ enum Spent {
     Number {
         ordinal: u32,
         is_last: bool,
+        /// What the user is told if it is wrong.
+        alarm: Option<Alarm>,
     },
     Over(Clicked),
 }
@@ -86,15 +89,15 @@ impl Flows {
         let Some(number) = click.number.as_deref().and_then(two_digits) else {
             return Ok(Clicked::Number { view, is_wrong: false });
         };
-        let (ordinal, is_last) = match turn.spend_number(&confirming).await? {
-            Spent::Number { ordinal, is_last } => (ordinal, is_last),
+        let (ordinal, is_last, alarm) = match turn.spend_number(&confirming).await? {
+            Spent::Number { ordinal, is_last, alarm } => (ordinal, is_last, alarm),
             Spent::Over(clicked) => return Ok(clicked),
         };
         confirming.is_number_spent = true;
         if token::same(number, &standing.record.secret.number.to_string()) {
             return turn.confirm(&confirming).await;
         }
-        turn.tell_wrong_number(&standing);
+        turn.tell_wrong_number(&standing, &confirming, alarm).await;
         if is_last || ordinal >= NUMBERS_MAX {
             return turn.refuse(&hash, "link_refused").await;
         }
@@ -127,6 +130,7 @@ impl Turn<'_> {
                 }
             }
             let counted = attempts::spend(account.open(), &confirming.target, self.now.wall);
+            let alarm = attempts::alarm(&counted, &confirming.target);
             let Standing { link, mut record, found, mut session, user, .. } = standing;
             record.open.numbers_given += 1;
             session.open.attempts_used += 1;
@@ -135,7 +139,7 @@ impl Turn<'_> {
             let expectations = vec![link.unchanged(), found.unchanged(), account.unchanged(), user.unchanged()];
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
                 let is_last = is_spent(session.open.attempts_used);
-                return Ok(Spent::Number { ordinal: record.open.numbers_given, is_last });
+                return Ok(Spent::Number { ordinal: record.open.numbers_given, is_last, alarm });
             }
         }
         Err(FlowError::Busy)
@@ -151,7 +155,10 @@ impl Turn<'_> {
             let factors: Found<Factors> = self.engine.read(key::factors(user)).await?;
             let listed = factors.open();
             let is_active = listed.of(&module.id).is_some_and(|factor| factor.active);
-            let usable = |enrolment: &&Enrolment| is_active && self.engine.is_of_type(enrolment);
+            let secret = &standing.session.secret;
+            let usable = |enrolment: &&Enrolment| {
+                is_active && secret.is_for(&enrolment.open) && self.engine.is_of_type(enrolment)
+            };
             let verdict = match enrolment.record.as_ref().filter(usable) {
                 Some(record) => self.ask_by_link(&standing, module, record).await,
                 None => None,
@@ -265,20 +272,22 @@ impl Turn<'_> {
     }
 
     async fn refuse(&self, hash: &str, reason: &str) -> Result<Clicked, FlowError> {
-        let is_ended = self.deny(hash, reason, |account| account).await?;
+        let is_ended = self.deny(hash, reason, None, |account| account).await?;
         Ok(if is_ended { Clicked::Refused } else { Clicked::Gone })
     }
 
     /// No answer of the module: the login ends, and the attempt is given back.
     async fn break_off(&self, hash: &str, change: impl Fn(AccountOpen) -> AccountOpen) -> Result<Clicked, FlowError> {
-        let is_ended = self.deny(hash, "unknown_error", change).await?;
+        let is_ended = self.deny(hash, "unknown_error", None, change).await?;
         Ok(if is_ended { Clicked::Failed } else { Clicked::Gone })
     }
 
-    fn tell_wrong_number(&self, standing: &Standing) {
+    async fn tell_wrong_number(&self, standing: &Standing, confirming: &Confirming<'_>, alarm: Option<Alarm>) {
         let (user, method) = (&standing.session.open.user, &standing.module);
         let flow = token::short(self.flow_hash());
         tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
+        let also = standing.session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
+        self.tell_alarm(alarm, &confirming.module.name, &standing.user, also).await;
     }
 }
 

@@ -2,10 +2,9 @@
 //! over like any other.
 
 use super::{Turn, link::Standing, session::ended};
-use crate::clock::Timestamp;
 use crate::flow::{
     Asker, FlowError, Flows,
-    engine::{Committed, Engine, TRIES_MAX},
+    engine::{Committed, TRIES_MAX},
     messages::{About, Notice},
     record::{Account, AccountOpen, Document, Found, Session, SessionStage, key},
     token,
@@ -18,52 +17,50 @@ impl Flows {
         let hash = token::hash(token);
         let Some(standing) = self.engine.standing(&hash, &now).await? else { return Ok(false) };
         let turn = Turn::of_flow(now, &self.engine, standing.record.open.session.clone(), asker);
-        let is_ended = turn.deny(&hash, "refused_by_user", |account| account).await?;
+        // Somebody had the user's password, and the user says so.
+        let notice = Notice::login_denied();
+        let is_ended = turn.deny(&hash, "refused_by_user", Some(&notice), |account| account).await?;
         if is_ended {
-            self.engine.tell_denied(&standing, turn.now.wall).await;
+            let (user, method) = (&standing.session.open.user, &standing.module);
+            let (address, flow) = (standing.record.secret.address, token::short(turn.flow_hash()));
+            tracing::warn!(target: "audit", event = "login_denied", user, method, %address, flow);
         }
         Ok(is_ended)
     }
 }
 
-impl Engine {
-    /// Somebody had the user's password, and the user says so. The one place to tell it from.
-    async fn tell_denied(&self, standing: &Standing, now: Timestamp) {
-        let user = &standing.session.open.user;
-        let (method, address) = (&standing.module, standing.record.secret.address);
-        let flow = token::short(&standing.record.open.session);
-        tracing::warn!(target: "audit", event = "login_denied", user, method, %address, flow);
-        let also = standing.session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
-        let about = About { user: &standing.user, source: Some(address), also, now };
-        self.tell(&Notice::login_denied(), about).await;
-    }
-}
-
 impl Turn<'_> {
-    /// Ends the login that waits for the link of this hash, with another change of the account in the same commit. False
-    /// if none does.
+    /// Ends the login that waits for the link of this hash, with another change of the account in the same commit, and
+    /// with what the user is told of it. False if none does.
     pub(super) async fn deny(
         &self,
         hash: &str,
         reason: &str,
+        notice: Option<&Notice>,
         change: impl Fn(AccountOpen) -> AccountOpen,
     ) -> Result<bool, FlowError> {
         for _ in 0..TRIES_MAX {
-            let Some(Standing { link, found, session, user, .. }) = self.engine.standing(hash, &self.now).await? else {
-                return Ok(false);
-            };
+            let standing = self.engine.standing(hash, &self.now).await?;
+            let Some(Standing { link, record, found, session, user, .. }) = standing else { return Ok(false) };
             let _turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = change(account.open());
             counted.sessions.retain(|open| open.flow != self.flow_hash());
-            let changes = vec![
+            let also = session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
+            let source = Some(record.secret.address);
+            let about = About { user: &user, source, also, now: self.now.wall };
+            let told = notice.map(|notice| self.engine.notices(notice, about)).unwrap_or_default();
+            let mut changes = told.changes;
+            changes.extend([
                 found.put(&denied(&session, reason)),
                 link.delete(),
                 account.put(&Document { open: counted, secret: () }),
-            ];
+            ]);
+            let mut expectations = told.expectations;
             // The account of a removed user is gone and stays gone.
-            let expectations = vec![found.unchanged(), link.unchanged(), account.unchanged(), user.unchanged()];
+            expectations.extend([found.unchanged(), link.unchanged(), account.unchanged(), user.unchanged()]);
             if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                self.engine.post(told.messages);
                 self.tell_end(&session.open.user, reason);
                 return Ok(true);
             }

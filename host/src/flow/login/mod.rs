@@ -4,6 +4,7 @@ mod begin;
 mod choice;
 mod click;
 mod deny;
+mod enrolment;
 mod finish;
 mod first_factor;
 mod link;

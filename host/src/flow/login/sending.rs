@@ -6,7 +6,7 @@ use super::{Outcome, Turn, link::NewLink, opening::TOMBSTONE_S, session::AskedFo
 use crate::flow::{
     FlowError, FormStep,
     engine::{Committed, TRIES_MAX},
-    messages::{HandedOver, Known, Unsendable, Writing, Written},
+    messages::{HandedOver, Known, Unsendable, WantedBy, Writing, Written},
     record::{Account, AccountOpen, Document, Found, Sent, Session, SessionStage, User, key},
     render, token,
 };
@@ -22,7 +22,7 @@ impl Turn<'_> {
         asked: AskedFor,
         user: &Found<User>,
     ) -> Result<Option<Outcome>, FlowError> {
-        let AskedFor { session: mut next, messages, sent_to } = asked;
+        let AskedFor { session: mut next, messages, sent_to, set_up } = asked;
         if messages.is_empty() {
             let committed = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await?;
             return Ok(matches!(committed, Committed::Done).then(|| Outcome::shown(next)));
@@ -39,6 +39,7 @@ impl Turn<'_> {
             place: Some(&found.key),
             known: Known { addresses: &confirming, typed: &[], sent_to: &sent_to },
             link: link.as_ref().map(NewLink::url),
+            wanted_by: WantedBy::Login,
             now: self.now.wall,
         };
         let written = match self.engine.write(messages, writing, &mut counted).await? {
@@ -54,6 +55,7 @@ impl Turn<'_> {
             to: written.sent_to(),
             again_from: self.now.wall.plus_s(self.engine.settings.delivery.resend_wait_s),
             refused: false,
+            set_up,
             link: link.as_ref().map(NewLink::sent),
         });
         let Written { messages, mut changes, mut expectations } = written;

@@ -37,6 +37,8 @@ pub(super) struct AskedFor {
     pub messages: Vec<Message>,
     /// Where messages of this enrolment may go.
     pub sent_to: Vec<SentTo>,
+    /// What this enrolment was set up by.
+    pub set_up: Option<String>,
 }
 
 /// What a look at a session came to.
@@ -90,7 +92,7 @@ impl Turn<'_> {
         user: &User,
     ) -> Result<Result<AskedFor, &'static str>, FlowError> {
         let SessionStage::Initialising { module, cause } = session.open.stage.clone() else {
-            return Ok(Ok(AskedFor { session, messages: Vec::new(), sent_to: Vec::new() }));
+            return Ok(Ok(AskedFor { session, messages: Vec::new(), sent_to: Vec::new(), set_up: None }));
         };
         let enrolment = self.engine.enrolment(&session.open.user, &module).await?;
         let Some(enrolment) = enrolment.record.filter(|enrolment| self.engine.is_of_type(enrolment)) else {
@@ -132,7 +134,8 @@ impl Turn<'_> {
         session.secret.form = Some(reply.form);
         session.secret.challenge = reply.challenge;
         session.secret.seed = token::new_seed();
-        Ok(Ok(AskedFor { session, messages: reply.messages, sent_to: enrolment.secret.sent_to }))
+        let Document { open, secret } = enrolment;
+        Ok(Ok(AskedFor { session, messages: reply.messages, sent_to: secret.sent_to, set_up: open.set_up }))
     }
 
     /// Tells the log why a module's answer does not count; a module's own words may hold a secret and stay out.

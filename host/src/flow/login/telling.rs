@@ -9,19 +9,23 @@ use super::{
 use crate::flow::{
     attempts::Alarm,
     messages::{About, Notice, Written},
+    record::{Found, SentTo, User},
 };
 
 impl Turn<'_> {
     /// Tells of a wrong answer, if it is one worth telling.
     pub(super) async fn tell_wrong(&self, guess: &Guess, basis: &Basis<'_>) {
-        let Some(alarm) = guess.alarm else { return };
+        let also = basis.enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
+        self.tell_alarm(guess.alarm, &guess.module.name, basis.user, also).await;
+    }
+
+    pub(super) async fn tell_alarm(&self, alarm: Option<Alarm>, method: &str, user: &Found<User>, also: &[SentTo]) {
+        let Some(alarm) = alarm else { return };
         let notice = match alarm {
-            Alarm::Locked => Notice::locked(&guess.module.name),
+            Alarm::Locked => Notice::locked(method),
             Alarm::SeveralWrong { count } => Notice::wrong_codes(count),
         };
-        let source = Some(self.asker.address);
-        let also = basis.enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
-        self.engine.tell(&notice, About { user: basis.user, source, also, now: self.now.wall }).await;
+        self.engine.tell(&notice, About { user, source: Some(self.asker.address), also, now: self.now.wall }).await;
     }
 
     /// That a way back in was used, and what its module says of what is left, as part of the commit that lets in.

@@ -30,10 +30,12 @@ impl Flows {
             engine.use_code(access, asker, &asked, given).await?;
         }
         for _ in 0..TRIES_MAX {
-            let _turn = engine.queue(&access.user_id).await;
+            let turn = engine.queue(&access.user_id).await;
             let (factors, listed) = engine.own_factors(access, Some(module), wish.need(), now).await?;
             let next = wish.fulfilled(&listed, module)?;
             if next.epoch == listed.epoch {
+                // Its module is asked about it.
+                drop(turn);
                 return self.own_method(access, module, asker).await;
             }
             let still = wish.asked(&listed, module, rules);
@@ -49,7 +51,9 @@ impl Flows {
             };
             told.changes.push(factors.put(&Document { open: next, secret: () }));
             told.expectations.extend([factors.unchanged(), user.unchanged()]);
-            if let Committed::Done = engine.commit(told.changes, told.expectations).await? {
+            let committed = engine.commit(told.changes, told.expectations).await?;
+            drop(turn);
+            if let Committed::Done = committed {
                 engine.post(told.messages);
                 let (event, actor, user) = (wish.event(), actor(access), &access.user_id);
                 tracing::info!(target: "audit", event, actor, user, method = module);

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 pub use notices::{About, Notice};
-pub use outgoing::{Outgoing, Unsendable, Writing, Written};
+pub use outgoing::{Outgoing, Unsendable, WantedBy, Writing, Written};
 pub use permitted::Known;
 pub use postman::HandedOver;
 
@@ -84,7 +84,8 @@ impl Messages {
 
     /// How an address on a channel is named in the store.
     fn target_tag(&self, channel: &str, to: &str) -> String {
-        tag(&self.target_key, &[channel, to])
+        // Most servers take large and small letters for one mailbox, so their messages count together.
+        tag(&self.target_key, &[channel, &to.to_lowercase()])
     }
 
     /// Counts a message of the whole host.

@@ -35,7 +35,19 @@ pub struct Writing<'a> {
     pub known: Known<'a>,
     /// What a message that confirms the step by a link leads to; none where no link can.
     pub link: Option<&'a str>,
+    pub wanted_by: WantedBy,
     pub now: Timestamp,
+}
+
+/// Who makes a message come: a login is not to lack its code because others used the limits up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedBy {
+    /// A step after a right first factor, at an address of the user's.
+    Login,
+    /// A user who gives an address, which may be another person's.
+    SetUp,
+    /// Anybody who knows a name.
+    Anybody,
 }
 
 /// A message that is part of a commit, to be handed over once that is durable.
@@ -105,7 +117,7 @@ impl Engine {
                 targets.insert(tag.clone(), (found, sent));
             }
             let Some((_, sent_to_target)) = targets.get_mut(&tag) else { continue };
-            if let Err(retry_after_s) = self.count(&mut counted.sent, sent_to_target, writing.now) {
+            if let Err(retry_after_s) = self.count(&mut counted.sent, sent_to_target, writing) {
                 return Ok(Err(Unsendable::TooMany { retry_after_s }));
             }
             match self.outgoing(message, to, writing) {
@@ -149,11 +161,20 @@ impl Engine {
         Ok(Ok(()))
     }
 
-    fn count(&self, of_user: &mut Vec<Timestamp>, of_target: &mut Vec<Timestamp>, now: Timestamp) -> Result<(), u64> {
+    fn count(
+        &self,
+        of_user: &mut Vec<Timestamp>,
+        of_target: &mut Vec<Timestamp>,
+        Writing { wanted_by, now, .. }: Writing<'_>,
+    ) -> Result<(), u64> {
         let limits = &self.settings.delivery;
-        quota::count(of_user, limits.messages_per_user_hour_max, now)?;
-        quota::count(of_target, limits.messages_per_target_hour_max, now)?;
-        self.messages.count(limits.messages_per_hour_max, now)
+        // What is not for a login gets one half, so that the other is left for logins.
+        let half = |limit: u64, is_whole: bool| if is_whole { limit } else { limit.div_ceil(2) };
+        let is_login = wanted_by == WantedBy::Login;
+        let of_user_max = half(limits.messages_per_user_hour_max, wanted_by != WantedBy::Anybody);
+        quota::count(of_user, of_user_max, now)?;
+        quota::count(of_target, half(limits.messages_per_target_hour_max, is_login), now)?;
+        self.messages.count(half(limits.messages_per_hour_max, is_login), now)
     }
 
     /// The address in the form it is kept and sent to.

@@ -20,7 +20,7 @@ use crate::{
 /// The longest wait between two tries.
 const WAIT_S_MAX: u64 = 60;
 
-/// What became of messages while somebody waited; of several, the worst.
+/// What became of messages while somebody waited; of several, the worst, and refused only if all of them are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HandedOver {
     /// The other side has taken them.
@@ -93,12 +93,12 @@ impl Engine {
             outcomes.push(outcome);
         }
         let worst = async {
-            let mut worst = HandedOver::Sent;
+            let mut all = Vec::new();
             for outcome in outcomes {
                 // A task that broke says nothing; its message is still there.
-                worst = worst.max(outcome.await.unwrap_or(HandedOver::Queued));
+                all.push(outcome.await.unwrap_or(HandedOver::Queued));
             }
-            worst
+            worst_of(&all)
         };
         let wait = Duration::from_millis(self.settings.delivery.hand_over_wait_ms);
         tokio::time::timeout(wait, worst).await.unwrap_or(HandedOver::Queued)
@@ -217,6 +217,16 @@ impl Engine {
     }
 }
 
+/// What another of them carried may arrive: then an answer can be right, and it is no more than a failure.
+fn worst_of(outcomes: &[HandedOver]) -> HandedOver {
+    match outcomes.iter().copied().max() {
+        Some(HandedOver::Refused) if outcomes.iter().any(|outcome| *outcome != HandedOver::Refused) => {
+            HandedOver::Failed
+        }
+        worst => worst.unwrap_or(HandedOver::Sent),
+    }
+}
+
 /// Counts a message as being sent for as long as it exists.
 struct UnderWay<'a>(&'a Engine);
 
@@ -230,5 +240,26 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.messages.under_way.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_refused_only_if_nothing_of_it_can_arrive() {
+        use HandedOver::{Failed, Queued, Refused, Sent};
+        for (outcomes, told) in [
+            (&[][..], Sent),
+            (&[Sent, Queued], Queued),
+            (&[Failed, Sent], Failed),
+            (&[Refused], Refused),
+            (&[Refused, Refused], Refused),
+            (&[Refused, Sent], Failed),
+            (&[Queued, Refused], Failed),
+        ] {
+            assert_eq!(worst_of(outcomes), told, "{outcomes:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use mfa_sdk::{Channel, Message, TargetKind, form::FieldKind};
 
 use super::{
     UserDetails, Who,
-    profile::{ADDRESSES_MAX, former, normalised},
+    profile::{has_room, normalised, take_leave},
 };
 use crate::{
     clock::{Now, Timestamp},
@@ -13,7 +13,7 @@ use crate::{
         attempts::{self, Refusal, Target},
         engine::{Committed, Engine, TRIES_MAX},
         lifetime::{self, Life},
-        messages::{About, HandedOver, Known, Notice, Outgoing, Unsendable, Writing},
+        messages::{About, HandedOver, Known, Notice, Outgoing, Unsendable, WantedBy, Writing},
         proof::Need,
         record::{
             Account, Address, AddressProof, AddressProofOpen, AddressProofSecret, Addresses, Document, Factors, Found,
@@ -166,7 +166,7 @@ impl Flows {
                 return Err(FlowError::NotFound { what: "such address of yours" });
             }
             if let Some(before) = found.record.as_ref().filter(|_| kind == AddressKind::Email) {
-                user.secret.addresses.former = former(&before.secret.addresses, &user.secret.addresses.email, now);
+                take_leave(&before.secret.addresses, &mut user, now)?;
             }
             let told = engine.notices(&Notice::address_changed("—"), about(&found, asker, now));
             let mut changes = told.changes;
@@ -229,13 +229,10 @@ impl Engine {
         let kind = AddressKind::of(&open.kind);
         let channel = self.channel_of(kind)?;
         for _ in 0..TRIES_MAX {
-            let _turn = self.queue(&access.user_id).await;
+            let turn = self.queue(&access.user_id).await;
             let (user, record, factors) = self.own_record(access, now.wall).await?;
             let mut addresses = record.secret.addresses.clone();
-            if kind.list(&mut addresses).len() >= ADDRESSES_MAX {
-                let detail = "five addresses of a kind are the most; remove one first".to_owned();
-                return Err(FlowError::NotPossible { code: "too_many_addresses", detail });
-            }
+            has_room(kind.list(&mut addresses))?;
             let place: Found<AddressProof> = self.read(key::address_proof(&token::hash(flow_id))).await?;
             let account: Found<Account> = self.read(key::account(&access.user_id)).await?;
             let mut counted = account.open();
@@ -247,11 +244,13 @@ impl Engine {
                 place: Some(&place.key),
                 known: Known { addresses: &addresses, typed: std::slice::from_ref(&value), sent_to: &[] },
                 link: None,
+                wanted_by: WantedBy::SetUp,
                 now: now.wall,
             };
             let written = self.write(vec![message], writing, &mut counted).await?.map_err(unsendable)?;
             let sent = Sent {
                 link: None,
+                set_up: None,
                 messages: written.ids(),
                 to: written.sent_to(),
                 again_from: now.wall.plus_s(self.settings.delivery.resend_wait_s),
@@ -266,7 +265,9 @@ impl Engine {
             changes.extend([place.put(&next), account.put(&Document { open: counted, secret: () })]);
             let mut expectations = written.expectations;
             expectations.extend([place.unchanged(), account.unchanged(), user.unchanged(), factors.unchanged()]);
-            if let Committed::Done = self.commit(changes, expectations).await? {
+            let committed = self.commit(changes, expectations).await?;
+            drop(turn);
+            if let Committed::Done = committed {
                 let delivery = self.deliver_now(written.messages).await?;
                 let (flow_id, expires_at) = (flow_id.to_owned(), next.open.expires_at);
                 return Ok(AddressStep { flow_id, expires_at, delivery, resend_at });
@@ -337,13 +338,22 @@ impl Engine {
             if found.record.as_ref().is_none_or(|proof| proof.secret.mac != proved.secret.mac) {
                 return Err(FlowError::UnknownFlow);
             }
-            let (place, mut user, factors) = self.own_record(access, proved.open.created_at).await?;
+            // Fresh when the code was asked for, or renewed since.
+            let own = match self.own_record(access, proved.open.created_at).await {
+                Err(_) => self.own_record(access, now.wall).await,
+                own => own,
+            };
+            let (place, mut user, factors) = own?;
             let account: Found<Account> = self.read(key::account(&access.user_id)).await?;
             let value = proved.secret.value.clone();
             let list = AddressKind::of(&proved.open.kind).list(&mut user.secret.addresses);
+            // One that was proved before counts from then.
+            let known = list.iter().find(|address| address.value == value && address.proved_at.is_some()).cloned();
             list.retain(|address| address.value != value);
-            let proved_at = Some(now.wall);
-            list.push(Address { value: value.clone(), added_at: now.wall, proved_at, by_code: true });
+            // Several proofs may have begun when there was room for one.
+            has_room(list)?;
+            let new = Address { value: value.clone(), added_at: now.wall, proved_at: Some(now.wall), by_code: true };
+            list.push(known.unwrap_or(new));
             user.secret.addresses.former.retain(|left| left.value != value);
             let told = self.notices(&Notice::address_changed(&value), about(&place, asker, now.wall));
             let counted = attempts::forgive(account.open(), &Target::address());

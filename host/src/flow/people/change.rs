@@ -11,6 +11,7 @@ use super::{
 use crate::flow::{
     Flows, MethodView,
     engine::{Committed, TRIES_MAX},
+    messages::{About, Notice},
     record::{self, Account, AccountOpen, Count, Document, Factors, Found, User, UserName, key},
     token,
 };
@@ -45,7 +46,7 @@ impl Flows {
         let phc = self.engine.new_password(&user.open.name, password).await?;
         let former = user.secret.clone();
         let done = self
-            .change_user(actor, "password_set", name, |user| {
+            .change_user(actor, "password_set", &Notice::password_changed(), name, |user| {
                 user.secret.password = Some(phc.expose_secret().to_owned());
                 user.secret.reset = None;
                 user.secret.forgotten = None;
@@ -135,13 +136,21 @@ impl Flows {
         &self,
         actor: &str,
         event: &str,
+        notice: &Notice,
         name: &str,
         change: impl Fn(&mut User),
     ) -> Result<UserView, PeopleError> {
         for _ in 0..TRIES_MAX {
             let (id, found, mut user) = self.user_named(name).await?;
             change(&mut user);
-            if let Committed::Done = self.engine.commit(vec![found.put(&user)], vec![found.unchanged()]).await? {
+            let about = About { user: &found, source: None, also: &[], now: self.engine.clock.now().wall };
+            let told = self.engine.notices(notice, about);
+            let mut changes = told.changes;
+            changes.push(found.put(&user));
+            let mut expectations = told.expectations;
+            expectations.push(found.unchanged());
+            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+                self.engine.post(told.messages);
                 tracing::info!(target: "audit", event, actor, user = id);
                 let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
                 return Ok(view(&id, &user, &factors.open()));

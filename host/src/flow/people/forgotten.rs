@@ -8,7 +8,7 @@ use crate::{
     flow::{
         Asker, FlowError, Flows,
         engine::{Committed, Engine, TRIES_MAX},
-        messages::{Known, Writing, Written},
+        messages::{Known, WantedBy, Writing, Written},
         record::{Account, AccountOpen, Document, Found, MailedCode, User, key},
         token,
     },
@@ -112,6 +112,7 @@ impl Engine {
             place: None,
             known: Known { addresses: &addresses, typed: &[], sent_to: &[] },
             link: None,
+            wanted_by: WantedBy::Anybody,
             now,
         };
         Ok(self.write(messages, writing, counted).await?.ok())

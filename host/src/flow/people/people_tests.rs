@@ -30,6 +30,7 @@ async fn stage() -> TestStage {
     let listed = FactorsOpen::default().with_confirmed("pin", "pin", false, NOW);
     stage.put("factors/ada", &Document { open: listed, secret: () }).await;
     let made = EnrolmentOpen {
+        set_up: None,
         module: "pin".to_owned(),
         module_type: "pin".to_owned(),
         created_at: NOW,

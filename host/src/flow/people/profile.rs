@@ -7,7 +7,7 @@ use super::{PeopleError, UserDetails, Who, add::is_deceptive, view::details};
 use crate::{
     clock::Timestamp,
     flow::{
-        Flows,
+        FlowError, Flows,
         engine::{Committed, TRIES_MAX},
         messages::{About, Notice},
         record::{Address, Addresses, Factors, FormerAddress, Found, User, key},
@@ -15,7 +15,9 @@ use crate::{
 };
 
 const DISPLAY_NAME_CHARS_MAX: usize = 128;
-pub(super) const ADDRESSES_MAX: usize = 5;
+const ADDRESSES_MAX: usize = 5;
+/// Mail addresses that left and are told of changes.
+const FORMER_MAX: usize = 2 * ADDRESSES_MAX;
 /// How long a mail address that left is told of changes.
 const FORMER_TOLD_S: u64 = 7 * 24 * 3600;
 const GROUPS_MAX: usize = 32;
@@ -93,7 +95,13 @@ pub(super) fn apply(user: &mut User, changes: &UserChanges, now: Timestamp) -> R
     let addresses = &mut user.secret.addresses;
     if let Some(given) = &changes.email {
         let email = merged(&addresses.email, normalised("email", FieldKind::Email, given)?, now, proved_at);
-        addresses.former = former(addresses, &email, now);
+        let mut left = former(addresses, &email, now);
+        left.drain(..left.len().saturating_sub(FORMER_MAX));
+        addresses.former = left;
+        if addresses.email.iter().any(|address| !email.iter().any(|stays| stays.value == address.value)) {
+            // The code may have gone to the one that leaves.
+            user.secret.forgotten = None;
+        }
         addresses.email = email;
     }
     if let Some(given) = &changes.phone {
@@ -125,7 +133,7 @@ fn merged(former: &[Address], given: Vec<String>, now: Timestamp, proved_at: Opt
 }
 
 /// Proved mail addresses that leave, with those that left lately and did not come back.
-pub(super) fn former(addresses: &Addresses, next: &[Address], now: Timestamp) -> Vec<FormerAddress> {
+fn former(addresses: &Addresses, next: &[Address], now: Timestamp) -> Vec<FormerAddress> {
     let told_until = now.plus_s(FORMER_TOLD_S);
     let leaving = addresses.email.iter().filter(|address| address.proved_at.is_some());
     let leaving = leaving.map(|address| FormerAddress { value: address.value.clone(), told_until });
@@ -133,9 +141,30 @@ pub(super) fn former(addresses: &Addresses, next: &[Address], now: Timestamp) ->
         addresses.former.iter().filter(|left| now <= left.told_until).cloned().collect();
     former.extend(leaving);
     former.retain(|left| !next.iter().any(|address| address.value == left.value && address.proved_at.is_some()));
-    let too_many = former.len().saturating_sub(2 * ADDRESSES_MAX);
-    former.drain(..too_many);
     former
+}
+
+/// Whether one more address of a kind has room.
+pub(super) fn has_room(list: &[Address]) -> Result<(), FlowError> {
+    if list.len() < ADDRESSES_MAX {
+        return Ok(());
+    }
+    let detail = "five addresses of a kind are the most; remove one first".to_owned();
+    Err(FlowError::NotPossible { code: "too_many_addresses", detail })
+}
+
+/// What goes with a mail address its user takes away. Whoever wants it to hear no more could take away others until it is
+/// pushed out, so that too many are refused.
+pub(super) fn take_leave(before: &Addresses, user: &mut User, now: Timestamp) -> Result<(), FlowError> {
+    let left = former(before, &user.secret.addresses.email, now);
+    if left.len() > FORMER_MAX {
+        let detail = "too many addresses were taken away within a week; try again later".to_owned();
+        return Err(FlowError::NotPossible { code: "too_many_addresses", detail });
+    }
+    user.secret.addresses.former = left;
+    // The code may have gone to the one that leaves.
+    user.secret.forgotten = None;
+    Ok(())
 }
 
 /// Addresses the user has now and had not before; what was taken away without another in its place counts as "none".

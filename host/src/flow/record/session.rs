@@ -4,7 +4,7 @@ use mfa_sdk::{form::Form, protocol::Cause};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Document, SentTo};
+use super::{Document, EnrolmentOpen, SentTo};
 use crate::clock::Timestamp;
 
 pub type Session = Document<SessionOpen, SessionSecret>;
@@ -87,9 +87,19 @@ pub struct Sent {
     /// None of them will ever arrive, so no answer can be right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
+    /// What the enrolment they were sent for was set up by. They are no answer to one that took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_up: Option<String>,
     /// The link in them that confirms the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<SentLink>,
+}
+
+impl SessionSecret {
+    /// Whether this is the enrolment the step was sent for, and not one that was set up since, with other addresses.
+    pub fn is_for(&self, enrolment: &EnrolmentOpen) -> bool {
+        self.sent.as_ref().is_none_or(|sent| sent.messages.is_empty() || sent.set_up == enrolment.set_up)
+    }
 }
 
 /// A link of the step a flow stands at.

@@ -20,6 +20,7 @@ use crate::{
             SetupStage, Unknown, key,
         },
         render::{self, Place},
+        token,
     },
     module_host::ModuleInstance,
 };
@@ -143,6 +144,7 @@ impl Turn<'_> {
                 module: setup.open.module.clone(),
                 module_type: setup.open.module_type.clone(),
                 created_at: self.now.wall,
+                set_up: Some(token::short(&self.flow_hash()).to_owned()),
                 unknown: Unknown::new(),
             },
             secret: EnrolmentSecret { version, data, by_factor, sent_to: Vec::new() },

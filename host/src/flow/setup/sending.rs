@@ -2,7 +2,7 @@
 
 use mfa_sdk::{
     Message,
-    form::Form,
+    form::{FieldKind, Form},
     protocol::{Operation, Reply, SetupReply},
 };
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use crate::{
         FlowError, Step,
         attempts::{self, Target},
         engine::{self, Committed, TRIES_MAX, for_module},
-        messages::{HandedOver, Known, Unsendable, Writing, Written},
+        messages::{HandedOver, Known, Unsendable, WantedBy, Writing, Written},
         record::{Account, AccountOpen, Asked, Document, Found, Sent, Setup, SetupSecret, SetupStage, User, key},
         render::Wrong,
         token,
@@ -65,7 +65,12 @@ impl Turn<'_> {
         let mut next = setup.clone();
         next.open.stage = SetupStage::Waiting;
         let sends = self.engine.modules.sends(&setup.open.module);
-        let typed = if sends { typed(&setup.secret, &asked) } else { Vec::new() };
+        let typed = match attempt {
+            _ if !sends => Vec::new(),
+            // The form that stands is not the one its input was typed into.
+            Attempt::None => setup.secret.typed.clone(),
+            Attempt::Spent | Attempt::Refunded(_) => typed(&setup.secret, &asked),
+        };
         next.secret = SetupSecret {
             seed: token::new_seed(),
             form: Some(form),
@@ -102,6 +107,7 @@ impl Turn<'_> {
                 to: written.sent_to(),
                 again_from: self.now.wall.plus_s(self.engine.settings.delivery.resend_wait_s),
                 refused: false,
+                set_up: None,
                 // A set-up proves an address by what is typed from it.
                 link: None,
             });
@@ -144,6 +150,7 @@ impl Turn<'_> {
             place: Some(place),
             known: Known { addresses: &record.secret.addresses, typed, sent_to: &setup.secret.sent_to },
             link: None,
+            wanted_by: WantedBy::SetUp,
             now: self.now.wall,
         };
         self.engine.write(messages, writing, counted).await
@@ -246,9 +253,15 @@ impl Turn<'_> {
     }
 }
 
-/// The texts typed in a set-up, the input of this step among them. Codes are no addresses, but nothing is sent to them.
+/// The texts typed in a set-up, the input of this step among them. What a module lets a user choose from is its own word
+/// and no address of the user's; nor is what nobody types an address into.
 fn typed(secret: &SetupSecret, asked: &Asked) -> Vec<String> {
-    let given = asked.input.iter().flat_map(|fields| fields.values()).filter_map(Value::as_str);
+    let takes_address = |name: &String| {
+        let field = secret.form.as_ref().and_then(|form| form.fields.iter().find(|field| field.name == *name));
+        field.is_some_and(|field| matches!(field.kind, FieldKind::Text { .. } | FieldKind::Email | FieldKind::Phone))
+    };
+    let given = asked.input.iter().flatten().filter(|(name, _)| takes_address(name));
+    let given = given.filter_map(|(_, value)| value.as_str());
     let given = given.filter(|text| !text.is_empty() && text.len() <= TYPED_BYTES_MAX).map(str::to_owned);
     let mut typed = secret.typed.clone();
     for text in given {

@@ -180,6 +180,7 @@ impl Turn<'_> {
                 module: module.id.clone(),
                 module_type: module.module_type.clone(),
                 created_at: now,
+                set_up: Some(token::short(&self.flow_hash()).to_owned()),
                 unknown: Unknown::new(),
             },
             secret: EnrolmentSecret {

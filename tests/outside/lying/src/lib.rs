@@ -36,6 +36,7 @@ impl Export for Lying {
             "deep" => return deep(),
             "huge" => return "x".repeat(100 * 1024 * 1024),
             "mfa" => description["amr"] = json!(["mfa"]),
+            "sends" => description["sends"] = json!(true),
             "magic" => description["kind"] = json!("magic"),
             "way_back" => description["recovery"] = json!(true),
             "no_texts" => description["texts"] = json!({}),
@@ -54,7 +55,20 @@ impl Export for Lying {
         let Ok(request) = serde_json::from_str::<Value>(request) else { process::abort() };
         let form = json!({ "fields": [{ "name": "word", "kind": "text", "length_max": 64 }] });
         match request["operation"].as_str() {
+            // An address of its own, among what the user chooses from: chosen is not typed.
+            Some("setup_flow") if request["input"]["next"].is_string() => {
+                let message = json!({
+                    "channel": "email", "to": request["input"]["next"], "template": "plain",
+                    "values": { "text": "what the user told it" },
+                });
+                json!({ "reply": "setup", "step": "form", "form": form, "state": {}, "messages": [message] }).to_string()
+            }
             Some("setup_flow") => match request["input"]["word"].as_str() {
+                Some("choose") => {
+                    let options = json!([["eve@example.net", { "key": "go_on" }]]);
+                    let form = json!({ "fields": [{ "name": "next", "kind": "select", "options": options }] });
+                    json!({ "reply": "setup", "step": "form", "form": form, "state": {} }).to_string()
+                }
                 None => json!({ "reply": "setup", "step": "form", "form": form, "state": {} }).to_string(),
                 Some("abort") => process::abort(),
                 Some("unknown_step") => json!({ "reply": "setup", "step": "dance", "enrolment": {} }).to_string(),
