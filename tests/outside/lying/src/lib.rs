@@ -61,7 +61,8 @@ impl Export for Lying {
                     "channel": "email", "to": request["input"]["next"], "template": "plain",
                     "values": { "text": "what the user told it" },
                 });
-                json!({ "reply": "setup", "step": "form", "form": form, "state": {}, "messages": [message] }).to_string()
+                json!({ "reply": "setup", "step": "form", "form": form, "state": {}, "messages": [message] })
+                    .to_string()
             }
             Some("setup_flow") => match request["input"]["word"].as_str() {
                 Some("choose") => {
