@@ -209,5 +209,5 @@ fn applications_are_told_what_the_settings_say() {
     stage.directory.replace_setting("\"user.email\"", "\"user.shoe_size\"");
     let outcome = crate::harness::run_host(&path, &["config", "check"]);
     assert_eq!(outcome.code, Some(2), "{outcome:?}");
-    assert!(outcome.text().contains("claims.mail") && outcome.text().contains("user.groups"), "{outcome:?}");
+    assert!(outcome.text().contains("user.shoe_size") && outcome.text().contains("user.groups"), "{outcome:?}");
 }

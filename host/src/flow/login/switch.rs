@@ -181,7 +181,9 @@ mod tests {
         let account = AccountOpen { sessions, ..AccountOpen::default() };
         stage.put("account/ada", &Document { open: account, secret: () }).await;
         let key = format!("session/{}", turn.flow_hash());
-        stage.put(&key, &session("ada", NOW.plus_s(60), NOW.plus_s(60))).await;
+        let mut record = session("ada", NOW.plus_s(60), NOW.plus_s(60));
+        record.open.stage = SessionStage::Waiting { module: "pin".to_owned() };
+        stage.put(&key, &record).await;
         let done = turn.go_on_as(turn.session().await.unwrap(), "gone", Cause::Switched).await;
         assert!(matches!(done, Ok((_, Outcome::Aborted { .. }))), "there is no such module to ask");
         let account: Account = stage.read("account/ada").await;
