@@ -15,6 +15,7 @@ use crate::{
     Failure,
     host::{self, Host, text},
     packages, python,
+    stage::check,
 };
 
 const USER: &str = "demo";
@@ -32,7 +33,7 @@ pub fn run(once: bool, listen: &str) -> Result<(), Failure> {
     let directory = throw_away.path().join("config");
     let password = host::random_password()?;
     host::with_password(&binary, &directory, &["init", "--user", USER], &password)?;
-    enable_mail(&directory, server.port)?;
+    enable_mail(&binary, &directory, server.port)?;
     let running = Host::start(&binary, &directory, if once { "127.0.0.1:0" } else { listen })?;
     println!("mfa-host runs at {}, and a mail server (aiosmtpd) beside it", running.base);
 
@@ -64,15 +65,16 @@ pub fn run(once: bool, listen: &str) -> Result<(), Failure> {
     }
 }
 
-/// The channel, the module that sends by it, and the module's file, which `init` installed with all others.
-fn enable_mail(directory: &Path, port: u16) -> Result<(), Failure> {
+/// The channel, and the module that sends by it; `init` installed its file with all others.
+fn enable_mail(binary: &Path, directory: &Path, port: u16) -> Result<(), Failure> {
     let path = directory.join("host.toml");
     let mut settings = fs::read_to_string(&path)?;
     settings.push_str(&format!(
         "\n[[channel]]\nname = \"email\"\ntype = \"email\"\nhost = \"localhost\"\nport = {port}\nencryption = \"none\"\n\
-         from = \"mfa-host <login@example.org>\"\n\n[[module]]\ntype = \"email\"\nkind = \"possession\"\namr = [\"mca\"]\n"
+         from = \"mfa-host <login@example.org>\"\n"
     ));
-    Ok(fs::write(path, settings)?)
+    fs::write(path, settings)?;
+    check(Command::new(binary).arg("--config").arg(directory).args(["module", "enable", "email"]))
 }
 
 fn log_in(running: &Host, password: &str) -> Result<(String, Value), Failure> {
