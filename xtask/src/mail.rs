@@ -125,11 +125,15 @@ impl MailServer {
         Ok(words)
     }
 
-    /// The code in the next mail.
+    /// The code in the next mail that has one; a notice has none.
     fn next_code(&self) -> Result<String, Failure> {
-        let words = self.next(PATIENCE)?;
-        let mut groups = words.split(|letter: char| !letter.is_ascii_digit()).filter(|group| group.len() == 6);
-        Ok(groups.next().ok_or("there is no code in the mail")?.to_owned())
+        loop {
+            let words = self.next(PATIENCE)?;
+            let mut groups = words.split(|letter: char| !letter.is_ascii_digit());
+            if let Some(code) = groups.find(|group| group.len() == 6) {
+                return Ok(code.to_owned());
+            }
+        }
     }
 }
 

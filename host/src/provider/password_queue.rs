@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::Busy;
+use crate::allocator::prefer_huge_pages;
 
 /// Computes so many at once and lets so many wait. Cheap to clone.
 #[derive(Clone)]
@@ -114,6 +115,7 @@ pub fn hash_in(
         // Not grown: its content is not wanted, and both at once would be too much.
         *blocks = Vec::new();
         blocks.try_reserve_exact(count).ok()?;
+        prefer_huge_pages(blocks.spare_capacity_mut());
         blocks.resize(count, Block::new());
     }
     let mut output = Zeroizing::new(vec![0; output_bytes]);

@@ -79,6 +79,9 @@ impl SecondFactor {
     pub fn settings(&self) -> String {
         let mut settings: String =
             self.modules().iter().map(|module| format!("\n[[module]]\ntype = \"{module}\"\n")).collect();
+        if let Self::BackupCode(_) = self {
+            settings += "recovery = true\n";
+        }
         if let Self::SentCode(sink) = self {
             // No login is to be refused for those before it.
             settings += "\n[delivery]\nmessages_per_user_hour_max = 10000\nmessages_per_target_hour_max = \

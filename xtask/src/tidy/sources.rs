@@ -26,7 +26,7 @@ const DANGERS: [Danger; 6] = [
                 "system calls without a safe form, before a module's first instruction",
             ),
             ("host/src/system_clock.rs", "adjtimex, to read only"),
-            ("host/src/allocator.rs", "one option of the allocator"),
+            ("host/src/allocator.rs", "one option of the allocator, and advice on memory"),
         ],
     },
     Danger {
