@@ -23,7 +23,11 @@ mod storage;
 mod token;
 mod upkeep;
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
@@ -42,7 +46,7 @@ pub use storage::changes_of_restore;
 pub use upkeep::SessionView;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     delivery::Delivery,
     keys::MasterKey,
     module_host::ModuleHost,
@@ -106,6 +110,16 @@ impl Flows {
     /// The settings in force, to be kept.
     pub fn settings_shared(&self) -> Arc<Settings> {
         self.engine.settings.clone()
+    }
+
+    /// The time the flows go by.
+    pub fn now(&self) -> Timestamp {
+        self.engine.clock.now().wall
+    }
+
+    /// DIR, for files the settings name.
+    pub fn config_directory(&self) -> &Path {
+        &self.engine.config_directory
     }
 
     /// Channels and templates.

@@ -15,6 +15,7 @@ mod gateway;
 mod load;
 mod locate;
 mod provider_types;
+mod pages;
 mod recovery;
 mod replace_file;
 mod types;
@@ -29,6 +30,7 @@ pub use gateway::{GatewayBody, GatewayRequest, Part, parts, places};
 pub use load::{ADDRESS_EXPECTED, FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use locate::line_of_place;
 pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
+pub use pages::{Colour, PagesSettings};
 pub use recovery::{IssueAt, RecoveryScope, RecoverySettings};
 pub use replace_file::{FileMode, replace_file};
 pub use types::{

@@ -51,6 +51,14 @@ impl Flows {
             .collect()
     }
 
+    /// Whether this client may ask for logins that lead to this address.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidClient`].
+    pub fn check_client(&self, client_id: &str, redirect_uri: &str) -> Result<(), FlowError> {
+        check_client(&self.engine.settings, client_id, Some(redirect_uri))
+    }
+
     /// Starts a login flow; nothing is stored yet.
     pub async fn begin_login(&self, begin: BeginLogin, asker: &Asker) -> Result<Step, FlowError> {
         let settings = &self.engine.settings;

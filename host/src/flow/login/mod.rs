@@ -16,6 +16,7 @@ mod second_factor;
 mod sending;
 mod session;
 mod set_password;
+mod show;
 mod switch;
 mod telling;
 mod trial;
