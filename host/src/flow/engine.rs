@@ -29,6 +29,7 @@ use crate::{
     provider::{CommandRunner, FirstFactorThrottle, PasswordHasher},
     settings::Settings,
     store::{Change, CommitError, Expectation, Key, Revision, Store, StoreError},
+    words::Words,
 };
 
 /// How often a decision is made again when a record it rests on changed meanwhile.
@@ -122,6 +123,11 @@ impl Engine {
     /// The same with other settings, modules and channels; counters, queues and the hasher stay.
     pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost, delivery: Delivery) -> Self {
         Self { settings, modules, delivery, ..self.clone() }
+    }
+
+    /// The host's own sentences. They come with the channels, so that a mail and the page it leads to say the same.
+    pub fn words(&self) -> &Words {
+        self.delivery.words()
     }
 
     /// Reads a record by a key that may not be one: what names no record is not there.

@@ -127,6 +127,11 @@ impl Flows {
         &self.engine.delivery
     }
 
+    /// Every sentence of the host's own.
+    pub fn words(&self) -> &crate::words::Words {
+        self.engine.words()
+    }
+
     /// The modules.
     pub fn modules(&self) -> &ModuleHost {
         &self.engine.modules
