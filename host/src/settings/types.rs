@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::{
     channel::{ChannelSettings, DeliverySettings},
-    provider_types::ProviderSettings,
     pages::PagesSettings,
+    provider_types::ProviderSettings,
     recovery::RecoverySettings,
 };
 

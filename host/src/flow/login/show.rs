@@ -20,10 +20,8 @@ impl Flows {
         if !is_ours {
             return Err(FlowError::UnknownFlow);
         }
-        let aborted = |reason: &str| Outcome::Aborted {
-            provider: session.open.provider.clone(),
-            reason: reason.to_owned(),
-        };
+        let aborted =
+            |reason: &str| Outcome::Aborted { provider: session.open.provider.clone(), reason: reason.to_owned() };
         match &session.open.stage {
             SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
             SessionStage::Denied { reason } => turn.step(aborted(reason)).await,

@@ -17,6 +17,7 @@ use crate::{
         http::Site,
         pages::Look,
     },
+    words::Words,
 };
 
 /// Takes edits over. Requests that run end under the settings they began with.
@@ -30,7 +31,7 @@ pub struct Live {
 impl Live {
     /// `at_start` is what the host started with, and `flows` stand on it.
     pub fn new(config_directory: &Path, at_start: AtStart, flows: Flows) -> Self {
-        let look = Look::load(config_directory, flows.settings(), crate::words::shared());
+        let look = Look::load(config_directory, flows.settings(), flows.words());
         tell_problems(config_directory, flows.delivery().problems(), &[]);
         tell_problems(config_directory, &look.problems, &[]);
         let current = Current { flows, settings: SettingsNews::default(), look: Arc::new(look) };
@@ -91,7 +92,7 @@ impl Live {
         let is_edited = *former.flows.settings() != settings;
         // Templates, translations and secrets may have changed without an edit of host.toml; reading them is cheap.
         let delivery = self.read_delivery(former.flows.delivery(), &settings).await;
-        let look = self.read_look(&former.look, &settings).await;
+        let look = self.read_look(&former.look, &settings, delivery.words()).await;
         tell_problems(&self.config_directory, delivery.problems(), former.flows.delivery().problems());
         tell_problems(&self.config_directory, &look.problems, &former.look.problems);
         if !is_edited && changes.is_empty() && news == former.settings {
@@ -114,9 +115,9 @@ impl Live {
         })
     }
 
-    async fn read_look(&self, former: &Arc<Look>, settings: &Settings) -> Arc<Look> {
-        let (settings, directory) = (settings.clone(), self.config_directory.clone());
-        let reading = move || Arc::new(Look::load(&directory, &settings, crate::words::shared()));
+    async fn read_look(&self, former: &Arc<Look>, settings: &Settings, words: &Words) -> Arc<Look> {
+        let (settings, directory, words) = (settings.clone(), self.config_directory.clone(), words.clone());
+        let reading = move || Arc::new(Look::load(&directory, &settings, &words));
         tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| {
             tracing::error!("templates of pages could not be read: {error}");
             former.clone()

@@ -88,7 +88,10 @@ pub struct Site {
 impl Site {
     pub fn new(current: &Current) -> Self {
         let flows = current.flows.clone();
-        let router = routes().into_iter().chain(pages::routes()).fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
+        let router = routes()
+            .into_iter()
+            .chain(pages::routes())
+            .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
         let router = match flows.settings().development {
             // Of no use to a client, and codes can be read there: not part of the documented interface.
             Some(_) => {
@@ -104,7 +107,12 @@ impl Site {
         } else {
             router
         };
-        Self { router: router.with_state(flows.clone()), flows, news: Arc::new(current.settings.clone()), look: current.look.clone() }
+        Self {
+            router: router.with_state(flows.clone()),
+            flows,
+            news: Arc::new(current.settings.clone()),
+            look: current.look.clone(),
+        }
     }
 
     /// Answers one request of this peer.

@@ -43,6 +43,8 @@ mod tests {
             ..PagesSettings::default()
         };
         let style = style(&pages);
-        assert!(style.starts_with(":root{--accent:#123456}@media (prefers-color-scheme:dark)") && style.contains("#abcdef"));
+        assert!(
+            style.starts_with(":root{--accent:#123456}@media (prefers-color-scheme:dark)") && style.contains("#abcdef")
+        );
     }
 }

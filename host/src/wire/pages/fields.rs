@@ -38,7 +38,12 @@ pub fn shown(visit: &Visit, step: &FormStep, flash: &Flash) -> Shown {
             one(field, flash.values.get(&field.name), error, is_first)
         })
         .collect();
-    let ticks: Vec<&str> = step.fields.iter().filter(|field| field.input == FieldInput::Boolean).map(|field| field.name.as_str()).collect();
+    let ticks: Vec<&str> = step
+        .fields
+        .iter()
+        .filter(|field| field.input == FieldInput::Boolean)
+        .map(|field| field.name.as_str())
+        .collect();
     context! {
         title => step.title.clone(),
         blocks => step.blocks.iter().map(block).collect::<Vec<_>>(),

@@ -159,9 +159,16 @@ mod tests {
         let own = look(&[("page_message.html", "Own {{ title }}"), ("mail_x.html", "{{"), ("notes", "{{")]);
         assert!(own.problems.is_empty() && message(&own) == "Own T");
         let broken = look(&[("page_message.html", "\n{% if %}")]);
-        assert!(matches!(&broken.problems[..], [Problem { place: Place::Line { line: 2, .. }, .. }]), "{:?}", broken.problems);
+        assert!(
+            matches!(&broken.problems[..], [Problem { place: Place::Line { line: 2, .. }, .. }]),
+            "{:?}",
+            broken.problems
+        );
         assert!(message(&broken).contains("<h1"));
         let failing = look(&[("page_message.html", "{{ nothing.at.all }}")]);
-        assert!(failing.problems.is_empty() && message(&failing).contains("<h1"), "it fails on a page and is passed over");
+        assert!(
+            failing.problems.is_empty() && message(&failing).contains("<h1"),
+            "it fails on a page and is passed over"
+        );
     }
 }

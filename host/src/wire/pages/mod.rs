@@ -3,8 +3,8 @@
 
 mod brand;
 mod cookies;
-mod files;
 mod fields;
+mod files;
 mod flash;
 mod look;
 mod page;

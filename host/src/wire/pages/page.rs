@@ -20,7 +20,9 @@ use crate::{flow::FlowError, wire::http::Failure};
 pub enum Forms {
     Here,
     /// And to the application that asked for the login.
-    AndTo { redirect_uri: String },
+    AndTo {
+        redirect_uri: String,
+    },
 }
 
 /// A page that is not rendered yet.
@@ -68,7 +70,8 @@ impl Page {
         // What it is exactly is for the log, and told there.
         let status = Failure::from(error).status;
         let wait = wait_s.map(|wait_s| wait_text(visit, wait_s)).unwrap_or_default();
-        let (title, text) = (visit.say(&format!("{key}.title")), visit.fill(&format!("{key}.text"), &[("wait", &wait)]));
+        let (title, text) =
+            (visit.say(&format!("{key}.title")), visit.fill(&format!("{key}.text"), &[("wait", &wait)]));
         let mut page = visit.page("page_message.html", context! { title, text }).status(status);
         page.retry_after_s = wait_s;
         page

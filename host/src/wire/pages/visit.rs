@@ -73,7 +73,10 @@ impl FromRequestParts<Flows> for Visit {
                 // What was asked is only shown, and a form that was sent is not sent on.
                 let target = if parts.method == Method::GET { path } else { "/profile" };
                 let context = context! { is_open => false, target => format!("{public_url}{target}"), public_url };
-                return Err(visit.page("page_reached.html", context).status(StatusCode::MISDIRECTED_REQUEST).reply(&visit));
+                return Err(visit
+                    .page("page_reached.html", context)
+                    .status(StatusCode::MISDIRECTED_REQUEST)
+                    .reply(&visit));
             }
             Reached::InTheOpen { asked } => {
                 let context = context! { is_open => true, asked };

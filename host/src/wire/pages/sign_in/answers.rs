@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::{http::{HeaderValue, StatusCode}, response::Response};
+use axum::{
+    http::{HeaderValue, StatusCode},
+    response::Response,
+};
 use serde_json::{Map, Value, json};
 
 use super::{

@@ -155,9 +155,13 @@ mod tests {
 
     #[test]
     fn an_address_is_read_strictly_and_written_back_without_its_login() {
-        let query = "response_type=code&client_id=https%3A%2F%2Fa%2F&redirect_uri=https%3A%2F%2Fa%2Fb&state=x%26y&flow=h&new=1";
+        let query =
+            "response_type=code&client_id=https%3A%2F%2Fa%2F&redirect_uri=https%3A%2F%2Fa%2Fb&state=x%26y&flow=h&new=1";
         let ask = Ask::read(Some(query)).unwrap();
-        assert_eq!((ask.client_id.as_str(), ask.state.as_deref(), ask.flow.as_deref()), ("https://a/", Some("x&y"), Some("h")));
+        assert_eq!(
+            (ask.client_id.as_str(), ask.state.as_deref(), ask.flow.as_deref()),
+            ("https://a/", Some("x&y"), Some("h"))
+        );
         let start = ask.start();
         assert!(!start.contains("flow=") && !start.contains("new="), "{start}");
         let again = Ask::read(start.split_once('?').map(|(_, query)| query)).unwrap();
@@ -167,8 +171,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_twice_or_of_another_kind_is_refused() {
-        for query in ["", "client_id=a", "redirect_uri=b", "client_id=a&client_id=b&redirect_uri=c", "client_id=%ff&redirect_uri=b",
-            "response_type=token&client_id=a&redirect_uri=b"] {
+        for query in [
+            "",
+            "client_id=a",
+            "redirect_uri=b",
+            "client_id=a&client_id=b&redirect_uri=c",
+            "client_id=%ff&redirect_uri=b",
+            "response_type=token&client_id=a&redirect_uri=b",
+        ] {
             assert!(Ask::read(Some(query)).is_err(), "{query}");
         }
     }

@@ -16,7 +16,9 @@ pub async fn back(visit: &Visit, ask: &Ask, created: Created) -> Response {
     let next = if ask.is_of_own_pages(visit) {
         // The code never leaves the host: it is changed for a session here.
         match visit.flows.exchange_code(&ask.client_id, &result, Some(&ask.redirect_uri), None).await {
-            Ok(tokens) => cookies.extend(tokens.refresh_token.and_then(|token| cookies::set(cookies::SESSION, &token, None))),
+            Ok(tokens) => {
+                cookies.extend(tokens.refresh_token.and_then(|token| cookies::set(cookies::SESSION, &token, None)))
+            }
             Err(TokenError::Flow(error)) => return Page::of_error(visit, error).reply(visit),
             Err(_) => return Page::of_error(visit, FlowError::UnknownFlow).reply(visit),
         }

@@ -117,15 +117,12 @@ async fn standing_step(visit: &Visit, ask: &Ask, flow_id: &str) -> Response {
 
 fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Page {
     let now = visit.flows.now();
-    let seconds_until = |moment: crate::clock::Timestamp| u64::try_from(moment.since_ms(now)).unwrap_or_default().div_ceil(1000);
+    let seconds_until =
+        |moment: crate::clock::Timestamp| u64::try_from(moment.since_ms(now)).unwrap_or_default().div_ceil(1000);
     let resend_wait_s = step.resend_at.map(seconds_until);
     let own = step.placeholders.get("mfa_module_id");
-    let methods: Vec<_> = step
-        .methods
-        .iter()
-        .filter(|(id, _)| Some(id) != own)
-        .map(|(id, name)| context! { id, name })
-        .collect();
+    let methods: Vec<_> =
+        step.methods.iter().filter(|(id, _)| Some(id) != own).map(|(id, name)| context! { id, name }).collect();
     let context = context! {
         application => ask.application(visit),
         step_id => step.step_id,
