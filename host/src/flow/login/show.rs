@@ -2,7 +2,7 @@
 
 use super::{Outcome, Turn};
 use crate::flow::{
-    Asker, FlowError, Flows, Step,
+    Asker, FlowError, Flows, FormStep, Step,
     record::{Grant, Session, SessionStage},
     render::{self, Place},
     token,
@@ -27,7 +27,13 @@ impl Flows {
             SessionStage::Denied { reason } => turn.step(aborted(reason)).await,
             _ if turn.may_go_on(&found).await?.is_none() => turn.step(aborted("login_expired")).await,
             SessionStage::Initialising { .. } => Ok(Step::Form(turn.not_asked_yet(session))),
-            _ => turn.step(Outcome::shown(session.clone())).await,
+            _ => {
+                let mut step = turn.step(Outcome::shown(session.clone())).await?;
+                if let Step::Form(form) = &mut step {
+                    turn.add_methods(session, form).await?;
+                }
+                Ok(step)
+            }
         }
     }
 
@@ -38,6 +44,15 @@ impl Flows {
 }
 
 impl Turn<'_> {
+    /// Every other factor of this user can take the place of the one that is asked.
+    async fn add_methods(&self, session: &Session, form: &mut FormStep) -> Result<(), FlowError> {
+        if let SessionStage::Waiting { .. } = session.open.stage {
+            let (options, _) = self.options(session).await?;
+            form.methods = options.into_iter().map(|module| (module.id, module.name)).collect();
+        }
+        Ok(())
+    }
+
     async fn show_first_factor(&self, client_id: &str) -> Result<Step, FlowError> {
         let token = self.open_token()?;
         if token.client_hash != token::short_hash(client_id) {
@@ -52,7 +67,7 @@ impl Turn<'_> {
         self.step(outcome).await
     }
 
-    fn not_asked_yet(&self, session: &Session) -> crate::flow::FormStep {
+    fn not_asked_yet(&self, session: &Session) -> FormStep {
         let place = Place {
             flow_id: self.flow_id,
             handler: super::handler(&session.open.provider),

@@ -9,7 +9,7 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    AT, Ask, Flash, FlowError, Page, Step, Visit, ended, fields, finish, handle, over, see_other, tell_at, wait_text,
+    AT, Ask, Flash, FlowError, FormStep, Page, Step, Visit, ended, fields, finish, handle, over, see_other, tell_at, wait_text,
 };
 use crate::wire::http::waiting_cookie;
 
@@ -33,6 +33,15 @@ pub async fn first_factor(visit: &Visit, ask: &Ask, form: &BTreeMap<String, Stri
         Ok(Step::Form(step)) if step.step_id == "init" => {
             let flash = Flash { errors: step.error_texts, values: again, ..Flash::default() };
             tell_at(visit, &ask.start(), AT, flash)
+        }
+        // The primary is asked at once; the page of its step leads to the others.
+        Ok(Step::Form(step)) if step.step_id == "select_mfa_module" => {
+            let chosen = chosen(&step);
+            let asked = visit.flows.submit_login(&step.flow_id, &ask.client_id, chosen, None, &visit.asker).await;
+            match asked {
+                Ok(Step::Form(step)) => go_on(visit, ask, &step.flow_id),
+                other => outcome(visit, ask, &begun.flow_id, other, again).await,
+            }
         }
         Ok(Step::Form(step)) => go_on(visit, ask, &step.flow_id),
         Err(FlowError::InvalidInput(errors)) => {
@@ -105,6 +114,12 @@ async fn outcome(
         Err(FlowError::UnknownFlow) => over(visit, ask, "page.over"),
         Err(error) => Page::of_error(visit, error).reply(visit),
     }
+}
+
+/// The choice a step preselects.
+fn chosen(step: &FormStep) -> Map<String, Value> {
+    let field = step.fields.iter().find_map(|field| Some((field.name.clone(), field.default.clone()?)));
+    field.into_iter().collect()
 }
 
 /// To the page of the login under this id from now on.

@@ -122,7 +122,7 @@ fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Page {
     let resend_wait_s = step.resend_at.map(seconds_until);
     let own = step.placeholders.get("mfa_module_id");
     let methods: Vec<_> =
-        step.methods.iter().filter(|(id, _)| Some(id) != own).map(|(id, name)| context! { id, name }).collect();
+        step.methods.iter().filter(|(id, _)| Some(id) != own).map(|(id, name)| context! { id => id.clone(), name => name.clone(), strength => visit.flows.strength_in_words(id, &visit.language) }).collect();
     let context = context! {
         application => ask.application(visit),
         step_id => step.step_id,
