@@ -43,6 +43,8 @@ pub struct Access {
     pub(super) user_epoch: u64,
     pub(super) has_password: bool,
     pub(super) addresses: Addresses,
+    /// The user's own setting.
+    pub(super) language: Option<String>,
     /// When the first factor was last right.
     pub(super) first_factor_at: Option<Timestamp>,
     pub(super) factor_at: Option<Timestamp>,
@@ -192,6 +194,7 @@ impl Flows {
             user_epoch: record.open.user_epoch,
             has_password: user.secret.password.is_some(),
             addresses: user.secret.addresses,
+            language: user.open.language,
             factor_at: record.open.factor_at,
         })
     }

@@ -16,10 +16,11 @@ use mfa_sdk::{
 };
 
 use super::{
-    Core, FlowError,
+    Access, Asker, Core, FlowError,
     lifetime::{self, Life},
     messages::Messages,
     record::{self, Addresses, Enrolment, Found, SessionOpen, Stored, User, key},
+    render::Voice,
     token::{self, TokenKeys},
 };
 use crate::{
@@ -128,6 +129,21 @@ impl Engine {
     /// The host's own sentences. They come with the channels, so that a mail and the page it leads to say the same.
     pub fn words(&self) -> &Words {
         self.delivery.words()
+    }
+
+    /// The language somebody reads: their own setting if there are words in it, else what their program asks for.
+    pub fn reader<'a>(&'a self, own: Option<&str>, asker: &'a Asker) -> &'a str {
+        own.and_then(|own| self.words().known_language(own)).unwrap_or(&asker.language)
+    }
+
+    /// The language the caller reads, as [`Engine::reader`] has it.
+    pub fn language_of<'a>(&'a self, access: &Access, asker: &'a Asker) -> &'a str {
+        self.reader(access.language.as_deref(), asker)
+    }
+
+    /// The host's own words in a language.
+    pub fn voice<'a>(&'a self, language: &'a str) -> Voice<'a> {
+        Voice { words: self.words(), language }
     }
 
     /// Reads a record by a key that may not be one: what names no record is not there.

@@ -132,6 +132,11 @@ impl Flows {
         self.engine.words()
     }
 
+    /// The language the caller reads: their own setting if there are words in it, else what their program asks for.
+    pub fn language_of<'a>(&'a self, access: &Access, asker: &'a Asker) -> &'a str {
+        self.engine.language_of(access, asker)
+    }
+
     /// The modules.
     pub fn modules(&self) -> &ModuleHost {
         &self.engine.modules
