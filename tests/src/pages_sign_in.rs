@@ -18,7 +18,8 @@ fn typed_name(name: &str) -> [(&str, &str); 2] {
 
 fn public_url(directory: &Directory, url: &str) {
     let settings = directory.settings();
-    std::fs::write(directory.path().join("host.toml"), format!("public_url = \"{url}\"\n{settings}")).expect("settings");
+    std::fs::write(directory.path().join("host.toml"), format!("public_url = \"{url}\"\n{settings}"))
+        .expect("settings");
 }
 
 /// A browser that gave the right name and password, and the page it came to.
@@ -44,7 +45,11 @@ fn a_password_alone_leads_back_to_the_application_with_a_code() {
     let stage = Stage::new();
     let (browser, page) = at_second_step(&stage, ADA);
     stage.exchange(&code_in(&page)).expect(200);
-    assert!(browser.cookies.keys().all(|name| !name.contains("flow") && !name.contains("session")), "{:?}", browser.cookies);
+    assert!(
+        browser.cookies.keys().all(|name| !name.contains("flow") && !name.contains("session")),
+        "{:?}",
+        browser.cookies
+    );
 }
 
 #[test]
@@ -57,9 +62,9 @@ fn a_second_factor_is_asked_on_a_page_that_can_be_loaded_again_and_a_wrong_code_
     let again = browser.open(&page.address);
     assert_eq!(again.html, page.html, "to load it again changes nothing");
     let wrong = browser.press(&again, "Confirm", &[("s.code", &ada.totp.wrong_code(stage.clock.wall_ms))]);
-    wrong.says("The code is wrong");
+    wrong.says("This is not the code the app shows now.");
     assert!(wrong.html.contains("role=\"alert\""));
-    browser.open(&wrong.address).says_not("The code is wrong");
+    browser.open(&wrong.address).says_not("This is not the code");
     let code = ada.totp.code(stage.clock.wall_ms);
     let spaced = format!("{} {}", &code[..3], &code[3..]);
     let done = browser.press(&wrong, "Confirm", &[("s.code", &spaced)]);
@@ -100,7 +105,9 @@ fn a_form_of_another_site_or_of_no_page_does_nothing() {
     let mut wrong = without("form_tag");
     wrong.push(("form_tag".to_owned(), "A".repeat(43)));
     refused(&mut browser, &wrong, "a wrong tag");
-    for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
+    for (name, value) in
+        [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")]
+    {
         browser.headers = vec![(name.to_owned(), value.to_owned())];
         refused(&mut browser, &fields, value);
     }
@@ -138,7 +145,9 @@ fn an_address_that_was_changed_is_no_login_and_never_a_redirect() {
         assert_eq!(page.status, 400, "{client} {redirect}");
         page.says("This application is not known");
     }
-    for query in ["", "client_id=a", "client_id=a&client_id=a&redirect_uri=b", "response_type=token&client_id=a&redirect_uri=b"] {
+    for query in
+        ["", "client_id=a", "client_id=a&client_id=a&redirect_uri=b", "response_type=token&client_id=a&redirect_uri=b"]
+    {
         let page = browser.open(&format!("/auth/authorize?{query}"));
         assert_eq!(page.status, 400, "{query}");
     }
@@ -151,7 +160,9 @@ fn pages_are_kept_by_nobody_framed_by_nobody_and_run_no_script_of_their_own() {
     let header = |name: &str| page.answer.header(name).unwrap_or_else(|| panic!("{name}")).to_owned();
     assert_eq!((header("cache-control"), header("x-frame-options")), ("no-store".to_owned(), "DENY".to_owned()));
     let policy = header("content-security-policy");
-    for part in ["default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"] {
+    for part in
+        ["default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"]
+    {
         assert!(policy.contains(part), "{part} in {policy}");
     }
     let origin = url::Url::parse(REDIRECT_URI).expect("an address").origin().ascii_serialization();

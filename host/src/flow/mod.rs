@@ -33,7 +33,7 @@ pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
 pub use login::{
     ApiLogin, BeginLogin, Click, Clicked, Confirmation, LinkView, PlainAnswer, ProviderView, RECOVERY_FIELD,
-    SecondFactor, ServiceLogin, Verified,
+    SecondFactor, ServiceLogin, Standing, Verified,
 };
 pub use management::{DeviceView, MethodDetails, MethodView, OverviewView, Wish, Words};
 pub use people::{

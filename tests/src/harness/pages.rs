@@ -74,7 +74,8 @@ impl PlainBrowser {
             headers.push(("content-type", FORM));
         }
         let answer = self.wire.send(method, address, &headers, body.map(String::into_bytes)).expect("an answer");
-        let set: Vec<String> = answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.clone()).collect();
+        let set: Vec<String> =
+            answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.clone()).collect();
         for line in set {
             self.take_cookie(&line);
         }
@@ -170,7 +171,7 @@ impl Page {
     #[track_caller]
     pub fn sent_by(&self, button: &str, typed: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
         let forms = self.forms();
-        let has = |form: &&PageForm| form.buttons.iter().any(|(words, _, _)| words == button);
+        let has = |form: &&PageForm| form.buttons.iter().any(|(words, _, _)| words.starts_with(button));
         let form = forms.iter().find(has).unwrap_or_else(|| panic!("no button {button:?}: {}", self.text()));
         let mut fields = form.fields.clone();
         for (name, value) in typed {
@@ -178,7 +179,7 @@ impl Page {
             fields.retain(|(own, _)| own != name);
             fields.push(((*name).to_owned(), (*value).to_owned()));
         }
-        let pressed = form.buttons.iter().find(|(words, _, _)| words == button);
+        let pressed = form.buttons.iter().find(|(words, _, _)| words.starts_with(button));
         if let Some((_, Some(name), value)) = pressed {
             fields.push((name.clone(), value.clone()));
         }
@@ -200,11 +201,14 @@ impl PageForm {
         let button = |html: &str| {
             let (head, words) = html.split_once('>').unwrap_or((html, ""));
             let mut in_tag = false;
-            let words: String = words.chars().filter(|character| {
-                let shown = !in_tag && *character != '<';
-                in_tag = (in_tag || *character == '<') && *character != '>';
-                shown && *character != '>'
-            }).collect();
+            let words: String = words
+                .chars()
+                .filter(|character| {
+                    let shown = !in_tag && *character != '<';
+                    in_tag = (in_tag || *character == '<') && *character != '>';
+                    shown && *character != '>'
+                })
+                .collect();
             let words = plain(&words).split_whitespace().collect::<Vec<_>>().join(" ");
             (words, attribute(head, "name"), attribute(head, "value").unwrap_or_default())
         };

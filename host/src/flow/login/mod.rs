@@ -31,6 +31,7 @@ pub use link::LinkView;
 pub use plain::{ApiLogin, PlainAnswer, SecondFactor, Verified};
 pub use recovery::CODE_FIELD as RECOVERY_FIELD;
 pub(super) use session::ended;
+pub use show::Standing;
 use switch::Wish;
 pub use trial::Confirmation;
 pub(super) use trial::code_required;

@@ -8,10 +8,16 @@ use crate::flow::{
     token,
 };
 
+/// A step that was looked at, and the language it is in.
+pub struct Standing {
+    pub step: Step,
+    pub language: String,
+}
+
 impl Flows {
     /// The step a login (or proof) of this client stands at. A step that its module was not asked for yet has no field:
     /// to answer it with nothing asks the module.
-    pub async fn show_login(&self, flow_id: &str, client_id: &str, asker: &Asker) -> Result<Step, FlowError> {
+    pub async fn show_login(&self, flow_id: &str, client_id: &str, asker: &Asker) -> Result<Standing, FlowError> {
         let turn = Turn::new(&self.engine, flow_id, asker);
         let found = turn.session().await?;
         let Some(session) = &found.record else { return turn.show_first_factor(client_id).await };
@@ -20,21 +26,29 @@ impl Flows {
         if !is_ours {
             return Err(FlowError::UnknownFlow);
         }
-        let aborted =
-            |reason: &str| Outcome::Aborted { provider: session.open.provider.clone(), reason: reason.to_owned() };
+        let ended = async |reason: &str| {
+            let (provider, reason) = (session.open.provider.clone(), reason.to_owned());
+            turn.looked_at(Outcome::Aborted { provider, reason, language: None }, None).await
+        };
         match &session.open.stage {
-            SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
-            SessionStage::Denied { reason } => turn.step(aborted(reason)).await,
-            _ if turn.may_go_on(&found).await?.is_none() => turn.step(aborted("login_expired")).await,
-            SessionStage::Initialising { .. } => Ok(Step::Form(turn.not_asked_yet(session))),
-            _ => {
-                let mut step = turn.step(Outcome::shown(session.clone())).await?;
-                if let Step::Form(form) = &mut step {
-                    turn.add_methods(session, form).await?;
-                }
-                Ok(step)
-            }
+            SessionStage::Ended { .. } => return Err(FlowError::UnknownFlow),
+            SessionStage::Denied { reason } => return ended(reason).await,
+            _ => {}
         }
+        let user = turn.may_go_on(&found).await?.and_then(|user| user.record);
+        let Some(user) = user else { return ended("login_expired").await };
+        let language = turn.language_of(&user);
+        if let SessionStage::Initialising { .. } = session.open.stage {
+            let step = Step::Form(turn.not_asked_yet(session, language));
+            return Ok(Standing { step, language: language.to_owned() });
+        }
+        let mut standing = turn.looked_at(Outcome::shown(session.clone()), Some(language)).await?;
+        if let (Step::Form(form), SessionStage::Waiting { .. }) = (&mut standing.step, &session.open.stage) {
+            // Every other factor of this user can take the place of the one that is asked.
+            let (options, _) = turn.options(session).await?;
+            form.methods = options.into_iter().map(|module| (module.id, module.name)).collect();
+        }
+        Ok(standing)
     }
 
     /// Text that only this host can make of these parts, for what a browser has to show again.
@@ -44,35 +58,31 @@ impl Flows {
 }
 
 impl Turn<'_> {
-    /// Every other factor of this user can take the place of the one that is asked.
-    async fn add_methods(&self, session: &Session, form: &mut FormStep) -> Result<(), FlowError> {
-        if let SessionStage::Waiting { .. } = session.open.stage {
-            let (options, _) = self.options(session).await?;
-            form.methods = options.into_iter().map(|module| (module.id, module.name)).collect();
-        }
-        Ok(())
+    async fn looked_at(&self, outcome: Outcome, own: Option<&str>) -> Result<Standing, FlowError> {
+        let language = self.engine.reader(own, self.asker).to_owned();
+        Ok(Standing { step: self.step(outcome).await?, language })
     }
 
-    async fn show_first_factor(&self, client_id: &str) -> Result<Step, FlowError> {
+    async fn show_first_factor(&self, client_id: &str) -> Result<Standing, FlowError> {
         let token = self.open_token()?;
         if token.client_hash != token::short_hash(client_id) {
             return Err(FlowError::UnknownFlow);
         }
         let lifetime_s = self.engine.settings.limits.first_factor_lifetime_s;
         let outcome = if self.now.wall > token.created_at().plus_s(lifetime_s) {
-            Outcome::Aborted { provider: token.provider, reason: "login_expired".to_owned() }
+            Outcome::Aborted { provider: token.provider, reason: "login_expired".to_owned(), language: None }
         } else {
             Outcome::FirstFactor { provider: token.provider, error: None, proof_of: token.proof_for }
         };
-        self.step(outcome).await
+        self.looked_at(outcome, None).await
     }
 
-    fn not_asked_yet(&self, session: &Session) -> FormStep {
+    fn not_asked_yet(&self, session: &Session, language: &str) -> FormStep {
         let place = Place {
             flow_id: self.flow_id,
             handler: super::handler(&session.open.provider),
             step_id: "mfa",
-            language: &self.asker.language,
+            voice: self.engine.voice(language),
             expires_at: Some(session.open.expires_at),
         };
         render::host_step(place, &super::session::NO_FORM, None)
@@ -97,10 +107,10 @@ mod tests {
         stage.put(&key, &record).await;
         let show = async |client: &str| stage.flows.show_login("f", client, &asker()).await;
         assert!(matches!(show("other").await, Err(FlowError::UnknownFlow)));
-        let Ok(Step::Form(form)) = show("app").await else { panic!("a form") };
+        let Ok(Standing { step: Step::Form(form), .. }) = show("app").await else { panic!("a form") };
         assert!(form.fields.is_empty() && form.step_id == "mfa", "the module is asked by an answer, not by a look");
         stage.move_clock_to(NOW.plus_s(61));
-        let Ok(Step::Abort(abort)) = show("app").await else { panic!("an end") };
+        let Ok(Standing { step: Step::Abort(abort), .. }) = show("app").await else { panic!("an end") };
         assert_eq!(abort.reason, "login_expired");
         let after: Session = stage.read(&key).await;
         assert!(matches!(after.open.stage, SessionStage::Initialising { .. }), "it was only looked at");

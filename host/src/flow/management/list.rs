@@ -46,6 +46,15 @@ impl Flows {
     pub async fn methods(&self, access: &Access, asker: &Asker) -> Result<Vec<MethodView>, FlowError> {
         self.engine.methods_of(&access.user_id, self.engine.language_of(access, asker)).await
     }
+
+    /// How a factor ranks, in words; none of a way back in and of what is not there.
+    pub fn strength_in_words(&self, module: &str, language: &str) -> Option<String> {
+        let module = self.engine.modules.module(module)?;
+        let own = module.description.as_ref().filter(|own| !own.recovery)?;
+        let configured = self.engine.settings.modules.iter().find(|configured| configured.id() == module.id);
+        let key = format!("step.strength.{}", strength_word(strength(own, configured)));
+        Some(self.engine.words().say(language, &key).to_owned())
+    }
 }
 
 impl Engine {

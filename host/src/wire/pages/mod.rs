@@ -22,6 +22,7 @@ use super::http::Route;
 pub fn routes() -> Vec<Route> {
     vec![
         ("get", "/auth/authorize", get(sign_in::show).post(sign_in::answer)),
+        ("get", "/auth/forgotten", get(sign_in::forgotten::show).post(sign_in::forgotten::answer)),
         ("get", "/static/{file}", get(files::serve)),
     ]
 }

@@ -9,7 +9,8 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    AT, Ask, Flash, FlowError, FormStep, Page, Step, Visit, ended, fields, finish, handle, over, see_other, tell_at, wait_text,
+    AT, Ask, Flash, FlowError, FormStep, Page, Step, Visit, ended, fields, finish, handle, over, see_other, tell_at,
+    wait_text,
 };
 use crate::wire::http::waiting_cookie;
 

@@ -5,6 +5,7 @@
 mod answers;
 mod ask;
 mod finish;
+pub mod forgotten;
 mod handle;
 
 use axum::{extract::RawQuery, response::Response};
@@ -17,14 +18,14 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    flow::{FlowError, FormStep, Step},
+    flow::{FlowError, FormStep, Standing, Step},
     settings::ForgottenPassword,
     wire::http::{Failure, Form},
 };
 use ask::Ask;
 
 /// The page of a login: its first step, or the one it stands at. Changes nothing.
-pub async fn show(visit: Visit, RawQuery(query): RawQuery) -> Response {
+pub async fn show(mut visit: Visit, RawQuery(query): RawQuery) -> Response {
     let ask = match Ask::read(query.as_deref()) {
         Ok(ask) => ask,
         Err(error) => return Page::of_error(&visit, error).reply(&visit),
@@ -34,8 +35,8 @@ pub async fn show(visit: Visit, RawQuery(query): RawQuery) -> Response {
     }
     match &ask.flow {
         None => first_step(&visit, &ask).await,
-        Some(handle) => match handle::flow_id(&visit, &ask, handle) {
-            Some(flow_id) => standing_step(&visit, &ask, flow_id).await,
+        Some(handle) => match handle::flow_id(&visit, &ask, handle).map(str::to_owned) {
+            Some(flow_id) => standing_step(&mut visit, &ask, &flow_id).await,
             None => over(&visit, &ask, "page.over"),
         },
     }
@@ -103,8 +104,13 @@ async fn first_step(visit: &Visit, ask: &Ask) -> Response {
 }
 
 /// The step a login stands at.
-async fn standing_step(visit: &Visit, ask: &Ask, flow_id: &str) -> Response {
-    match visit.flows.show_login(flow_id, &ask.client_id, &visit.asker).await {
+async fn standing_step(visit: &mut Visit, ask: &Ask, flow_id: &str) -> Response {
+    let shown = visit.flows.show_login(flow_id, &ask.client_id, &visit.asker).await;
+    if let Ok(Standing { language, .. }) = &shown {
+        visit.speak(Some(language));
+    }
+    let visit = &*visit;
+    match shown.map(|standing| standing.step) {
         Ok(Step::Form(step)) => {
             let flash = Flash::of(&visit.cookies, ask.flow.as_deref().unwrap_or(AT));
             step_page(visit, ask, &step, &flash).reply(visit)
