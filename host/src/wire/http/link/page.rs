@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use minijinja::{Environment, Value, context};
 use sha2::{Digest, Sha256};
 
-use crate::{flow::LinkView, words::Words};
+use crate::{clock::zoned, flow::LinkView, words::Words};
 
 const TEMPLATE: &str = "page.html";
 const STYLE: &str = include_str!("page.css");
@@ -86,7 +86,7 @@ impl Page {
             text => word(&format!("{key}.text")),
             problem => problem.map(word),
             question => view.map(|view| context! {
-                time => view.began_at.minute_utc(),
+                time => zoned(view.began_at, view.zone.as_deref()),
                 address => view.address.to_string(),
                 browser => view.browser.clone().unwrap_or_else(|| word("question.no_browser")),
                 asks_number => view.asks_number,
@@ -122,6 +122,7 @@ mod tests {
             browser: Some("<script>alert(1)</script> \"Firefox\"".to_owned()),
             asks_number,
             language: language.map(str::to_owned),
+            zone: None,
         }
     }
 
