@@ -1,6 +1,6 @@
 //! The words and looks of the page behind a link. No script, nothing loaded, one small style within it.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::http::HeaderValue;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -78,9 +78,11 @@ impl Page {
         };
         let minutes = minutes.to_string();
         let word = |key: &str| words.fill(language, &format!("{SENTENCES}{key}"), &[("minutes", &minutes)]);
+        let sentences: BTreeMap<String, String> =
+            words.section(language, SENTENCES).map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         let values = context! {
             language, host_name,
-            words => words.section(language, SENTENCES).collect::<Value>(),
+            words => sentences,
             style => Value::from_safe_string(STYLE.to_owned()),
             title => word(&format!("{key}.title")),
             text => word(&format!("{key}.text")),
@@ -158,7 +160,11 @@ mod tests {
         for shown in ["2035-01-01 00:00 UTC", "203.0.113.9", "&lt;script&gt;", "Firefox", "name=\"number\""] {
             assert!(html.contains(shown), "{shown} in {html}");
         }
-        assert!(html.contains(Words::built_in().say("en", "link.number_wrong")));
+        let words = Words::built_in();
+        for key in ["question.time", "question.number", "question.number_help", "question.confirm", "question.not_me"] {
+            assert!(html.contains(words.say("en", &format!("link.{key}"))), "{key} in {html}");
+        }
+        assert!(html.contains(words.say("en", "link.number_wrong")));
     }
 
     #[test]
