@@ -245,7 +245,7 @@ fn default_in_words(section: &Section, key: &Key) -> String {
         None if key.rust_type == "IssueAt" => "`\"confirm\"`".to_owned(),
         None if key.rust_type == "RecoveryScope" => "`\"user\"`".to_owned(),
         None if key.rust_type == "bool" => "`false`".to_owned(),
-        None if matches!(section.structure, "Passwords") => "–".to_owned(),
+        None if matches!(section.structure, "Passwords" | "PagesSettings") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
         None if key.rust_type.starts_with("Vec<") => "`[]`".to_owned(),
         None => "–".to_owned(),
