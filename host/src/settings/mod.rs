@@ -17,6 +17,7 @@ mod locate;
 mod provider_types;
 mod recovery;
 mod replace_file;
+mod tls;
 mod types;
 mod warnings;
 mod watch;
@@ -31,6 +32,7 @@ pub use locate::line_of_place;
 pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
 pub use recovery::{IssueAt, RecoveryScope, RecoverySettings};
 pub use replace_file::{FileMode, replace_file};
+pub use tls::TlsSettings;
 pub use types::{
     Argon2Settings, Client, Development, ForgottenPassword, Limits, Methods, ModuleSettings, Passwords, Settings,
     SignUp, SignUpMode, Strength,

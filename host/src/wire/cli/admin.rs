@@ -96,7 +96,7 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                 };
                 let flows = Flows::new(core);
                 take_up(&flows, &report).await?;
-                let current = Current { flows: flows.clone(), settings: SettingsNews::default() };
+                let current = Current { flows: flows.clone(), settings: SettingsNews::default(), tls: None };
                 let current = watch::Sender::new(current).subscribe();
                 let host = Host { current, config_directory: directory, report, listening_on: None };
                 let outcome = control::execute(&host, &own_actor(), command).await;

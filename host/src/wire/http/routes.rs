@@ -10,6 +10,8 @@ use axum::{
     routing::{MethodRouter, delete, get, patch, post},
 };
 
+use rustls::ServerConfig;
+
 use crate::{
     flow::Flows,
     wire::current::{Current, SettingsNews},
@@ -79,6 +81,7 @@ pub struct Site {
     pub(super) flows: Flows,
     pub(super) router: Router,
     news: Arc<SettingsNews>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Site {
@@ -100,7 +103,22 @@ impl Site {
         } else {
             router
         };
-        Self { router: router.with_state(flows.clone()), flows, news: Arc::new(current.settings.clone()) }
+        let tls = current.tls.as_ref().map(|tls| tls.identity.server.clone());
+        Self { router: router.with_state(flows.clone()), flows, news: Arc::new(current.settings.clone()), tls }
+    }
+
+    /// What new connections are greeted with; none where HTTP is spoken.
+    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.clone()
+    }
+
+    /// Where a client that spoke HTTP to a port with TLS should go.
+    pub fn base_url(&self) -> String {
+        let settings = self.flows.settings();
+        match &settings.public_url {
+            Some(url) if url.scheme() == "https" => settings.base_url(),
+            _ => settings.listening_url(),
+        }
     }
 
     /// Answers one request of this peer.
