@@ -90,9 +90,10 @@ impl Host {
 
     fn answer(&self, answered: Result<Response<ureq::Body>, ureq::Error>) -> Result<Answer, Stop> {
         let mut response = answered.map_err(|error| {
-            let remedy = match error {
-                ureq::Error::Rustls(_) | ureq::Error::Tls(_) => "name the authority of its certificate with --ca FILE",
-                _ => "start it: mfa-host --config DIR serve, or name another with --url URL",
+            let remedy = if is_untrusted(&error) {
+                "name the authority of its certificate with --ca FILE, or a name the certificate has with --url URL"
+            } else {
+                "start it: mfa-host --config DIR serve, or name another with --url URL"
             };
             Stop(format!("no host answers at {} ({error})\n  {remedy}", self.url))
         })?;
@@ -104,6 +105,16 @@ impl Host {
             .map_err(|error| Stop(format!("the answer of {} broke off: {error}", self.url)))?;
         Ok(Answer { status: response.status(), body: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
+}
+
+/// Whether somebody answers, with a certificate that is not believed.
+fn is_untrusted(error: &ureq::Error) -> bool {
+    let inner = match error {
+        ureq::Error::Rustls(inner) => Some(inner),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn unsendable(error: ureq::http::Error) -> Stop {
