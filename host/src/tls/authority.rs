@@ -190,3 +190,52 @@ fn for_days(mut parameters: CertificateParams, now: Timestamp, days: u64) -> Res
     parameters.serial_number = Some(SerialNumber::from_slice(&serial));
     Ok(parameters)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(2_051_222_410_000);
+
+    fn all(machine: &str, wished: &[&str]) -> Vec<String> {
+        let wished: Vec<String> = wished.iter().map(|name| (*name).to_owned()).collect();
+        names(Some(machine), &wished).unwrap().all
+    }
+
+    #[test]
+    fn names_stand_once_and_as_certificates_have_them() {
+        let wished = ["DOOR.example", "door.example", "[fd00::1]", "192.0.2.7", "b\u{fc}cher.example"];
+        let expected =
+            ["door.example", "fd00::1", "192.0.2.7", "xn--bcher-kva.example", "vm", "localhost", "127.0.0.1", "::1"];
+        assert_eq!(all("vm", &wished), expected);
+        for machine in ["", "localhost", "my machine"] {
+            assert_eq!(all(machine, &[]), ["localhost", "127.0.0.1", "::1"], "{machine:?}");
+        }
+    }
+
+    #[test]
+    fn a_renewal_never_outlives_the_authority() {
+        let made = make(names(None, &["door.example".to_owned()]).unwrap(), NOW).unwrap();
+        let renewed = |now: Timestamp| {
+            let (authority, before) = (made.authority.as_bytes(), made.certificate.as_bytes());
+            renew(authority, &made.authority_key, before, &made.key, now)
+        };
+        let after = |days: u64| renewed(NOW.plus_s(days * DAY_S));
+        let last = facts(after(AUTHORITY_DAYS - CERTIFICATE_DAYS - 1).unwrap().as_bytes()).unwrap();
+        assert_eq!(last.names, made.names);
+        assert!(last.valid_until <= facts(made.authority.as_bytes()).unwrap().valid_until);
+        assert!(matches!(after(AUTHORITY_DAYS - CERTIFICATE_DAYS + 1), Err(AuthorityError::Ending(_))));
+        let mixed = renew(made.authority.as_bytes(), "no key", made.certificate.as_bytes(), &made.key, NOW);
+        assert!(matches!(mixed, Err(AuthorityError::Unreadable(CA_KEY_FILE))));
+    }
+
+    #[test]
+    fn a_name_as_long_as_names_may_be_fits() {
+        let label = "a".repeat(60);
+        let name = [label.as_str(); 4].join(".");
+        let made = make(names(None, std::slice::from_ref(&name)).unwrap(), NOW).unwrap();
+        let authority = facts(made.authority.as_bytes()).unwrap();
+        assert!(authority.common_name.unwrap().len() <= 64);
+        assert!(facts(made.certificate.as_bytes()).unwrap().names.contains(&name));
+    }
+}

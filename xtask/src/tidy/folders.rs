@@ -3,12 +3,13 @@
 use super::Source;
 
 /// A folder of the host and the folders it must not know.
-const LINES: [(&str, &[&str]); 6] = [
+const LINES: [(&str, &[&str]); 7] = [
     ("host/src/store/", &["flow", "wire", "module_host", "provider", "delivery", "settings"]),
     ("host/src/settings/", &["flow", "wire", "module_host", "provider", "delivery", "store"]),
     ("host/src/provider/", &["flow", "wire", "module_host", "store", "delivery"]),
     ("host/src/module_host/", &["flow", "wire", "provider", "store", "delivery"]),
     ("host/src/delivery/", &["flow", "wire", "module_host", "provider", "store"]),
+    ("host/src/tls/", &["flow", "wire", "module_host", "provider", "store", "delivery"]),
     ("host/src/flow/", &["wire"]),
 ];
 
