@@ -89,12 +89,12 @@ async fn answer(
     // Answers are small and whole; waiting to fill a packet only delays them.
     stream.set_nodelay(true).ok();
     // A connection keeps the certificate it began with; requests do not keep their site.
-    let tls = site.borrow().tls().map(|tls| (tls, site.borrow().base_url()));
+    let tls = site.borrow().tls().map(|tls| (tls, site.clone()));
     let answer = move |request: Request<Incoming>| {
         let site = site.borrow().clone();
         async move { Ok::<_, Infallible>(site.answer(peer, request.map(Body::new)).await) }
     };
-    let Some((tls, base_url)) = tls else { return converse(stream, answer, ended).await };
+    let Some((tls, refusing)) = tls else { return converse(stream, answer, ended).await };
     let greeted = tokio::select! {
         greeted = tokio::time::timeout(Duration::from_secs(HANDSHAKE_TIMEOUT_S), handshake::greet(stream, tls)) => greeted,
         _ = ended.wait_for(|ended| *ended) => return,
@@ -102,8 +102,9 @@ async fn answer(
     match greeted {
         Ok(Ok(Greeted::Encrypted(stream))) => converse(stream, answer, ended).await,
         Ok(Ok(Greeted::Plain(stream))) => {
+            let Ok(came_to) = stream.local_addr() else { return };
             let refuse = move |_: Request<Incoming>| {
-                let refusal = handshake::refusal(&base_url);
+                let refusal = handshake::refusal(&refusing.borrow().https_url(came_to));
                 async move { Ok::<_, Infallible>(refusal) }
             };
             converse(stream, refuse, ended).await;

@@ -34,8 +34,8 @@ pub async fn greet(stream: TcpStream, tls: Arc<ServerConfig>) -> io::Result<Gree
 
 /// The answer to every request without TLS. What the client sent with it went readable over the network already, so
 /// nothing of it is looked at.
-pub fn refusal(base_url: &str) -> Response {
-    let text = format!("This port speaks HTTPS. Use {base_url} instead.\n");
+pub fn refusal(https_url: &str) -> Response {
+    let text = format!("This port speaks HTTPS. Use {https_url} instead.\n");
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     for (name, value) in [

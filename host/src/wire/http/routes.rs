@@ -112,12 +112,13 @@ impl Site {
         self.tls.clone()
     }
 
-    /// Where a client that spoke HTTP to a port with TLS should go.
-    pub fn base_url(&self) -> String {
+    /// Where a client that spoke HTTP to a port with TLS should go: to where users are told to go, else to the very
+    /// address it came to, since a host may listen on all there are.
+    pub fn https_url(&self, came_to: SocketAddr) -> String {
         let settings = self.flows.settings();
         match &settings.public_url {
             Some(url) if url.scheme() == "https" => settings.base_url(),
-            _ => settings.listening_url(),
+            _ => format!("https://{came_to}"),
         }
     }
 
