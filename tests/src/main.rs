@@ -56,6 +56,8 @@ mod tamper;
 mod terminal;
 mod terminal_methods;
 mod throttle;
+mod tls;
+mod tls_self_signed;
 mod tokens;
 mod trials;
 mod trusted_networks;

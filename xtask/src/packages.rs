@@ -5,12 +5,13 @@ use std::process::{Command, Stdio};
 use crate::Failure;
 
 /// A tool and the Debian package that has it.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("oathtool", "oathtool"),
     ("zbarimg", "zbar-tools"),
     ("rsvg-convert", "librsvg2-bin"),
     ("jq", "jq"),
     ("openssl", "openssl"),
+    ("curl", "curl"),
     ("python3", "python3-venv"),
 ];
 

@@ -23,6 +23,13 @@ pub fn check(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake>
     modules(settings, mistake)?;
     check_channels::check(settings, mistake)?;
     claims(settings, mistake)?;
+    let tls = settings.tls.iter().flat_map(|tls| [("tls.certificate", &tls.certificate), ("tls.key", &tls.key)]);
+    for (place, file) in tls {
+        if file.as_os_str().is_empty() {
+            let name = place.rsplit('.').next().unwrap_or(place);
+            return Err(mistake(place, format!("{name} is empty"), "name a file or remove the key".into()));
+        }
+    }
     if settings.passwords.blocklist_file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
         let problem = "blocklist_file is empty".into();
         return Err(mistake("passwords.blocklist_file", problem, "name a file or remove the key".into()));

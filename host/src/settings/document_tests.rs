@@ -1,11 +1,12 @@
 //! `docs/settings.md` and `config/host.sample.toml` say what the types say. Keys and meanings are read from `types.rs`,
-//! `provider_types.rs`, `channel.rs` and `recovery.rs`, defaults and bounds from the values a host runs with, rules for texts from what
+//! `provider_types.rs`, `channel.rs`, `recovery.rs` and `tls.rs`, defaults and bounds from the values a host runs with, rules for texts from what
 //! the checks answer to an empty one. `cargo xtask settings-doc` writes the document anew.
 
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use super::{
     Argon2Settings, DeliverySettings, Limits, PagesSettings, Passwords, RecoverySettings, Settings, SignUp,
+    TlsSettings,
     bounds::{self, Bounded},
     load::{Mistake, parse},
 };
@@ -17,7 +18,8 @@ const TYPES: &str = concat!(
     include_str!("provider_types.rs"),
     include_str!("channel.rs"),
     include_str!("recovery.rs"),
-    include_str!("pages.rs")
+    include_str!("pages.rs"),
+    include_str!("tls.rs")
 );
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
@@ -34,8 +36,9 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 16] = [
+const SECTIONS: [Section; 17] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
+    Section { heading: "`[tls]`", structure: "TlsSettings", before: "[tls]\n", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
     Section { heading: "`[delivery]`", structure: "DeliverySettings", before: "[delivery]\n", keys: &[], after: LOCAL },
@@ -191,7 +194,7 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "BTreeMap<String, String>" => "table of texts",
         "toml::Value" => "table or text",
         "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Methods"
-        | "RecoverySettings" | "PagesSettings" | "Development" => "table",
+        | "RecoverySettings" | "PagesSettings" | "TlsSettings" | "Development" => "table",
         "Colour" => "colour such as `#0b57d0`",
         "Vec<Client>"
         | "Vec<ProviderSettings>"
@@ -245,6 +248,10 @@ fn default_in_words(section: &Section, key: &Key) -> String {
         None if key.rust_type == "IssueAt" => "`\"confirm\"`".to_owned(),
         None if key.rust_type == "RecoveryScope" => "`\"user\"`".to_owned(),
         None if key.rust_type == "bool" => "`false`".to_owned(),
+        None if section.structure == "TlsSettings" => {
+            let TlsSettings { certificate, key: secret } = TlsSettings::default();
+            format!("`\"{}\"`", if key.name == "key" { secret } else { certificate }.display())
+        }
         None if matches!(section.structure, "Passwords" | "PagesSettings") => "–".to_owned(),
         None if !key.attribute.contains("default") => "must be set".to_owned(),
         None if key.rust_type.starts_with("Vec<") => "`[]`".to_owned(),
@@ -340,7 +347,7 @@ fn the_document_has_all_keys_that_load_and_no_others() {
 
 #[test]
 fn the_sample_shows_every_default() {
-    for section in &SECTIONS[..7] {
+    for section in &SECTIONS[..8] {
         for key in declared(section.structure).1 {
             let default = default_in_words(section, &key).trim_matches('`').to_owned();
             let (key, is_shown) = (&key.name, matches!(default.as_str(), "–" | "[]"));
@@ -358,12 +365,15 @@ fn the_sample_with_its_defaults_switched_on_is_the_default() {
         .map(|line| {
             let is_key =
                 |rest: &&str| rest.starts_with(|first: char| first.is_ascii_lowercase()) && rest.contains(" = ");
-            format!("{}\n", line.strip_prefix('#').filter(is_key).unwrap_or(line))
+            // A table that changes what the host does by being there.
+            let is_meant = |rest: &&str| is_key(rest) || *rest == "[tls]";
+            format!("{}\n", line.strip_prefix('#').filter(is_meant).unwrap_or(line))
         })
         .collect();
     let loaded = parse(Path::new("host.toml"), &format!("{switched_on}{LOCAL}")).expect("every key shown is one");
     assert_eq!((loaded.limits, loaded.argon2), (Limits::default(), Argon2Settings::default()));
     assert_eq!((loaded.delivery, loaded.sign_up), (DeliverySettings::default(), SignUp::default()));
     assert_eq!((loaded.recovery, loaded.pages), (RecoverySettings::default(), PagesSettings::default()));
+    assert_eq!(loaded.tls, Some(TlsSettings::default()));
     assert_eq!(loaded.passwords.length_min, Passwords::default().length_min);
 }

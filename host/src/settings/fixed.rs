@@ -22,6 +22,8 @@ impl AtStart {
         let (was, now) = (&self.read, &edited);
         let differ = [
             ("listen", was.listen != now.listen),
+            // Its files may be others at any time; whether clients have to speak TLS may not change under them.
+            ("tls", was.tls.is_some() != now.tls.is_some()),
             ("secret_key_file", was.secret_key_file != now.secret_key_file),
             // The bound on hashes computed at once would not hold while two sets of them run.
             ("argon2", was.argon2 != now.argon2),
@@ -35,6 +37,9 @@ impl AtStart {
         ];
         let waiting = differ.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect();
         edited.listen = self.listening_on;
+        if was.tls.is_some() != edited.tls.is_some() {
+            edited.tls = was.tls.clone();
+        }
         edited.secret_key_file = was.secret_key_file.clone();
         edited.argon2 = was.argon2.clone();
         edited.limits.password_hashes_at_once = was.limits.password_hashes_at_once;
@@ -62,11 +67,14 @@ mod tests {
         let at_start = AtStart::new(settings("listen = \"127.0.0.1:0\""), bound);
         let (kept, waiting) = at_start.keep_fixed(settings("listen = \"127.0.0.1:0\"\nname = \"new\""));
         assert_eq!((kept.listen, kept.name.as_str(), waiting.len()), (bound, "new", 0));
-        let edited = "listen = \"[::1]:1\"\nsecret_key_file = \"k\"\n[limits]\npassword_queue_max = 1\nmodule_slots = 2\n\
+        let edited = "listen = \"[::1]:1\"\nsecret_key_file = \"k\"\n[tls]\n[limits]\npassword_queue_max = 1\nmodule_slots = 2\n\
                       [development]\nclock_file = \"c\"";
         let (kept, waiting) = at_start.keep_fixed(settings(edited));
-        assert_eq!(waiting, ["listen", "secret_key_file", "limits.password_queue_max", "development"]);
+        assert_eq!(waiting, ["listen", "tls", "secret_key_file", "limits.password_queue_max", "development"]);
         assert_eq!((kept.listen, kept.limits.module_slots, kept.development), (bound, 2, None));
-        assert_eq!(kept.limits.password_queue_max, 64);
+        assert_eq!((kept.limits.password_queue_max, kept.tls), (64, None));
+        let at_start = AtStart::new(settings("[tls]"), bound);
+        let (kept, waiting) = at_start.keep_fixed(settings("[tls]\nkey = \"k\""));
+        assert_eq!((kept.tls.unwrap().key, waiting.len()), ("k".into(), 0));
     }
 }

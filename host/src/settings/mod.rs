@@ -18,6 +18,7 @@ mod pages;
 mod provider_types;
 mod recovery;
 mod replace_file;
+mod tls;
 mod types;
 mod warnings;
 mod watch;
@@ -33,6 +34,7 @@ pub use pages::{Colour, PagesSettings};
 pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
 pub use recovery::{IssueAt, RecoveryScope, RecoverySettings};
 pub use replace_file::{FileMode, replace_file};
+pub use tls::TlsSettings;
 pub use types::{
     Argon2Settings, Client, Development, ForgottenPassword, Limits, Methods, ModuleSettings, Passwords, Settings,
     SignUp, SignUpMode, Strength,

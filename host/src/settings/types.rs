@@ -14,6 +14,7 @@ use super::{
     pages::PagesSettings,
     provider_types::ProviderSettings,
     recovery::RecoverySettings,
+    tls::TlsSettings,
 };
 
 /// All of `host.toml`. Unknown keys are refused.
@@ -23,7 +24,8 @@ pub struct Settings {
     /// Address and port to listen on.
     #[serde(default = "default::listen")]
     pub listen: SocketAddr,
-    /// Where users reach the host, without a slash at its end. Default: `http://` and the listen address.
+    /// Where users reach the host, without a slash at its end. Default: `http://`, with
+    /// `[tls]` `https://`, and the listen address.
     #[serde(default)]
     pub public_url: Option<url::Url>,
     /// Name shown to users and in authenticator apps.
@@ -35,6 +37,9 @@ pub struct Settings {
     /// The key that seals records; relative to the configuration directory.
     #[serde(default = "default::secret_key_file")]
     pub secret_key_file: PathBuf,
+    /// The host's own certificate. Without it the host speaks HTTP, for a reverse proxy with TLS in front of it.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
     /// Every limit, with its unit in the name.
     #[serde(default)]
     pub limits: Limits,
@@ -92,7 +97,7 @@ impl Settings {
     pub fn base_url(&self) -> String {
         match &self.public_url {
             Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-            None => format!("http://{}", self.listen),
+            None => self.listening_url(),
         }
     }
 }

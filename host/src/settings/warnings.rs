@@ -13,13 +13,20 @@ const CONTRAST_MIN: f64 = 4.5;
 pub fn warnings(settings: &Settings) -> Vec<String> {
     let mut found = Vec::new();
     match &settings.public_url {
+        Some(url) if url.scheme() == "http" && settings.tls.is_some() => found.push(format!(
+            "public_url {url} is not https, and with [tls] the host answers HTTPS alone; write its https address"
+        )),
+        None if !settings.listen.ip().is_loopback() && settings.tls.is_some() => found.push(format!(
+            "public_url is not set: links and codes name {}; set public_url to the https address users type",
+            settings.listening_url()
+        )),
         Some(url) if url.scheme() == "http" && !is_loopback(url) => found.push(format!(
-            "public_url {url} is not https: passwords and codes travel readable; put a reverse proxy with TLS in \
-             front and write its https address"
+            "public_url {url} is not https: passwords and codes travel readable; add [tls] or put a reverse \
+             proxy with TLS in front, and write the https address"
         )),
         None if !settings.listen.ip().is_loopback() => found.push(format!(
             "listen is {} and public_url is not set: passwords and codes travel readable unless a reverse proxy with \
-             TLS stands in front; set public_url to its https address",
+             TLS stands in front; add [tls], or set public_url to the proxy's https address",
             settings.listen
         )),
         _ => {}
@@ -122,6 +129,9 @@ mod tests {
         assert!(of("public_url = \"https://login.example.org\"\nlisten = \"0.0.0.0:80\"\n").is_empty());
         assert_eq!(of("public_url = \"http://login.example.org\"\n").len(), 1);
         assert_eq!(of("listen = \"0.0.0.0:80\"\n").len(), 1);
+        assert!(of("public_url = \"https://login.example.org\"\nlisten = \"0.0.0.0:80\"\n[tls]\n").is_empty());
+        assert_eq!(of("public_url = \"http://localhost\"\n[tls]\n").len(), 1);
+        assert_eq!(of("listen = \"0.0.0.0:80\"\n[tls]\n").len(), 1);
         assert_eq!(of("[argon2]\nmemory_kib = 7168\niterations = 1\n").len(), 1);
         assert_eq!(of("trusted_proxies = [\"0.0.0.0/0\"]\n").len(), 1);
     }

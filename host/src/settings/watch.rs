@@ -1,4 +1,4 @@
-//! Tells that `host.toml`, a module's file, a template or a translation was changed, once it has been quiet for a moment.
+//! Tells that `host.toml`, a module's file, a template, a translation or a certificate was changed, once it has been quiet for a moment.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,14 +25,14 @@ pub struct SettingsWatch {
 }
 
 impl SettingsWatch {
-    /// Watches `host.toml` and the folders.
+    /// Watches `host.toml`, the folders, and these files wherever they are.
     ///
     /// # Errors
     /// The system refuses the watch.
-    pub fn start(config_directory: &Path) -> Result<Self, notify::Error> {
+    pub fn start(config_directory: &Path, files: &[PathBuf]) -> Result<Self, notify::Error> {
         let directory = std::path::absolute(config_directory).map_err(notify::Error::io)?;
-        let folders = FOLDERS.map(|name| directory.join(name));
-        let watched = Watched { file: directory.join(FILE_NAME), folders: folders.clone() };
+        let watched = Watched::new(&directory, files);
+        let folders = watched.folders.clone();
         let (sender, events) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if watched.concerns(&event) {
@@ -81,11 +81,32 @@ impl SettingsWatch {
 
 /// The state of the store is written beside the settings with every commit, so not every event counts.
 struct Watched {
-    file: PathBuf,
-    folders: [PathBuf; 3],
+    /// Those in the configuration directory itself.
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
 }
 
 impl Watched {
+    /// A file may be a link to one that is renewed elsewhere, so both folders count, and everything in them: a link in the
+    /// middle of the way changes too.
+    fn new(directory: &Path, files: &[PathBuf]) -> Self {
+        let mut watched = Self {
+            files: vec![directory.join(FILE_NAME)],
+            folders: FOLDERS.iter().map(|name| directory.join(name)).collect(),
+        };
+        let files = files.iter().filter_map(|file| std::path::absolute(file).ok());
+        for file in files.flat_map(|file| [std::fs::canonicalize(&file).ok(), Some(file)]).flatten() {
+            match file.parent() {
+                Some(folder) if folder == directory => watched.files.push(file),
+                Some(folder) if !watched.folders.iter().any(|known| known == folder) => {
+                    watched.folders.push(folder.to_owned());
+                }
+                _ => {}
+            }
+        }
+        watched
+    }
+
     fn concerns(&self, event: &notify::Result<notify::Event>) -> bool {
         match event {
             // What was missed may have been a change.
@@ -94,10 +115,9 @@ impl Watched {
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => false,
             Ok(event) => {
                 event.need_rescan()
-                    || event
-                        .paths
-                        .iter()
-                        .any(|path| *path == self.file || self.folders.iter().any(|folder| path.starts_with(folder)))
+                    || event.paths.iter().any(|path| {
+                        self.files.contains(path) || self.folders.iter().any(|folder| path.starts_with(folder))
+                    })
             }
         }
     }
@@ -111,15 +131,22 @@ mod tests {
 
     #[test]
     fn only_settings_and_modules_count() {
-        let folders = FOLDERS.map(|name| Path::new("/d").join(name));
-        let watched = Watched { file: "/d/host.toml".into(), folders };
+        let watched = Watched::new(Path::new("/d"), &["/d/own.pem".into(), "/etc/acme/live/key.pem".into()]);
         let changed = |path: &str| Ok(Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into()));
-        for path in
-            ["/d/host.toml", "/d/modules", "/d/modules/totp.so", "/d/templates/mail_code.html", "/d/translations"]
-        {
+        for path in [
+            "/d/host.toml",
+            "/d/modules",
+            "/d/modules/totp.so",
+            "/d/templates/mail_code.html",
+            "/d/translations",
+            "/d/own.pem",
+            "/etc/acme/live/..data",
+        ] {
             assert!(watched.concerns(&changed(path)), "{path}");
         }
-        for path in ["/d/storage.anchor", "/d/clock.json", "/d/host.toml~", "/d/modules2"] {
+        for path in
+            ["/d/storage.anchor", "/d/clock.json", "/d/host.toml~", "/d/modules2", "/d/other.pem", "/etc/acme/x"]
+        {
             assert!(!watched.concerns(&changed(path)), "{path}");
         }
         let read = Event::new(EventKind::Access(AccessKind::Any)).add_path("/d/host.toml".into());

@@ -1,11 +1,11 @@
-//! What is in force now: one state of settings and modules, and what is to be told of the settings.
+//! What is in force now: one state of settings, modules and certificate, and what is to be told of them.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{flow::Flows, wire::pages::Look};
+use crate::{flow::Flows, tls::Identity, wire::pages::Look};
 
 /// Replaced as a whole; whoever answers a request keeps the one it began with.
 #[derive(Clone)]
@@ -13,6 +13,18 @@ pub struct Current {
     pub flows: Flows,
     pub settings: SettingsNews,
     pub look: Arc<Look>,
+    /// None where the host speaks HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// What connections are made with.
+#[derive(Clone)]
+pub struct Tls {
+    pub identity: Arc<Identity>,
+    /// Why the files as they stand cannot be used, and what mends them; the former certificate is in service.
+    pub problem: Option<(String, String)>,
+    /// Days to its end, as the log was last told.
+    pub days_told: Option<i64>,
 }
 
 /// What an admin should know of the latest edit of the settings.

@@ -10,8 +10,6 @@ use std::{
 
 use serde_json::Value;
 
-use super::scratch::temporary_directory;
-
 /// How long a busy machine may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -91,48 +89,5 @@ fn interpreter() -> PathBuf {
     match std::env::var_os("MFA_TEST_PYTHON") {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python"),
-    }
-}
-
-/// An authority of its own and a certificate for `localhost`, made by openssl.
-pub struct Certificates {
-    directory: tempfile::TempDir,
-}
-
-impl Certificates {
-    pub fn new() -> Self {
-        let certificates = Self { directory: temporary_directory() };
-        std::fs::write(certificates.path("names"), "subjectAltName=DNS:localhost\n").expect("is written");
-        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout"];
-        let authority =
-            ["authority.key", "-x509", "-days", "3650", "-subj", "/CN=Test authority", "-out", "authority.pem"];
-        certificates.openssl(&[&["req"], &key[..], &authority[..]].concat());
-        let request = ["server.key", "-subj", "/CN=localhost", "-out", "server.csr"];
-        certificates.openssl(&[&["req"], &key[..], &request[..]].concat());
-        let signed = ["x509", "-req", "-in", "server.csr", "-CA", "authority.pem", "-CAkey", "authority.key"];
-        let rest = ["-CAcreateserial", "-days", "3650", "-extfile", "names", "-out", "server.pem"];
-        certificates.openssl(&[&signed[..], &rest[..]].concat());
-        certificates
-    }
-
-    fn openssl(&self, arguments: &[&str]) {
-        let output = Command::new("openssl").args(arguments).current_dir(self.directory.path()).output();
-        let output = output.expect("openssl runs; cargo xtask test installs it");
-        assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// The authority's certificate, to be trusted.
-    pub fn authority(&self) -> String {
-        self.path("authority.pem").to_str().expect("UTF-8").to_owned()
-    }
-
-    /// Options of a server that shows the certificate.
-    pub fn options(&self) -> [String; 4] {
-        let path = |name: &str| self.path(name).to_str().expect("UTF-8").to_owned();
-        ["--certificate".to_owned(), path("server.pem"), "--key".to_owned(), path("server.key")]
     }
 }

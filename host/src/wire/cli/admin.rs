@@ -98,7 +98,7 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                 let flows = Flows::new(core);
                 take_up(&flows, &report).await?;
                 let look = Arc::new(Look::load(config_directory, flows.settings(), flows.words()));
-                let current = Current { flows: flows.clone(), settings: SettingsNews::default(), look };
+                let current = Current { flows: flows.clone(), settings: SettingsNews::default(), look, tls: None };
                 let current = watch::Sender::new(current).subscribe();
                 let host = Host { current, config_directory: directory, report, listening_on: None };
                 let outcome = control::execute(&host, &own_actor(), command).await;

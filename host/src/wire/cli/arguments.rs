@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::settings::ADDRESS_EXPECTED;
 
@@ -29,6 +29,12 @@ pub enum Verb {
         /// The first user, who becomes the owner
         #[arg(long, value_name = "NAME")]
         user: String,
+        /// Answer HTTPS with a certificate made here, by an authority made here for this host's names alone
+        #[arg(long, value_name = "KIND")]
+        tls: Option<TlsKind>,
+        /// Name or address users reach the host by, besides this machine's own; give it again for more
+        #[arg(long, value_name = "NAME", requires = "tls")]
+        tls_name: Vec<String>,
     },
     /// Run the host in the foreground until SIGTERM or Ctrl-C
     ///
@@ -42,6 +48,11 @@ pub enum Verb {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// Renew the certificate `init --tls self-signed` made
+    Tls {
+        #[command(subcommand)]
+        command: TlsCommand,
     },
     /// List, install and switch modules
     Module {
@@ -89,6 +100,9 @@ pub enum Verb {
         /// Address of the host [default: what host.toml says]
         #[arg(long)]
         url: Option<String>,
+        /// Authority of the host's certificate, in PEM form [default: the machine's, and DIR/tls/ca.pem]
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
         /// Who signs in; asked for when not given
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
@@ -100,6 +114,9 @@ pub enum Verb {
         /// Address of the host [default: what host.toml says]
         #[arg(long, global = true)]
         url: Option<String>,
+        /// Authority of the host's certificate, in PEM form [default: the machine's, and DIR/tls/ca.pem]
+        #[arg(long, global = true, value_name = "FILE")]
+        ca: Option<PathBuf>,
         /// Who signs in; asked for when not given
         #[arg(long, global = true, value_name = "NAME")]
         user: Option<String>,
@@ -111,10 +128,24 @@ pub enum Verb {
         /// Address of the host [default: what host.toml says]
         #[arg(long)]
         url: Option<String>,
+        /// Authority of the host's certificate, in PEM form [default: the machine's, and DIR/tls/ca.pem]
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
         /// Who signs in; asked for when not given
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TlsKind {
+    SelfSigned,
+}
+
+#[derive(Subcommand)]
+pub enum TlsCommand {
+    /// Make a new certificate for the same names; a running host shows it at once, and nobody has to trust anew
+    Renew,
 }
 
 #[derive(Subcommand)]

@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use super::{
-    admin, channels, directory,
+    admin, certificate, channels, directory,
     doctor::permissions,
     failure::Failure,
     findings::{self, Finding, Level},
@@ -14,11 +14,12 @@ use crate::{
     module_host::{self, ModuleHost},
     provider,
     settings::{self, FILE_NAME, ProviderKind, Settings, SettingsError},
+    tls,
     wire::control::{ModuleLine, module_lines},
 };
 
-/// Exit code 0: sound; 2: `host.toml`, or a module it switches on, has a mistake; 1: something else, such as a key file or a
-/// template, is in the way.
+/// Exit code 0: sound; 2: `host.toml`, or a module it switches on, has a mistake; 1: something else, such as a key file, a
+/// certificate or a template, is in the way.
 pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     // What would be logged is among the findings.
     logging::start("off");
@@ -34,18 +35,20 @@ pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
             found.extend(of_settings(config_directory, &settings));
             found.extend(permissions::of_directory(config_directory));
             let key = of_key(config_directory, &settings);
+            let certificate = of_certificate(config_directory, &settings);
             let modules = of_stopped_modules(config_directory, &settings, &text)?;
             let delivery = channels::of_delivery(config_directory, &settings, &text);
             if findings::worst(&delivery) == Level::Fail {
                 code = 1;
             }
-            if key.level == Level::Fail {
+            if key.level == Level::Fail || findings::worst(&certificate) == Level::Fail {
                 code = 1;
             }
             if findings::worst(&modules) == Level::Fail {
                 code = 2;
             }
             found.push(key);
+            found.extend(certificate);
             found.extend(modules);
             found.extend(delivery);
         }
@@ -115,6 +118,31 @@ pub fn of_key(config_directory: &Path, settings: &Settings) -> Finding {
             finding => finding,
         },
     }
+}
+
+/// The pair a start would take, how long it lasts, and whether it is for the name users are told.
+pub fn of_certificate(config_directory: &Path, settings: &Settings) -> Vec<Finding> {
+    let Some(files) = &settings.tls else { return Vec::new() };
+    let now = admin::clock_of(config_directory, settings).now().wall;
+    let identity = match tls::load(config_directory, files, now) {
+        Ok(identity) => identity,
+        Err(error) => {
+            let (problem, remedy) = error.words();
+            return vec![Finding::fail("tls", problem, remedy)];
+        }
+    };
+    let days = tls::days_until(identity.facts.valid_until, now);
+    let (names, path) = (identity.facts.names.join(", "), config_directory.join(&files.certificate));
+    let message = format!("{} is for {names}, and for {days} more days", path.display());
+    let mut found = vec![if days < certificate::DAYS_WARN {
+        Finding::warn("tls", message, tls::RENEW)
+    } else {
+        Finding::ok("tls", message)
+    }];
+    found.extend(
+        certificate::misnamed(&identity, settings).map(|(problem, remedy)| Finding::warn("tls", problem, remedy)),
+    );
+    found
 }
 
 /// Starts a worker for every enabled module, with its configuration, and ends it again.

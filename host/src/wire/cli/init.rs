@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     admin,
     failure::Failure,
-    modules, password,
+    modules, password, self_signed,
     table::{print, print_json, printable},
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     keys::MasterKey,
     settings::{self, FILE_NAME, FileMode, replace_file},
     store::Store,
+    tls,
 };
 
 const SAMPLE: &str = include_str!("../../../../config/host.sample.toml");
@@ -46,17 +47,22 @@ impl Drop for Made {
 }
 
 /// Makes the directory with settings, key, store, modules and the owner.
-pub fn run(directory: &Path, user: &str, json: bool) -> Result<(), Failure> {
+/// With `tls_names` it answers HTTPS under these and its own.
+pub fn run(directory: &Path, user: &str, tls_names: Option<&[String]>, json: bool) -> Result<(), Failure> {
     super::logging::start("warn");
     refuse_initialised(directory)?;
+    let certificate = tls_names.map(self_signed::make).transpose()?;
     let password = password::ask(user)?;
     let mut made = Made { paths: Vec::new(), is_complete: false };
     make_directory(directory, 0o700, &mut made)?;
     let found = install_modules(directory, &mut made)?;
-    write_settings(directory, &found, &mut made)?;
+    if let Some(certificate) = &certificate {
+        write_certificate(directory, certificate, &mut made)?;
+    }
+    write_settings(directory, &found, certificate.as_ref(), &mut made)?;
     let owner = admin::runtime()?.block_on(make_store(directory, user, &password, &mut made))?;
     made.is_complete = true;
-    tell(directory, &owner, &found, json);
+    tell(directory, &owner, &found, certificate.as_ref(), json);
     Ok(())
 }
 
@@ -122,8 +128,29 @@ fn install_modules(directory: &Path, made: &mut Made) -> Result<Vec<Found>, Fail
     Ok(found)
 }
 
-fn write_settings(directory: &Path, found: &[Found], made: &mut Made) -> Result<(), Failure> {
-    let mut text = SAMPLE.to_owned();
+fn write_certificate(directory: &Path, certificate: &tls::Made, made: &mut Made) -> Result<(), Failure> {
+    make_directory(&directory.join(tls::FOLDER), 0o700, made)?;
+    for file in [tls::CA_FILE, tls::CA_KEY_FILE, tls::CERTIFICATE_FILE, tls::KEY_FILE] {
+        // What an admin has put there is not written over.
+        if directory.join(file).symlink_metadata().is_ok() {
+            let problem = format!("{} is there already", directory.join(file).display());
+            return Err(Failure::failed(problem, "move it away, or leave out --tls and name it in [tls] in host.toml"));
+        }
+        made.paths.push(directory.join(file));
+    }
+    self_signed::write(directory, certificate)
+}
+
+fn write_settings(
+    directory: &Path,
+    found: &[Found],
+    certificate: Option<&tls::Made>,
+    made: &mut Made,
+) -> Result<(), Failure> {
+    let mut text = match certificate {
+        Some(certificate) => self_signed::switched_on(SAMPLE, certificate),
+        None => SAMPLE.to_owned(),
+    };
     for Found { module_type, claims } in found.iter().filter(|found| found.module_type != FIRST_MODULE) {
         text.push_str(&format!("\n[[module]]\ntype = \"{module_type}\"\n{claims}enabled = false\n"));
     }
@@ -158,7 +185,7 @@ async fn make_store(directory: &Path, user: &str, password: &SecretString, made:
     })
 }
 
-fn tell(directory: &Path, owner: &str, found: &[Found], json: bool) {
+fn tell(directory: &Path, owner: &str, found: &[Found], certificate: Option<&tls::Made>, json: bool) {
     let module_types: Vec<&str> = found.iter().map(|found| found.module_type.as_str()).collect();
     let has_first = module_types.contains(&FIRST_MODULE);
     if json {
@@ -166,7 +193,11 @@ fn tell(directory: &Path, owner: &str, found: &[Found], json: bool) {
             .iter()
             .map(|module_type| json!({ "type": module_type, "enabled": *module_type == FIRST_MODULE }))
             .collect();
-        print_json(&json!({ "config_directory": directory, "owner": owner, "modules": modules }));
+        let mut told = json!({ "config_directory": directory, "owner": owner, "modules": modules });
+        if let Some(certificate) = certificate {
+            told["tls"] = self_signed::as_json(directory, certificate);
+        }
+        print_json(&told);
     } else {
         let shown = directory.display();
         let listed: Vec<_> =
@@ -179,6 +210,9 @@ fn tell(directory: &Path, owner: &str, found: &[Found], json: bool) {
         print(&format!("{shown} is ready; its owner is {}\n", printable(owner)));
         if !listed.is_empty() {
             print(&format!("modules: {}\n", listed.join(", ")));
+        }
+        if let Some(certificate) = certificate {
+            print(&self_signed::as_text(directory, certificate));
         }
         print(&format!("start it with: mfa-host --config {shown} serve\n"));
     }
@@ -213,7 +247,7 @@ mod tests {
     fn other_modules_are_there_and_off() {
         let directory = tempfile::tempdir().unwrap();
         let mut made = Made { paths: Vec::new(), is_complete: true };
-        write_settings(directory.path(), &["insecure_example", "totp"].map(found), &mut made).unwrap();
+        write_settings(directory.path(), &["insecure_example", "totp"].map(found), None, &mut made).unwrap();
         let settings = settings::load(directory.path()).unwrap();
         let enabled: Vec<_> = settings.modules.iter().map(|module| (module.id(), module.enabled)).collect();
         assert_eq!(enabled, [("totp", true), ("insecure_example", false)]);
@@ -226,7 +260,7 @@ mod tests {
         let directory = outer.path().join("new").join("config");
         let mut made = Made { paths: Vec::new(), is_complete: false };
         make_directory(&directory, 0o700, &mut made).unwrap();
-        write_settings(&directory, &[], &mut made).unwrap();
+        write_settings(&directory, &[], None, &mut made).unwrap();
         assert_eq!(std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
         drop(made);
         let left: Vec<_> = std::fs::read_dir(outer.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

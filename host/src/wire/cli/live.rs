@@ -1,24 +1,29 @@
-//! Changes of `host.toml` and of module files, taken over by the running host: all of an edit or nothing of it.
+//! Changes of `host.toml`, of module files and of the certificate, taken over by the running host: all of an edit or nothing of it.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::watch;
 
+use super::certificate;
 use crate::{
     delivery::{Delivery, Place, Problem},
     flow::Flows,
     module_host::{Change, ModuleInstance, ModuleState},
     settings::{self, AtStart, Settings, SettingsError, SettingsWatch},
     wire::{
-        current::{Current, SettingsNews},
+        current::{Current, SettingsNews, Tls},
         http::Site,
         pages::Look,
     },
     words::Words,
 };
+
+/// A look without any sign of a change: for folders that cannot be watched, and to tell in time that a certificate ends.
+const LOOK_AT_CERTIFICATE_EVERY: Duration = Duration::from_secs(3600);
 
 /// Takes edits over. Requests that run end under the settings they began with.
 pub struct Live {
@@ -30,11 +35,11 @@ pub struct Live {
 
 impl Live {
     /// `at_start` is what the host started with, and `flows` stand on it.
-    pub fn new(config_directory: &Path, at_start: AtStart, flows: Flows) -> Self {
+    pub fn new(config_directory: &Path, at_start: AtStart, flows: Flows, tls: Option<Tls>) -> Self {
         let look = Look::load(config_directory, flows.settings(), flows.words());
         tell_problems(config_directory, flows.delivery().problems(), &[]);
         tell_problems(config_directory, &look.problems, &[]);
-        let current = Current { flows, settings: SettingsNews::default(), look: Arc::new(look) };
+        let current = Current { flows, settings: SettingsNews::default(), look: Arc::new(look), tls };
         let site = watch::Sender::new(Arc::new(Site::new(&current)));
         Self { config_directory: config_directory.to_owned(), at_start, current: watch::Sender::new(current), site }
     }
@@ -51,28 +56,48 @@ impl Live {
 
     /// Takes over every change from now on.
     pub async fn follow(self) {
-        let mut watch = match SettingsWatch::start(&self.config_directory) {
-            Ok(watch) => watch,
-            Err(error) => {
-                let shown = self.config_directory.display();
-                let problem = format!("{shown} cannot be watched ({error}): changes take effect at the next start");
-                tracing::warn!("{problem}");
-                return self.tell(SettingsNews { problem: Some(problem), at_next_start: Vec::new() });
-            }
-        };
+        let mut every = tokio::time::interval(LOOK_AT_CERTIFICATE_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let files = self.certificate_files();
+            let mut watch = match SettingsWatch::start(&self.config_directory, &files) {
+                Ok(watch) => watch,
+                Err(error) => {
+                    let shown = self.config_directory.display();
+                    let problem = format!("{shown} cannot be watched ({error}): changes take effect at the next start");
+                    tracing::warn!("{problem}");
+                    return self.tell(SettingsNews { problem: Some(problem), at_next_start: Vec::new() });
+                }
+            };
             // First a look without waiting: the file may have changed between the start and the watch.
             self.look().await;
-            watch.changed().await;
+            while self.certificate_files() == files {
+                tokio::select! {
+                    () = watch.changed() => self.look().await,
+                    _ = every.tick() => self.look_at_certificate().await,
+                }
+            }
         }
+    }
+
+    /// Where the settings in force have them.
+    fn certificate_files(&self) -> Vec<PathBuf> {
+        let current = self.current.borrow();
+        current.flows.settings().tls.iter().flat_map(|tls| tls.files(&self.config_directory)).collect()
     }
 
     async fn look(&self) {
         let directory = self.config_directory.clone();
         let loaded = tokio::task::spawn_blocking(move || settings::load(&directory)).await;
         match loaded {
-            Ok(Ok(edited)) => self.take_over(edited).await,
-            Ok(Err(error)) => self.refuse(&error),
+            Ok(Ok(edited)) => {
+                self.take_over(edited).await;
+                self.look_at_certificate().await;
+            }
+            Ok(Err(error)) => {
+                self.refuse(&error);
+                self.look_at_certificate().await;
+            }
             Err(error) => tracing::error!("the settings could not be read: {error}"),
         }
     }
@@ -103,7 +128,20 @@ impl Live {
             settings::warnings(&settings).iter().for_each(|warning| tracing::warn!("{warning}"));
             tracing::info!(target: "audit", event = "settings_changed", "the settings in host.toml are in force");
         }
-        self.put(Current { flows: former.flows.with(Arc::new(settings), modules, delivery), settings: news, look });
+        let flows = former.flows.with(Arc::new(settings), modules, delivery);
+        self.put(Current { flows, settings: news, look, tls: former.tls });
+    }
+
+    /// Takes up the certificate as it stands, or goes on with the former one. Nothing else changes.
+    async fn look_at_certificate(&self) {
+        let former = self.current.borrow().clone();
+        let Some(tls) = former.tls.clone() else { return };
+        let (directory, settings) = (self.config_directory.clone(), former.flows.settings_shared());
+        let Ok(tls) = tokio::task::spawn_blocking(move || certificate::look(&directory, &settings, tls)).await else {
+            return tracing::error!("the certificate could not be read");
+        };
+        // Nobody else writes: a look ends before the next begins.
+        self.put(Current { tls: Some(tls), ..former });
     }
 
     async fn read_delivery(&self, former: &Delivery, settings: &Settings) -> Delivery {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod arguments;
+mod certificate;
 mod channels;
 mod config_check;
 mod descriptors;
@@ -16,6 +17,7 @@ mod modules;
 mod password;
 mod people;
 mod render;
+mod self_signed;
 mod serve;
 mod storage;
 mod table;
@@ -28,7 +30,7 @@ use clap::Parser;
 use self::{
     arguments::{
         Arguments, ChannelCommand, ConfigCommand, MethodsCommand, MfaCommand, ModuleCommand, Profile, SessionCommand,
-        StorageCommand, UserCommand, Verb,
+        StorageCommand, TlsCommand, TlsKind, UserCommand, Verb,
     },
     failure::Failure,
 };
@@ -48,17 +50,24 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments { config, json, verb } = arguments;
-    let terminal = |url, user, config_directory| terminal::TerminalArguments { url, config_directory, user, json };
+    let terminal =
+        |url, ca, user, config_directory| terminal::TerminalArguments { url, ca, config_directory, user, json };
     match verb {
-        Verb::Login { url, user } => return Ok(terminal::login(&terminal(url, user, directory::find(config).ok()))),
-        Verb::Setup { module, url, user } => {
-            return Ok(terminal::setup(&terminal(url, user, directory::find(config).ok()), &module));
+        Verb::Login { url, ca, user } => {
+            return Ok(terminal::login(&terminal(url, ca, user, directory::find(config).ok())));
         }
-        Verb::Methods { command, url, user } => {
-            let arguments = terminal(url, user, directory::find(config).ok());
+        Verb::Setup { module, url, ca, user } => {
+            return Ok(terminal::setup(&terminal(url, ca, user, directory::find(config).ok()), &module));
+        }
+        Verb::Methods { command, url, ca, user } => {
+            let arguments = terminal(url, ca, user, directory::find(config).ok());
             return Ok(terminal::methods(&arguments, &deed(command)));
         }
-        Verb::Init { user } => init::run(&directory::for_init(config)?, &user, json)?,
+        Verb::Init { user, tls, tls_name } => {
+            let names = tls.map(|TlsKind::SelfSigned| tls_name);
+            init::run(&directory::for_init(config)?, &user, names.as_deref(), json)?;
+        }
+        Verb::Tls { command: TlsCommand::Renew } => self_signed::renew(&directory::find(config)?, json)?,
         Verb::Serve { listen } => return serve::run(&directory::find(config)?, listen),
         Verb::Module { command: ModuleCommand::Install { file } } => {
             modules::install(&directory::find(config)?, &file, json)?;

@@ -5,6 +5,7 @@ use std::{fmt::Write, path::Path};
 use serde_json::{Value, json};
 
 use super::{
+    certificate::DAYS_WARN,
     failure::Failure,
     people,
     table::{print, print_json, printable, table},
@@ -14,8 +15,10 @@ use crate::{
     flow::{OpenThings, SessionView},
     store::{Behind, RepairDeed},
     system_clock::SystemClock,
+    tls::RENEW,
     wire::control::{
-        ChannelLine, MethodLine, ModuleLine, Outcome, ROLLED_BACK_REMEDY, StatusReport, StorageCheck, StorageRepair,
+        CertificateState, ChannelLine, MethodLine, ModuleLine, Outcome, ROLLED_BACK_REMEDY, StatusReport, StorageCheck,
+        StorageRepair,
     },
 };
 
@@ -307,6 +310,7 @@ fn status_text(status: &StatusReport) -> String {
     if !news.at_next_start.is_empty() {
         lines.push(format!("settings  changed, takes effect at the next start: {}", news.at_next_start.join(", ")));
     }
+    lines.extend(status.certificate.iter().flat_map(certificate_lines));
     let clock = match status.system_clock {
         SystemClock::Synchronised => "synchronised",
         SystemClock::NotSynchronised => "NOT synchronised; codes that follow the time may fail; start a time service",
@@ -320,6 +324,22 @@ fn status_text(status: &StatusReport) -> String {
         let _ = write!(text, "\n{}", channels_text(&status.channels));
     }
     text
+}
+
+fn certificate_lines(certificate: &CertificateState) -> Vec<String> {
+    let (names, until) = (printable(&certificate.names.join(", ")), crate::clock::zoned(certificate.expires_at, None));
+    let mut lines = vec![match certificate.days_left {
+        ..0 => format!("tls       THE CERTIFICATE HAS EXPIRED on {until}: {names}\n          {RENEW}"),
+        days @ ..DAYS_WARN => {
+            format!("tls       certificate ends in {days} days, on {until}: {names}\n          {RENEW}")
+        }
+        days => format!("tls       certificate for {days} more days, until {until}: {names}"),
+    }];
+    if let (Some(problem), Some(remedy)) = (&certificate.problem, &certificate.remedy) {
+        let (problem, remedy) = (printable(problem), printable(remedy));
+        lines.push(format!("tls       the former certificate is in service: {problem}\n          {remedy}"));
+    }
+    lines
 }
 
 pub(super) fn yes(is: bool) -> String {

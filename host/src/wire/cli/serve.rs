@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{admin, descriptors, directory, failure::Failure, live::Live, logging, table::print};
+use super::{admin, certificate, descriptors, directory, failure::Failure, live::Live, logging, table::print};
 use crate::{
     allocator,
     delivery::Delivery,
@@ -57,13 +57,15 @@ async fn serve(config_directory: &Path, read: Settings, settings: Settings) -> R
     let signals = Signals::new()?;
     let clock = admin::clock_of(config_directory, &settings);
     let keys = MasterKey::load(&config_directory.join(&settings.secret_key_file))?;
+    // Before the store is open, which would have to be closed again.
+    let tls = certificate::at_start(config_directory, &settings)?;
     let (store, report) = Store::open(config_directory, &keys, clock.clone())?;
     tell_of_store(&report);
     let (listener, settings) = bind(settings).await?;
     let modules = ModuleHost::start(config_directory, &settings).await;
     tell_of_modules(&modules);
     let at_start = AtStart::new(read, settings.listen);
-    let listening_on = format!("http://{}", settings.listen);
+    let listening_on = settings.listening_url();
     let flows = Flows::new(Core {
         store: store.clone(),
         modules,
@@ -73,7 +75,7 @@ async fn serve(config_directory: &Path, read: Settings, settings: Settings) -> R
         keys,
         config_directory: config_directory.to_owned(),
     });
-    let live = Live::new(config_directory, at_start, flows);
+    let live = Live::new(config_directory, at_start, flows, tls);
     let current = live.current();
     let outcome = answer(config_directory, live, listener, listening_on, report, signals).await;
     let modules = current.borrow().flows.modules().clone();

@@ -221,6 +221,20 @@ pub struct StatusReport {
     pub modules: Vec<ModuleLine>,
     #[serde(default)]
     pub channels: Vec<ChannelLine>,
+    /// The certificate in service, where a running host speaks HTTPS.
+    #[serde(default)]
+    pub certificate: Option<CertificateState>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CertificateState {
+    pub names: Vec<String>,
+    pub expires_at: Timestamp,
+    /// Whole days until then; negative once it has expired.
+    pub days_left: i64,
+    /// Why the files as they stand cannot be used; a former certificate is in service then.
+    pub problem: Option<String>,
+    pub remedy: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

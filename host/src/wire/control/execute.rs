@@ -12,11 +12,12 @@ use crate::{
     settings,
     store::{BackupError, BackupReport, OpenError, OpenReport, StoreError},
     system_clock::SystemClock,
-    wire::current::Current,
+    tls::days_until,
+    wire::current::{Current, Tls},
 };
 
 use super::{
-    Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState,
+    CertificateState, Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StoreState,
     channels::{channel_lines, test_channel},
 };
 
@@ -151,6 +152,20 @@ async fn status(host: &Host, current: &Current) -> StatusReport {
         users: current.flows.users().await.ok().map(|users| users.len()),
         modules: lines_of(host, current),
         channels: channel_lines(current.flows.delivery()),
+        certificate: current.tls.as_ref().map(|tls| certificate_state(host, current, tls)),
+    }
+}
+
+fn certificate_state(host: &Host, current: &Current, tls: &Tls) -> CertificateState {
+    let now = Clock::read_from(current.flows.settings().clock_file(&host.config_directory)).now().wall;
+    let (problem, remedy) = tls.problem.clone().unzip();
+    let facts = &tls.identity.facts;
+    CertificateState {
+        names: facts.names.clone(),
+        expires_at: facts.valid_until,
+        days_left: days_until(facts.valid_until, now),
+        problem,
+        remedy,
     }
 }
 

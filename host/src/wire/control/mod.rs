@@ -13,8 +13,8 @@ mod server;
 pub use channels::{channel_lines, test_channel};
 pub use client::{AskError, ask};
 pub use command::{
-    ChannelLine, Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StorageCheck, StorageRepair,
-    StoreState,
+    CertificateState, ChannelLine, Command, MethodLine, ModuleLine, Outcome, SettingsState, StatusReport, StorageCheck,
+    StorageRepair, StoreState,
 };
 pub use execute::{Host, ROLLED_BACK_REMEDY, backup_failed, execute, module_lines};
 pub use server::ControlSocket;

@@ -1,22 +1,28 @@
-//! Connections: accepted up to a limit, closed when they dawdle, and let finish at the end.
+//! Connections: accepted up to a limit, with or without TLS, closed when they dawdle, and let finish at the end.
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{body::Body, http::Request};
+use axum::{body::Body, http::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
 
-use super::routes::Site;
+use super::{
+    handshake::{self, Greeted},
+    routes::Site,
+};
 
 /// Open connections; more wait in the system's backlog.
 const CONNECTIONS_MAX: usize = 1024;
+/// From the first byte to the end of the handshake.
+const HANDSHAKE_TIMEOUT_S: u64 = 10;
 /// A request's head has to be there within this time; it also bounds how long a kept connection idles.
 const HEAD_READ_TIMEOUT_S: u64 = 20;
 /// Largest head of a request.
@@ -82,17 +88,46 @@ async fn answer(
 ) {
     // Answers are small and whole; waiting to fill a packet only delays them.
     stream.set_nodelay(true).ok();
-    let service = tower::service_fn(move |request: Request<Incoming>| {
+    // A connection keeps the certificate it began with; requests do not keep their site.
+    let tls = site.borrow().tls().map(|tls| (tls, site.clone()));
+    let answer = move |request: Request<Incoming>| {
         let site = site.borrow().clone();
         async move { Ok::<_, Infallible>(site.answer(peer, request.map(Body::new)).await) }
-    });
+    };
+    let Some((tls, refusing)) = tls else { return converse(stream, answer, ended).await };
+    let greeted = tokio::select! {
+        greeted = tokio::time::timeout(Duration::from_secs(HANDSHAKE_TIMEOUT_S), handshake::greet(stream, tls)) => greeted,
+        _ = ended.wait_for(|ended| *ended) => return,
+    };
+    match greeted {
+        Ok(Ok(Greeted::Encrypted(stream))) => converse(stream, answer, ended).await,
+        Ok(Ok(Greeted::Plain(stream))) => {
+            let Ok(came_to) = stream.local_addr() else { return };
+            let refuse = move |_: Request<Incoming>| {
+                let refusal = handshake::refusal(&refusing.borrow().https_url(came_to));
+                async move { Ok::<_, Infallible>(refusal) }
+            };
+            converse(stream, refuse, ended).await;
+        }
+        Ok(Err(error)) => tracing::trace!(%error, "a handshake failed"),
+        Err(_) => tracing::trace!("a handshake was not finished in time"),
+    }
+}
+
+/// HTTP over any stream. What it is made for is known when it is built, so plain HTTP pays nothing for TLS.
+async fn converse<S, F, A>(stream: S, answer: F, mut ended: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: FnMut(Request<Incoming>) -> A + Clone + Send + 'static,
+    A: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(HEAD_READ_TIMEOUT_S))
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(2 * HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(tower::service_fn(answer)));
     tokio::pin!(connection);
     tokio::select! {
         result = &mut connection => return note(result),

@@ -28,11 +28,15 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
 
+/// RFC 6797: a year, and no word about names below this one, which may be other machines.
+const STRICT: &str = "max-age=31536000";
+
 /// One request, within all fences.
 pub async fn answer(site: &Site, request: Request) -> Response {
     let started = tokio::time::Instant::now();
     let dialect = Dialect::of(request.uri().path());
     let method = request.method().clone();
+    let is_strict = is_strictly_secure(site, &request);
     let mut response = in_time(site, request).await;
     log(&method, &response, started);
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
@@ -42,7 +46,18 @@ pub async fn answer(site: &Site, request: Request) -> Response {
         // A page says for itself what it may load.
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
+    if is_strict {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(STRICT));
+    }
     response
+}
+
+/// Only under the name users are told: what was reached by another may be a machine with other things on it.
+fn is_strictly_secure(site: &Site, request: &Request) -> bool {
+    let Some(host) = site.flows.settings().strictly_secure_host() else { return false };
+    let named = request.headers().get(header::HOST).and_then(|named| named.to_str().ok()).unwrap_or_default();
+    let bare = named.rsplit_once(':').map_or(named, |(bare, _)| bare);
+    host.eq_ignore_ascii_case(bare)
 }
 
 /// One request may take `request_timeout_s`. The work itself goes on to its own end: a client that hangs up in the

@@ -7,6 +7,7 @@ mod connections;
 mod error;
 mod fences;
 mod form;
+mod handshake;
 mod link;
 mod login_api;
 mod login_flow;

@@ -10,6 +10,8 @@ use axum::{
     routing::{MethodRouter, delete, get, patch, post},
 };
 
+use rustls::ServerConfig;
+
 use crate::{
     flow::Flows,
     wire::{
@@ -83,6 +85,7 @@ pub struct Site {
     pub(super) router: Router,
     news: Arc<SettingsNews>,
     look: Arc<Look>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Site {
@@ -107,11 +110,28 @@ impl Site {
         } else {
             router
         };
+        let tls = current.tls.as_ref().map(|tls| tls.identity.server.clone());
         Self {
             router: router.with_state(flows.clone()),
             flows,
             news: Arc::new(current.settings.clone()),
             look: current.look.clone(),
+            tls,
+        }
+    }
+
+    /// What new connections are greeted with; none where HTTP is spoken.
+    pub fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.clone()
+    }
+
+    /// Where a client that spoke HTTP to a port with TLS should go: to where users are told to go, else to the very
+    /// address it came to, since a host may listen on all there are.
+    pub fn https_url(&self, came_to: SocketAddr) -> String {
+        let settings = self.flows.settings();
+        match &settings.public_url {
+            Some(url) if url.scheme() == "https" => settings.base_url(),
+            _ => format!("https://{came_to}"),
         }
     }
 

@@ -39,6 +39,7 @@ pub fn run(config_directory: &Path, json: bool) -> Result<ExitCode, Failure> {
     if let Found::Running(status) = &host {
         found.extend(store::of_state(&status.store));
         found.extend(running::of_settings(&status.settings));
+        found.extend(status.certificate.as_ref().and_then(running::of_certificate));
     }
     findings::show(&found, json);
     Ok(ExitCode::from(u8::from(findings::worst(&found) == Level::Fail)))
@@ -57,6 +58,10 @@ fn of_configuration(
     let key = config_check::of_key(config_directory, settings);
     let has_key = key.level == Level::Ok;
     found.push(key);
+    // A running host says of itself when it does not take the files.
+    if running.and_then(|status| status.certificate.as_ref()?.problem.as_ref()).is_none() {
+        found.extend(config_check::of_certificate(config_directory, settings));
+    }
     found.extend(match running {
         Some(status) => config_check::of_modules(config_directory, settings, text, &status.modules),
         None => config_check::of_stopped_modules(config_directory, settings, text)?,
@@ -74,5 +79,5 @@ fn of_configuration(
 }
 
 fn listening_on(status: &StatusReport) -> Option<std::net::SocketAddr> {
-    status.listening_on.as_deref()?.strip_prefix("http://")?.parse().ok()
+    status.listening_on.as_deref()?.split_once("://")?.1.parse().ok()
 }

@@ -11,7 +11,8 @@ pub fn of_addresses(settings: &Settings, listening_on: Option<SocketAddr>) -> Ve
     let mut found = Vec::new();
     let Some(url) = &settings.public_url else {
         if listen.ip().is_loopback() {
-            let message = format!("not set: users of this machine alone reach http://{listen}");
+            let scheme = if settings.tls.is_some() { "https" } else { "http" };
+            let message = format!("not set: users of this machine alone reach {scheme}://{listen}");
             found.push(Finding::ok("public_url", message));
         }
         if !settings.trusted_proxies.is_empty() {
@@ -37,10 +38,23 @@ pub fn of_addresses(settings: &Settings, listening_on: Option<SocketAddr>) -> Ve
             "make the ports agree, unless a proxy on this machine stands between them",
         );
     }
-    if is_https && port == listen.port() {
+    if settings.tls.is_some() {
+        // The host answers HTTPS itself; whether names fit the certificate is looked at with the certificate.
+        if !is_loopback(url) && listen.ip().is_loopback() && settings.trusted_proxies.is_empty() {
+            wrong(
+                format!("the host listens on {listen}, which only this machine reaches, and public_url is {url}"),
+                "listen on 0.0.0.0:PORT, or on the address users come by",
+            );
+        } else if is_https && port != listen.port() && settings.trusted_proxies.is_empty() {
+            wrong(
+                format!("public_url {url} leads to port {port}, and the host listens on {listen}"),
+                "make the ports agree, unless the port is forwarded",
+            );
+        }
+    } else if is_https && port == listen.port() {
         wrong(
             format!("public_url {url} is https, and its port is the host's own, which speaks HTTP"),
-            "listen on another port and let the proxy answer this one",
+            "add [tls], or listen on another port and let the proxy answer this one",
         );
     } else if is_https && !listen.ip().is_loopback() {
         wrong(
@@ -51,13 +65,14 @@ pub fn of_addresses(settings: &Settings, listening_on: Option<SocketAddr>) -> Ve
     if found.is_empty() && (is_https || is_loopback(url)) {
         found.push(Finding::ok("public_url", format!("{url} fits {listen}")));
     }
-    found.extend(of_proxies(settings, is_https));
+    // Without TLS of its own an https host has a proxy in front of it.
+    found.extend(of_proxies(settings, is_https && settings.tls.is_none()));
     found
 }
 
-fn of_proxies(settings: &Settings, is_https: bool) -> Option<Finding> {
+fn of_proxies(settings: &Settings, has_proxy: bool) -> Option<Finding> {
     let networks: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
-    if networks.is_empty() && is_https {
+    if networks.is_empty() && has_proxy {
         return Some(Finding::warn(
             "proxies",
             "trusted_proxies is empty: all users count under the proxy's address, and one who guesses delays all",
@@ -97,5 +112,9 @@ mod tests {
         assert_eq!(wrong(&format!("{HTTPS}listen = \"0.0.0.0:8126\""), None), ["public_url"]);
         assert_eq!(wrong("public_url = \"https://login.example.org\"", None), ["proxies"]);
         assert_eq!(wrong("trusted_proxies = [\"10.0.0.1/32\"]", None), ["proxies"]);
+        const OWN: &str = "public_url = \"https://login.example.org\"\n";
+        assert_eq!(wrong(&format!("{OWN}listen = \"0.0.0.0:443\"\n[tls]\n"), None), nothing);
+        assert_eq!(wrong(&format!("{OWN}listen = \"127.0.0.1:443\"\n[tls]\n"), None), ["public_url"]);
+        assert_eq!(wrong(&format!("{OWN}listen = \"0.0.0.0:8126\"\n[tls]\n"), None), ["public_url"]);
     }
 }

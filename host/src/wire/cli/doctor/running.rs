@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     module_host::quoted,
-    wire::control::{self, AskError, Command, Outcome, SettingsState, StatusReport},
+    tls::without_a_look_at_names,
+    wire::control::{self, AskError, CertificateState, Command, Outcome, SettingsState, StatusReport},
 };
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,11 +67,12 @@ pub fn of_host(config_directory: &Path, host: &Found) -> Finding {
     let Some(address) = listening_on(status) else {
         return Finding::fail("host", "it runs and does not say where it listens", "restart the host");
     };
-    match health(reachable(address)) {
-        Ok(()) => Finding::ok("host", format!("version {} runs and answers at http://{address}", status.version)),
+    let scheme = if status.certificate.is_some() { "https" } else { "http" };
+    match health(scheme, reachable(address)) {
+        Ok(()) => Finding::ok("host", format!("version {} runs and answers at {scheme}://{address}", status.version)),
         Err(problem) => Finding::fail(
             "host",
-            format!("it runs, but http://{address}/healthz {problem}"),
+            format!("it runs, but {scheme}://{address}/healthz {problem}"),
             "look at the findings about the store and at the host's log",
         ),
     }
@@ -94,15 +96,24 @@ pub fn of_settings(settings: &SettingsState) -> Option<Finding> {
     }
 }
 
-fn health(address: SocketAddr) -> Result<(), String> {
+/// Files that the running host does not take are not those in service.
+pub fn of_certificate(certificate: &CertificateState) -> Option<Finding> {
+    let problem = certificate.problem.as_ref()?;
+    let (until, remedy) = (crate::clock::zoned(certificate.expires_at, None), certificate.remedy.clone().unwrap_or_default());
+    let message = format!("the running host keeps its former certificate, which ends on {until}: {problem}");
+    Some(Finding::fail("tls", message, remedy))
+}
+
+fn health(scheme: &str, address: SocketAddr) -> Result<(), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
         .timeout_global(Some(ANSWER_TIMEOUT))
+        .tls_config(without_a_look_at_names())
         .build()
         .into();
-    let answered = agent.get(format!("http://{address}/healthz")).call();
+    let answered = agent.get(format!("{scheme}://{address}/healthz")).call();
     match answered.map_err(|error| format!("does not answer: {error}"))?.status().as_u16() {
         200 => Ok(()),
         status => Err(format!("answers {status}")),

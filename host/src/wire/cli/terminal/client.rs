@@ -33,7 +33,8 @@ pub struct Answer {
 }
 
 impl Host {
-    pub fn new(url: &str) -> Self {
+    /// `trusted` are the authorities that are believed where TLS is spoken; read only there, since a machine has hundreds.
+    pub fn new(url: &str, trusted: impl FnOnce() -> Result<Trust, Stop>) -> Result<Self, Stop> {
         let settings = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -42,11 +43,10 @@ impl Host {
             .timeout_connect(Some(Duration::from_secs(CONNECT_TIMEOUT_S)))
             .timeout_global(Some(Duration::from_secs(TIMEOUT_S)))
             .user_agent(concat!("mfa-host-cli/", env!("CARGO_PKG_VERSION")));
-        // Without TLS the authorities of a machine, hundreds of them, need not be read.
         let is_encrypted = url.starts_with("https:");
-        let settings = if is_encrypted { settings.tls_config(Trust::of_machine().for_http()) } else { settings };
+        let settings = if is_encrypted { settings.tls_config(trusted()?.for_http()) } else { settings };
         let agent = settings.build().new_agent();
-        Self { agent, url: url.to_owned() }
+        Ok(Self { agent, url: url.to_owned() })
     }
 
     pub fn get(&self, path: &str, bearer: Option<&str>) -> Result<Answer, Stop> {
@@ -90,10 +90,12 @@ impl Host {
 
     fn answer(&self, answered: Result<Response<ureq::Body>, ureq::Error>) -> Result<Answer, Stop> {
         let mut response = answered.map_err(|error| {
-            Stop(format!(
-                "no host answers at {} ({error})\n  start it: mfa-host --config DIR serve, or name another with --url URL",
-                self.url
-            ))
+            let remedy = if is_untrusted(&error) {
+                "name the authority of its certificate with --ca FILE, or a name the certificate has with --url URL"
+            } else {
+                "start it: mfa-host --config DIR serve, or name another with --url URL"
+            };
+            Stop(format!("no host answers at {} ({error})\n  {remedy}", self.url))
         })?;
         let text = response
             .body_mut()
@@ -103,6 +105,16 @@ impl Host {
             .map_err(|error| Stop(format!("the answer of {} broke off: {error}", self.url)))?;
         Ok(Answer { status: response.status(), body: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
+}
+
+/// Whether somebody answers, with a certificate that is not believed.
+fn is_untrusted(error: &ureq::Error) -> bool {
+    let inner = match error {
+        ureq::Error::Rustls(inner) => Some(inner),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn unsendable(error: ureq::http::Error) -> Stop {

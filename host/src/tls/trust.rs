@@ -14,6 +14,13 @@ pub struct Trust(Arc<Vec<CertificateDer<'static>>>);
 #[error("it holds no certificate in PEM form")]
 pub struct NoCertificate;
 
+/// For a question that holds no secret and whose answer is trusted for nothing: whether a host of this machine answers. Its
+/// certificate is for the names users know, not for the address it is asked at.
+pub fn without_a_look_at_names() -> TlsConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    TlsConfig::builder().disable_verification(true).unversioned_rustls_crypto_provider(provider).build()
+}
+
 /// Read once: hundreds of files on some machines.
 static MACHINE: LazyLock<Trust> = LazyLock::new(|| Trust(Arc::new(rustls_native_certs::load_native_certs().certs)));
 
@@ -31,6 +38,11 @@ impl Trust {
         let certificates =
             CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| NoCertificate)?;
         if certificates.is_empty() { Err(NoCertificate) } else { Ok(Self(Arc::new(certificates))) }
+    }
+
+    /// These authorities and those as well.
+    pub fn and(&self, more: &Self) -> Self {
+        Self(Arc::new(self.0.iter().chain(more.0.iter()).cloned().collect()))
     }
 
     /// For an HTTP client.
