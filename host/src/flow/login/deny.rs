@@ -45,7 +45,7 @@ impl Turn<'_> {
             let _turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = change(account.open());
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
+            counted.leave(self.flow_hash());
             let also = session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
             let source = Some(record.secret.address);
             let about = About { user: &user, source, also, now: self.now.wall };

@@ -255,7 +255,7 @@ impl Turn<'_> {
         let (proved, next) = if basis.session.open.must_set_password {
             (Proved::nothing_yet(), set_password::due(basis.session, &guess.module.id, factor_at))
         } else {
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
+            counted.leave(self.flow_hash());
             (finish.access(self.engine).await?, ended(basis.session, "passed"))
         };
         let mut changes = proved.changes;

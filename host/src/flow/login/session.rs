@@ -174,7 +174,7 @@ impl Turn<'_> {
             // The account of a removed user is gone and stays gone.
             if let Some(record) = &account.record {
                 let mut counted = change(record.open.clone());
-                counted.sessions.retain(|open| open.flow != self.flow_hash());
+                counted.leave(self.flow_hash());
                 changes.push(account.put(&Document { open: counted, secret: () }));
             }
             let expectations = vec![found.unchanged(), account.unchanged()];

@@ -104,7 +104,7 @@ impl Turn<'_> {
             changes.extend([found.put(&ended(&passed, "passed")), place.put(&user)]);
             if let Some(record) = &account.record {
                 let mut counted = record.open.clone();
-                counted.sessions.retain(|open| open.flow != self.flow_hash());
+                counted.leave(self.flow_hash());
                 changes.push(account.put(&Document { open: counted, secret: () }));
             }
             expectations.extend([found.unchanged(), place.unchanged(), account.unchanged()]);

@@ -115,8 +115,9 @@ impl Turn<'_> {
             let turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = account.open();
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
-            counted.sessions.push(OpenFlow { flow: successor.flow_hash().to_owned(), until: session.open.expires_at });
+            counted.leave(self.flow_hash());
+            let joins = OpenFlow { flow: successor.flow_hash().to_owned(), until: session.open.expires_at };
+            counted.list_of(&session.secret.grant).push(joins);
             let place = successor.session().await?;
             let mut next = session.clone();
             next.open.stage = SessionStage::Initialising { module: module.to_owned(), cause };

@@ -86,7 +86,7 @@ impl Session<'_> {
                 self.change("DELETE", &at(id, &device), id, json!({}), terminal)
             }
             Deed::Test { id } => {
-                let first = self.host.post(&at(id, "/test"), Some(self.token), &json!({}))?.accepted()?;
+                let first = self.change("POST", &at(id, "/test"), id, json!({}), terminal)?;
                 let answered = run(first, None, terminal, |flow_id, fields| self.answer_test(flow_id, fields))?;
                 Ok(json!({"id": id, "works": answered["type"] == "create_entry"}))
             }
