@@ -126,6 +126,30 @@ fn what_a_module_lets_a_user_choose_is_no_address_the_user_typed() {
 }
 
 #[test]
+fn what_a_module_fills_in_is_no_address_the_user_typed() {
+    let stage = Stage::with(|directory| {
+        install(directory.path().as_path(), "sends");
+        directory.append_settings("[[module]]\ntype = \"lying\"");
+        directory.with_outbox();
+    });
+    let tokens = stage.login(ADA);
+    let submit = |next: &str| {
+        let step = stage.begin_setup(&tokens, LYING).expect(200);
+        let flow_id = step["flow_id"].as_str().expect("a flow id");
+        stage.submit_setup(&tokens, flow_id, &json!({"word": "fill_in"})).expect(200);
+        stage.submit_setup(&tokens, flow_id, &json!({"next": next})).expect(200)
+    };
+    let over = submit("eve@example.net");
+    assert_eq!(over["reason"], "unknown_error", "{over}");
+    assert!(stage.outbox().is_empty(), "nothing went to an address of the module's own");
+    let step = submit("ada@example.org");
+    assert_eq!((&step["type"], &step["delivery"]), (&json!("form"), &json!("sent")), "{step}");
+    // It is this user's now where an admin says so.
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", "eve@example.net", "--proved"]).success();
+    assert_eq!(submit("eve@example.net")["delivery"], "sent");
+}
+
+#[test]
 fn what_a_module_says_of_itself_is_refused_with_a_reason_and_its_users_stay_out() {
     let stage = stage();
     let path = stage.directory.path();

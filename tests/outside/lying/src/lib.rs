@@ -55,7 +55,7 @@ impl Export for Lying {
         let Ok(request) = serde_json::from_str::<Value>(request) else { process::abort() };
         let form = json!({ "fields": [{ "name": "word", "kind": "text", "length_max": 64 }] });
         match request["operation"].as_str() {
-            // An address of its own, among what the user chooses from: chosen is not typed.
+            // An address of its own, among what the user chooses from or filled in already: neither is typed.
             Some("setup_flow") if request["input"]["next"].is_string() => {
                 let message = json!({
                     "channel": "email", "to": request["input"]["next"], "template": "plain",
@@ -65,6 +65,10 @@ impl Export for Lying {
                     .to_string()
             }
             Some("setup_flow") => match request["input"]["word"].as_str() {
+                Some("fill_in") => {
+                    let form = json!({ "fields": [{ "name": "next", "kind": "email", "default": "eve@example.net" }] });
+                    json!({ "reply": "setup", "step": "form", "form": form, "state": {} }).to_string()
+                }
                 Some("choose") => {
                     let options = json!([["eve@example.net", { "key": "go_on" }]]);
                     let form = json!({ "fields": [{ "name": "next", "kind": "select", "options": options }] });
