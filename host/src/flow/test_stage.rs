@@ -199,6 +199,7 @@ pub fn session(user: &str, expires_at: Timestamp, retain_until: Timestamp) -> Se
         form: None,
         poll_not_before: None,
         sent: None,
+        advice: None,
     };
     Document { open, secret }
 }

@@ -159,6 +159,7 @@ impl Turn<'_> {
                 form: None,
                 poll_not_before: None,
                 sent: None,
+                advice: None,
             },
         }
     }

@@ -124,6 +124,7 @@ impl Turn<'_> {
             next.secret.challenge = None;
             next.secret.form = None;
             next.secret.sent = None;
+            next.secret.advice = None;
             next.secret.seed = token::new_seed();
             let former = match session.secret.grant {
                 // Its id is random and begins nothing again, so that changes leave nothing behind.

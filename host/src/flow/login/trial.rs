@@ -1,10 +1,7 @@
 //! A trial of one method: a login's step that grants nothing. A user tries a method before it is needed, and a change of
 //! factors that wants a code of one very method asks for it here. Answers count in the same ledger as those of a login.
 
-use mfa_sdk::{
-    form::{FieldError, FieldErrors},
-    protocol::Cause,
-};
+use mfa_sdk::protocol::Cause;
 use serde_json::{Map, Value};
 
 use super::{Outcome, Turn, opening::TOMBSTONE_S, plain::answer_of, switch::Wish};
@@ -196,6 +193,7 @@ impl Turn<'_> {
                 form: None,
                 poll_not_before: None,
                 sent: None,
+                advice: None,
             },
         }
     }
@@ -222,7 +220,7 @@ impl Turn<'_> {
                 let detail = "the code could not be sent; begin another trial, or use another method".to_owned();
                 Err(FlowError::NotPossible { code: "delivery_failed", detail })
             }
-            Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error }),
+            Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error: error.word }),
             Outcome::Shown { error: None, .. } => Err(FlowError::NotPossible {
                 code: "pending",
                 detail: "the method has not answered yet; ask again".to_owned(),
@@ -252,11 +250,6 @@ impl Turn<'_> {
             other => other,
         })
     }
-}
-
-/// A code has to come with the change.
-pub(in crate::flow) fn code_required() -> FlowError {
-    FlowError::InvalidInput(FieldErrors::from([("code".to_owned(), FieldError::Required)]))
 }
 
 fn unavailable(module: &str) -> FlowError {

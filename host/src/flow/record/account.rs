@@ -1,6 +1,6 @@
 //! `account/<user>`: what the host counts for one user, whatever the module says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,8 @@ pub struct AccountOpen {
     #[serde(default)]
     pub last_used: BTreeMap<String, Timestamp>,
     /// Messages of the last hour, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sent: Vec<Timestamp>,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub sent: VecDeque<Timestamp>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
