@@ -85,12 +85,12 @@ impl Live {
             tracing::info!("host.toml can be used again");
         }
         changes.iter().for_each(tell_change);
-        let is_edited = *former.flows.settings() != settings;
+        let is_edited = **former.flows.settings() != settings;
         // Templates, translations and secrets may have changed without an edit of host.toml; reading them is cheap.
         let delivery = self.read_delivery(former.flows.delivery(), &settings).await;
         tell_problems(&self.config_directory, &delivery, former.flows.delivery().problems());
         if !is_edited && changes.is_empty() && news == former.settings {
-            let (settings, modules) = (former.flows.settings_shared(), former.flows.modules().clone());
+            let (settings, modules) = (former.flows.settings().clone(), former.flows.modules().clone());
             return self.put(Current { flows: former.flows.with(settings, modules, delivery), ..former });
         }
         if is_edited {
