@@ -153,6 +153,65 @@ fn a_forgotten_password_is_replaced_by_mail_and_the_second_factor_is_asked_all_t
 }
 
 #[test]
+fn the_latest_two_codes_are_good_so_that_nobody_elses_request_takes_one_away() {
+    let mut stage = stage_with_mail();
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", HOME, "--proved"]).success();
+    let codes = [1, 2, 3].map(|count| {
+        stage.clock.advance_s(120);
+        forget(&stage, ADA).expect(202);
+        mailed_code(&stage, count)
+    });
+    stage.clock.advance_s(300);
+    assert_eq!(submit_password(&stage, &codes[0])["errors"]["base"], "invalid_auth", "two later ones");
+    stage.clock.advance_s(300);
+    let (former, latest) = (submit_password(&stage, &codes[1]), submit_password(&stage, &codes[2]));
+    assert_form(&latest, "set_password");
+    let new_password = json!({"new_password": NEW_PASSWORD});
+    result_of(&stage.submit(&flow_of(&former), new_password.clone()).expect(200));
+    assert_eq!(submit_password(&stage, &codes[2])["errors"]["base"], "invalid_auth", "one use ends both");
+    assert_eq!(stage.submit(&flow_of(&latest), new_password).expect(200)["type"], "abort");
+}
+
+#[test]
+fn each_code_of_two_dies_at_its_own_time() {
+    let mut stage = stage_with_mail();
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", HOME, "--proved"]).success();
+    forget(&stage, ADA).expect(202);
+    let first = mailed_code(&stage, 1);
+    stage.clock.advance_s(900);
+    forget(&stage, ADA).expect(202);
+    let second = mailed_code(&stage, 2);
+    stage.clock.advance_ms(900_001);
+    assert_eq!(submit_password(&stage, &first)["errors"]["base"], "invalid_auth");
+    assert_form(&submit_password(&stage, &second), "set_password");
+}
+
+#[test]
+fn an_address_that_had_its_share_keeps_the_code_from_no_other() {
+    let stage = Stage::with(|directory| {
+        directory.append_settings("[passwords]\nforgotten = \"mail\"\n[delivery]\nmessages_per_target_hour_max = 2");
+        directory.with_outbox();
+    });
+    let set = |addresses: &[&str]| {
+        let emails = addresses.iter().flat_map(|address| ["--email", address]);
+        let arguments: Vec<&str> = ["user", "set", ADA].into_iter().chain(emails).chain(["--proved"]).collect();
+        run_host(&stage.directory.path(), &arguments).success();
+    };
+    set(&[HOME]);
+    forget(&stage, ADA).expect(202);
+    mailed_code(&stage, 1);
+    set(&[HOME, "ada@work.example"]);
+    forget(&stage, ADA).expect(202);
+    let code = mailed_code(&stage, 2);
+    assert_eq!(stage.outbox().last().map(|mail| mail["to"].clone()), Some(json!("ada@work.example")));
+    assert_form(&submit_password(&stage, &code), "set_password");
+    let said = stage.host().log().len();
+    forget(&stage, ADA).expect(202);
+    assert!(stage.host().until_logged(said, "forgotten_password").contains("too_many_messages"));
+    assert_form(&submit_password(&stage, &code), "set_password");
+}
+
+#[test]
 fn who_asks_for_somebody_else_changes_nothing_and_learns_nothing() {
     let mut stage = stage_with_mail();
     run_host(&stage.directory.path(), &["user", "set", ADA, "--email", HOME, "--proved"]).success();

@@ -243,6 +243,13 @@ fn codes_of_one_factor_let_in_only_where_it_is_asked_and_go_with_it() {
     result_of(&at(&stage, "totp", &of_totp.codes[0]));
     assert_eq!(at(&stage, "totp", &of_totp.codes[0])["errors"]["base"], "invalid_code", "once");
     result_of(&at(&stage, "insecure_example", &of_pin.codes[0]));
+    result_of(&at(&stage, "insecure_example", &of_pin.codes[1]));
+    let name = |module: &str| stage.method(&tokens, module)["name"].as_str().expect("a name").to_owned();
+    let (pin, app) = (name("insecure_example"), name("totp"));
+    assert_eq!(
+        stage.method_details(&tokens, "backup_codes")["overview"]["summary"],
+        format!("{pin}: 8 of 10 codes left. {app}: 9 of 10 codes left.")
+    );
     assert_eq!(stage.regenerate(&tokens, "backup_codes", &json!({})).expect(409)["code"], "which_factor");
     assert_eq!(stage.regenerate(&tokens, "backup_codes", &json!({"factor": "nothing"})).status, 404);
     let of_pin = stage.regenerate(&tokens, "backup_codes", &json!({"factor": "insecure_example"})).expect(200);

@@ -1,12 +1,16 @@
 //! Directories of earlier versions: each is opened by today's host, the login that was in progress goes on, and
 //! everybody in it is as they were.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Directory, ManualClock, Stage, Tokens, assert_abort, assert_form, built_module, copy_directory,
+    Answer, Directory, ManualClock, PATIENCE, Stage, Tokens, assert_abort, assert_form, built_module, copy_directory,
     hotp_of_base32, result_of, run_host, set_modes, totp,
 };
 
@@ -16,7 +20,7 @@ const NEW: &str = "a-quite-new-word-88";
 #[test]
 fn every_fixture_opens_and_its_login_goes_on() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let (mut seen, mut peopled) = (0, 0);
+    let (mut seen, mut peopled, mut waiting) = (0, 0, 0);
     for entry in fs::read_dir(&root).expect("tests/fixtures; cargo xtask fixture NAME makes one") {
         let fixture = entry.expect("a readable entry").path();
         if fixture.is_dir() {
@@ -25,6 +29,10 @@ fn every_fixture_opens_and_its_login_goes_on() {
             let expect: Value = serde_json::from_str(&text).expect("expect.json is JSON");
             let mut stage = open(&fixture, &expect);
             go_on_with_the_login(&stage, &expect);
+            if expect["sent"].is_object() {
+                what_was_sent_leads_on(&stage, &expect["sent"]);
+                waiting += 1;
+            }
             if expect["people"].is_object() {
                 find_everybody(&mut stage, &expect);
                 peopled += 1;
@@ -32,7 +40,7 @@ fn every_fixture_opens_and_its_login_goes_on() {
             seen += 1;
         }
     }
-    assert!(seen > 1 && peopled > 0, "there are fixtures, and some with more than a login");
+    assert!(seen > 1 && peopled > 0 && waiting > 0, "there are fixtures, and some with more than a login");
 }
 
 /// Today's host on a copy of the directory, at the moment it was left.
@@ -46,6 +54,13 @@ fn open(fixture: &Path, expect: &Value) -> Stage {
     let further = expect["modules"].as_array().into_iter().flatten().filter_map(Value::as_str);
     for id in ["totp", "insecure_example"].into_iter().chain(further) {
         directory.install(&built_module(id), id);
+    }
+    if let Some(not_taken) = expect["sent"]["not_taken"].as_str() {
+        // What nobody took when it was made is taken now.
+        let settings = directory.path().join("host.toml");
+        let before = fs::read_to_string(&settings).expect("the settings");
+        let kept = before.strip_suffix(not_taken).expect("the channel ends the settings");
+        fs::write(&settings, format!("{kept}{}", text(&expect["sent"], "taken"))).expect("they are written");
     }
     set_modes(&directory.path());
     let (wall_ms, boot_ms) = (number_of("wall_ms"), number_of("boot_ms"));
@@ -68,6 +83,24 @@ fn go_on_with_the_login(stage: &Stage, expect: &Value) {
         assert_eq!((&method["is_setup"], &method["is_active"]), (&json!(true), &json!(true)), "{method}");
         assert_eq!(stage.method(&tokens, "totp")["is_primary"], true);
     }
+}
+
+/// Logins that wait for a code, a link and a message that lay in the queue, and a set-up that waits for its code.
+fn what_was_sent_leads_on(stage: &Stage, sent: &Value) {
+    let (mailed, linked, texted, set_up) = (&sent["mailed"], &sent["linked"], &sent["texted"], &sent["set_up"]);
+    result_of(&stage.submit_code(text(mailed, "flow_id"), text(mailed, "code")));
+    assert_eq!(stage.wire().confirm(text(linked, "link"), linked["number"].as_str()).status, 200);
+    result_of(&stage.submit(text(linked, "flow_id"), json!({})).expect(200));
+    let end = Instant::now() + PATIENCE;
+    while !stage.outbox().iter().any(|message| message["to"] == texted["to"]) {
+        assert!(Instant::now() < end, "the queued message was not sent: {:#?}", stage.outbox());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    result_of(&stage.submit_code(text(texted, "flow_id"), &stage.code_sent_to(text(texted, "to"))));
+    let tokens = Tokens { access: text(set_up, "access_token").to_owned(), refresh: String::new() };
+    let code = json!({"code": text(set_up, "code")});
+    let done = stage.submit_setup(&tokens, text(set_up, "flow_id"), &code).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
 }
 
 fn find_everybody(stage: &mut Stage, expect: &Value) {

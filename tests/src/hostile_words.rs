@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADA, BOB, PASSWORD, PIN, Stage, outside_module, result_of, run_host, until_reason};
+use crate::harness::{ADA, BOB, PASSWORD, PIN, Stage, number_of, outside_module, result_of, run_host, until_reason};
 
 const LYING: &str = "lying";
 
@@ -123,6 +123,48 @@ fn what_a_module_lets_a_user_choose_is_no_address_the_user_typed() {
     assert_eq!(over["reason"], "unknown_error", "{over}");
     assert!(stage.outbox().is_empty(), "nothing went to an address of the module's own");
     assert!(stage.host().log().contains("it writes where it may not"));
+}
+
+#[test]
+fn what_a_module_fills_in_is_no_address_the_user_typed() {
+    let stage = Stage::with(|directory| {
+        install(directory.path().as_path(), "sends");
+        directory.append_settings("[[module]]\ntype = \"lying\"");
+        directory.with_outbox();
+    });
+    let tokens = stage.login(ADA);
+    let submit = |next: &str| {
+        let step = stage.begin_setup(&tokens, LYING).expect(200);
+        let flow_id = step["flow_id"].as_str().expect("a flow id");
+        stage.submit_setup(&tokens, flow_id, &json!({"word": "fill_in"})).expect(200);
+        stage.submit_setup(&tokens, flow_id, &json!({"next": next})).expect(200)
+    };
+    let over = submit("eve@example.net");
+    assert_eq!(over["reason"], "unknown_error", "{over}");
+    assert!(stage.outbox().is_empty(), "nothing went to an address of the module's own");
+    let step = submit("ada@example.org");
+    assert_eq!((&step["type"], &step["delivery"]), (&json!("form"), &json!("sent")), "{step}");
+    // It is this user's now where an admin says so.
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", "eve@example.net", "--proved"]).success();
+    assert_eq!(submit("eve@example.net")["delivery"], "sent");
+}
+
+#[test]
+fn what_a_module_advises_at_a_click_is_told_when_the_login_passes() {
+    let stage = Stage::with(|directory| {
+        install(directory.path().as_path(), "sends");
+        directory.append_settings("[[module]]\ntype = \"lying\"");
+        directory.with_outbox();
+    });
+    run_host(&stage.directory.path(), &["user", "set", ADA, "--email", "ada@example.org", "--proved"]).success();
+    let tokens = stage.login(ADA);
+    let step = stage.begin_setup(&tokens, LYING).expect(200);
+    stage.submit_setup(&tokens, step["flow_id"].as_str().expect("a flow id"), &json!({"word": "link"})).expect(200);
+    let flow_id = stage.begin();
+    let number = number_of(&stage.submit_password(&flow_id, ADA));
+    assert_eq!(stage.wire().confirm(&stage.sent_link(), Some(&number)).status, 200);
+    let done = stage.submit(&flow_id, json!({})).expect(200);
+    assert_eq!((&done["type"], &done["advice"]), (&json!("create_entry"), &json!("Look after yourself.")), "{done}");
 }
 
 #[test]

@@ -148,6 +148,11 @@ fn every_answer_about_methods_is_documented() {
     for body in [json!({}), json!({"pin": "9999"}), json!({"pin": crate::harness::PIN}), json!({"pin": "9999"})] {
         seen("post", "/api/mfa/test/{flow_id}", stage.wire().post_as(&tokens.access, &trial, &body));
     }
+    let begun = stage.method_deed(&tokens, "insecure_example", "test", &json!({})).expect(200);
+    let trial = format!("/api/mfa/test/{}", begun["flow_id"].as_str().expect("a flow id"));
+    for _ in 0..2 {
+        seen("delete", "/api/mfa/test/{flow_id}", stage.wire().delete_as(&tokens.access, &trial));
+    }
     for body in [json!({"name": "x"}), json!({"name": ""})] {
         seen("patch", device, stage.wire().patch_as(&tokens.access, &at_device, &body));
     }

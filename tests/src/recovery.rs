@@ -40,7 +40,10 @@ fn a_code_lets_in_once_also_after_a_restart_and_is_stamped() {
     assert_eq!(session["mfa_method_used"], "backup_code");
     assert_eq!(session["amr"], json!(["pwd", "otp", "mfa"]));
     assert!(session["mfa_verified_at"].is_string(), "{session}");
-    assert_eq!(stage.recover(&codes.codes[0]).expect(200)["errors"]["base"], "invalid_code");
+    let wrong = stage.recover(&codes.codes[0]).expect(200);
+    assert_eq!(wrong["errors"]["base"], "invalid_code");
+    let sentence = "This is not one of your backup codes, or it was used already.";
+    assert_eq!(wrong["error_texts"]["base"], sentence, "in the words of the way back: {wrong}");
     stage.crash();
     assert_eq!(stage.recover(&codes.codes[0]).expect(200)["errors"]["base"], "invalid_code");
     let typed = format!(" {}-{} ", &codes.codes[1][..5], codes.codes[1][5..].to_uppercase());
@@ -206,6 +209,19 @@ fn few_codes_left_are_told_after_the_login() {
     stage.recover(&codes.codes[8]).expect(200);
     let last = stage.recover(&codes.codes[9]).expect(200);
     assert_eq!(last["advice"], "That was your last backup code. Make new ones now.");
+}
+
+#[test]
+fn few_codes_left_are_told_after_a_new_password_as_well() {
+    let (stage, _, codes) = Stage::ada_with_codes();
+    codes.codes[..6].iter().for_each(|code| drop(stage.recover(code).expect(200)));
+    let reset = run_host(&stage.directory.path(), &["user", "reset", ADA, "--json"]).success().json();
+    let flow_id = stage.begin();
+    stage.submit(&flow_id, json!({"username": ADA, "password": reset["code"]})).expect(200);
+    let step = stage.submit(&flow_id, json!({"recovery_code": codes.codes[6]})).expect(200);
+    assert_form(&step, "set_password");
+    let done = stage.submit(&flow_id, json!({"new_password": "a-quite-new-word-88"})).expect(200);
+    assert_eq!(done["advice"], "3 backup codes are left. Make new ones soon.", "{done}");
 }
 
 #[test]

@@ -75,6 +75,15 @@ fn devices_are_listed_renamed_and_removed() {
 }
 
 #[test]
+fn a_method_that_is_out_of_use_is_removed_with_a_code_of_the_primary() {
+    let (stage, _) = with_two("[methods]\ndelete_needs_code = true\n");
+    methods(&stage, &["primary", "insecure_example"], &BY_PIN).success();
+    methods(&stage, &["deactivate", "totp"], &BY_PIN).success();
+    let told = methods(&stage, &["remove", "totp"], &[PIN, PIN]).success();
+    assert!(told.stdout.contains("a code of insecure_example"), "{told:?}");
+}
+
+#[test]
 fn a_code_that_the_settings_want_is_asked_for() {
     let (stage, totp) = with_two("[methods]\nprimary_needs_code = true\ndelete_needs_code = true\n");
     let wrong = methods(&stage, &["remove", "insecure_example"], &["2", PIN, "9999"]);

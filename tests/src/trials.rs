@@ -18,10 +18,11 @@ fn answer(stage: &Stage, tokens: &Tokens, flow_id: &str, fields: &Value) -> Answ
 fn a_right_code_says_that_it_works_and_gives_nothing() {
     let (mut stage, ada) = Stage::ada_with_totp();
     let tokens = stage.login_totp(&ada);
-    stage.clock.advance_s(301);
+    stage.clock.advance_s(200);
     let (before, used_at) = (stage.session(&tokens), stage.method(&tokens, "totp")["last_used_at"].clone());
     let flow_id = begin(&stage, &tokens, "totp");
     stage.crash();
+    stage.clock.advance_s(101);
     let code = ada.totp.code(stage.now_ms());
     let done = answer(&stage, &tokens, &flow_id, &json!({"code": code})).expect(200);
     assert_eq!(done["type"], "create_entry", "{done}");
@@ -35,6 +36,62 @@ fn a_right_code_says_that_it_works_and_gives_nothing() {
     assert_eq!(stage.submit_code(&flow_id, &code)["errors"]["base"], "invalid_code");
     stage.clock.advance_s(30);
     result_of(&stage.submit_code(&flow_id, &ada.totp.code(stage.now_ms())));
+}
+
+#[test]
+fn who_stole_a_session_locks_no_factor_by_trials() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let tokens = stage.login_totp(&ada);
+    stage.clock.advance_s(301);
+    assert_stale(&stage.method_deed(&tokens, "totp", "test", &json!({})));
+    stage.prove(&ada, &tokens);
+    begin(&stage, &tokens, "totp");
+}
+
+#[test]
+fn a_trial_is_one_at_a_time_and_takes_no_logins_place() {
+    let stage = Stage::with(|directory| directory.append_settings("[limits]\nsessions_per_user_max = 1"));
+    let tokens = stage.login(ADA);
+    stage.set_up_pin(&tokens);
+    let login = stage.begin_to_mfa(ADA);
+    let (first, second) = (begin(&stage, &tokens, "insecure_example"), begin(&stage, &tokens, "insecure_example"));
+    let pin = json!({"pin": PIN});
+    let (over, never) = (answer(&stage, &tokens, &first, &pin), answer(&stage, &tokens, "never-was", &pin));
+    assert_eq!((over.status, &over.body), (404, &never.body), "the new trial ended it");
+    result_of(&stage.submit(&login, pin.clone()).expect(200));
+    assert_eq!(answer(&stage, &tokens, &second, &pin).expect(200)["type"], "create_entry");
+}
+
+#[test]
+fn a_trial_ends_at_its_users_wish() {
+    let stage = Stage::new();
+    let (tokens, bob) = (stage.login(ADA), stage.login(BOB));
+    stage.set_up_pin(&tokens);
+    let path = format!("/api/mfa/test/{}", begin(&stage, &tokens, "insecure_example"));
+    assert_eq!(stage.wire().delete_as(&bob.access, &path).status, 404);
+    assert_eq!(stage.wire().delete_as(&tokens.access, &path).status, 204);
+    assert_eq!(stage.wire().delete_as(&tokens.access, &path).status, 404);
+    assert_eq!(stage.wire().post_as(&tokens.access, &path, &json!({"pin": PIN})).status, 404);
+}
+
+#[test]
+fn a_trial_sends_again_as_a_login_does() {
+    let mut stage = Stage::with(|directory| directory.with_outbox());
+    let tokens = stage.login(ADA);
+    stage.set_up_email(&tokens, "ada@example.org");
+    let first = begin(&stage, &tokens, "email");
+    let former = stage.sent_code();
+    let again = json!({"resend": true});
+    assert_eq!(answer(&stage, &tokens, &first, &again).status, 429, "not so soon");
+    stage.clock.advance_s(30);
+    let step = answer(&stage, &tokens, &first, &again).expect(200);
+    assert_eq!((&step["type"], &step["step_id"], &step["delivery"]), (&json!("form"), &json!("test"), &json!("sent")));
+    assert_eq!(answer(&stage, &tokens, &first, &json!({"code": former})).status, 404, "the former id is dead");
+    let second = step["flow_id"].as_str().expect("a flow id").to_owned();
+    let another = json!({"multi_factor_auth_module": "email"});
+    assert_eq!(answer(&stage, &tokens, &second, &another).status, 400);
+    let done = answer(&stage, &tokens, &second, &json!({"code": stage.sent_code()})).expect(200);
+    assert_eq!(done["type"], "create_entry", "{done}");
 }
 
 #[test]

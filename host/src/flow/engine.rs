@@ -17,14 +17,13 @@ use mfa_sdk::{
 
 use super::{
     Access, Asker, Core, FlowError,
-    lifetime::{self, Life},
-    messages::Messages,
-    record::{self, Addresses, Enrolment, Found, SessionOpen, Stored, User, key},
+    messages::{Messages, Written},
+    record::{self, Addresses, Enrolment, Found, Stored, User, key},
     render::Voice,
     token::{self, TokenKeys},
 };
 use crate::{
-    clock::{Clock, Now, Timestamp},
+    clock::{Clock, Timestamp},
     delivery::Delivery,
     module_host::{CallError, ModuleHost},
     provider::{CommandRunner, FirstFactorThrottle, PasswordHasher},
@@ -169,6 +168,22 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::commit`], with what users are told of it: in the same commit, and sent once that is durable.
+    pub async fn commit_and_tell(
+        &self,
+        mut changes: Vec<Change>,
+        mut expectations: Vec<Expectation>,
+        told: Written,
+    ) -> Result<Committed, StoreError> {
+        changes.extend(told.changes);
+        expectations.extend(told.expectations);
+        let committed = self.commit(changes, expectations).await?;
+        if let Committed::Done = committed {
+            self.post(told.messages);
+        }
+        Ok(committed)
+    }
+
     /// Waits until no other flow of this user is between reading and committing. Held for one read and one commit,
     /// never while a module is asked.
     pub async fn queue(&self, user: &str) -> QueueTurn<'_> {
@@ -294,20 +309,14 @@ pub fn for_module(enrolment: &Enrolment) -> protocol::Enrolment {
 
 /// All that is kept for a user, where a way back in keeps something for each factor.
 pub fn all_for_module(enrolment: &Enrolment) -> Vec<protocol::Enrolment> {
-    match &enrolment.secret.by_factor {
-        by_factor if by_factor.is_empty() => vec![for_module(enrolment)],
-        by_factor => by_factor.values().cloned().collect(),
-    }
+    by_factor(enrolment).map(|(_, kept)| kept).collect()
 }
 
-pub fn is_session_alive(session: &SessionOpen, now: &Now) -> bool {
-    let life = Life {
-        created_at: session.created_at,
-        expires_at: session.expires_at,
-        created_boot_ms: session.created_boot_ms,
-        boot_id: &session.boot_id,
-    };
-    lifetime::is_alive(life, now)
+/// The same with the factor each is kept for; none: for any.
+pub fn by_factor(enrolment: &Enrolment) -> impl Iterator<Item = (Option<&str>, protocol::Enrolment)> {
+    let by_factor = &enrolment.secret.by_factor;
+    let for_any = by_factor.is_empty().then(|| (None, for_module(enrolment)));
+    for_any.into_iter().chain(by_factor.iter().map(|(factor, kept)| (Some(factor.as_str()), kept.clone())))
 }
 
 /// Tells the log why a module's answer does not count. A module's own words may hold a secret and stay out.

@@ -1,7 +1,13 @@
 //! What the flows stand on, on a store without modules.
 
 use super::*;
-use crate::flow::test_stage::{Log, NOW, TestStage, session, user};
+use crate::{
+    clock::Now,
+    flow::{
+        lifetime::is_alive,
+        test_stage::{Log, NOW, TestStage, session, user},
+    },
+};
 
 #[tokio::test]
 async fn a_user_counts_only_while_switched_on_and_in_the_same_epoch() {
@@ -66,7 +72,7 @@ async fn modules_hear_of_a_restore_only_after_one() {
 fn a_session_lives_by_its_own_times() {
     let open = session("ada", NOW.plus_s(1), NOW).open;
     let at = |wall: Timestamp| Now { wall, boot_ms: wall.0, boot_id: crate::flow::test_stage::BOOT.into() };
-    assert!(is_session_alive(&open, &at(NOW.plus_s(1))) && !is_session_alive(&open, &at(NOW.plus_s(2))));
+    assert!(is_alive(open.life(), &at(NOW.plus_s(1))) && !is_alive(open.life(), &at(NOW.plus_s(2))));
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub enum FlowError {
     /// The input does not fit the step; no attempt was spent. Fields by name, machine words.
     #[error("the input does not fit the form")]
     InvalidInput(FieldErrors),
+    /// A code of this method has to come with the change.
+    #[error("this needs a code of {method}")]
+    CodeRequired { method: String },
     /// A text that is not taken, by the field it stood in, with a machine word.
     #[error("{detail}")]
     Refused { field: &'static str, word: &'static str, detail: &'static str },

@@ -103,13 +103,8 @@ impl Flows {
     }
 
     /// The settings in force.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &Arc<Settings> {
         &self.engine.settings
-    }
-
-    /// The settings in force, to be kept.
-    pub fn settings_shared(&self) -> Arc<Settings> {
-        self.engine.settings.clone()
     }
 
     /// The time the flows go by.

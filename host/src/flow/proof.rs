@@ -19,6 +19,8 @@ pub enum Need {
     Removal,
     /// A new password of one's own: a factor if there is one.
     NewPassword,
+    /// A trial of a factor: either of both.
+    Trial,
 }
 
 impl Engine {
@@ -50,6 +52,7 @@ fn has_proved(access: &Access, factors: &FactorsOpen, need: Need, max_age_s: u64
         // The former password comes with the wish.
         (false, Need::NewPassword) => true,
         (true, Need::Removal) => factor && first,
+        (true, Need::Trial) => factor || first,
         (false, _) => first,
     }
 }

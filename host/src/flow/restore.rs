@@ -108,7 +108,7 @@ impl Flows {
             let users = record::scan::<User>(&self.engine.store, "user/").await?;
             let holders: Vec<_> = users
                 .into_iter()
-                .filter(|(_, _, user)| user.secret.reset.is_some() || user.secret.forgotten.is_some())
+                .filter(|(_, _, user)| user.secret.reset.is_some() || !user.secret.mailed_codes.is_empty())
                 .collect();
             if holders.is_empty() {
                 return Ok(());
@@ -116,7 +116,7 @@ impl Flows {
             // One that changes meanwhile is there again at the next look.
             for (key, at, mut user) in holders {
                 let is_reset = user.secret.reset.take().is_some();
-                user.secret.forgotten = None;
+                user.secret.mailed_codes.clear();
                 let expectations = vec![Expectation::At(key.clone(), at)];
                 let changes = vec![Change::Put(key.clone(), user.to_content())];
                 if let Committed::Done = self.engine.commit(changes, expectations).await?

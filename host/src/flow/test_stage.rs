@@ -97,6 +97,18 @@ impl TestStage {
     }
 }
 
+impl Drop for TestStage {
+    /// The store writes from a thread of its own, also for tasks that outlive the test: it has to have ended before its
+    /// directory goes, or would leave a file behind.
+    fn drop(&mut self) {
+        let store = self.flows.engine.store.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let closing = std::thread::spawn(move || runtime.unwrap().block_on(store.close()));
+        // In a test that fails already there is nothing more to say.
+        let _ = closing.join();
+    }
+}
+
 /// What is logged on this thread for as long as it lives.
 pub struct Log {
     text: Arc<Mutex<Vec<u8>>>,
@@ -201,6 +213,7 @@ pub fn session(user: &str, expires_at: Timestamp, retain_until: Timestamp) -> Se
         form: None,
         poll_not_before: None,
         sent: None,
+        advice: None,
     };
     Document { open, secret }
 }

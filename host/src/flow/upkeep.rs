@@ -240,6 +240,7 @@ pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
             form: None,
             poll_not_before: None,
             sent: None,
+            advice: None,
         },
     }
 }

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::password_queue::{HashQueue, hash_in};
+use super::password_queue::{HashQueue, NoHash, hash_in};
 use crate::settings::{Argon2Settings, Limits};
 
 /// RFC 9106 section 3.1 recommends 16 bytes.
@@ -42,7 +42,7 @@ pub enum Expected<'a> {
     Nobody { name: &'a str },
 }
 
-/// The queue is full; the answer is 503 and nothing was decided.
+/// The queue is full, or the memory; the answer is 503 and nothing was decided.
 #[derive(Debug, thiserror::Error)]
 #[error("too many password checks at once")]
 pub struct Busy;
@@ -70,13 +70,17 @@ impl PasswordHasher {
                 let salt: [u8; SALT_BYTES] = random();
                 let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
                 let password = password.expose_secret().as_bytes();
-                let output = hash_in(blocks, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN).ok_or(Busy)?;
+                let output = hash_in(blocks, &argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN);
+                let output = output.map_err(|_| Busy)?;
                 Ok(SecretString::from(phc_of(argon2.params(), &salt, &output).to_string()))
             })
             .await?
     }
 
     /// Whether the password is the one expected.
+    ///
+    /// # Errors
+    /// [`Busy`], with nothing decided: where a hash was not computed, nobody knows whether the password is wrong.
     pub async fn verify(&self, password: &SecretString, expected: Expected<'_>) -> Result<bool, Busy> {
         let (phc, is_known) = match expected {
             Expected::Hash(phc) => (phc.clone(), true),
@@ -86,9 +90,9 @@ impl PasswordHasher {
         self.queue
             .compute(move |blocks| {
                 let is_right = is_right(blocks, password.expose_secret().as_bytes(), phc.expose_secret());
-                is_right.unwrap_or(false) && is_known
+                verdict(is_right, is_known)
             })
-            .await
+            .await?
     }
 
     /// Whether a hash was made at another cost than a new one would be.
@@ -146,15 +150,28 @@ impl PasswordHasher {
     }
 }
 
-/// Whether the password is the one of the PHC string; none if that is not one of argon2.
-fn is_right(blocks: &mut Vec<Block>, password: &[u8], phc: &str) -> Option<bool> {
-    let phc = PasswordHash::new(phc).ok()?;
-    let (salt, expected) = (phc.salt.as_ref()?, phc.hash.as_ref()?);
+/// Whether the password is the one of the PHC string, which is refused if it is not one of argon2.
+fn is_right(blocks: &mut Vec<Block>, password: &[u8], phc: &str) -> Result<bool, NoHash> {
+    let phc = PasswordHash::new(phc).map_err(|_| NoHash::Refused)?;
+    let argon2 = argon2_of(&phc).ok_or(NoHash::Refused)?;
+    let (Some(salt), Some(expected)) = (&phc.salt, &phc.hash) else { return Err(NoHash::Refused) };
+    let output = hash_in(blocks, &argon2, password, salt, expected.len())?;
+    Ok(expected.as_bytes().ct_eq(&output).into())
+}
+
+fn argon2_of(phc: &PasswordHash) -> Option<Argon2<'static>> {
     let algorithm = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
     let version = phc.version.map_or(Ok(Version::default()), Version::try_from).ok()?;
-    let argon2 = Argon2::new(algorithm, version, Params::try_from(&phc).ok()?);
-    let output = hash_in(blocks, &argon2, password, salt, expected.len())?;
-    Some(expected.as_bytes().ct_eq(&output).into())
+    Some(Argon2::new(algorithm, version, Params::try_from(phc).ok()?))
+}
+
+/// What a comparison comes to. Without the memory for it nothing is decided, whether there is such a user or not.
+fn verdict(is_right: Result<bool, NoHash>, is_known: bool) -> Result<bool, Busy> {
+    match is_right {
+        Ok(is_right) => Ok(is_right && is_known),
+        Err(NoHash::Refused) => Ok(false),
+        Err(NoHash::NoMemory) => Err(Busy),
+    }
 }
 
 fn cost_of(phc: &SecretString) -> Option<Cost> {
@@ -266,6 +283,15 @@ mod tests {
         assert!((50..150).contains(&left.len()) && left.iter().all(|name| dear.contains(name)), "{}", left.len());
         assert!(hasher.is_outdated(&older(32)) && !hasher.is_outdated(&new));
         assert!(hasher.is_outdated(&SecretString::from("plain")));
+    }
+
+    #[test]
+    fn a_hash_there_was_no_memory_for_decides_nothing() {
+        for is_known in [true, false] {
+            assert!(verdict(Err(NoHash::NoMemory), is_known).is_err());
+            assert!(!verdict(Err(NoHash::Refused), is_known).unwrap() && !verdict(Ok(false), is_known).unwrap());
+            assert_eq!(verdict(Ok(true), is_known).unwrap(), is_known);
+        }
     }
 
     #[tokio::test]

@@ -102,25 +102,41 @@ impl HashQueue {
     }
 }
 
-/// Computes in memory of any size and content; none if the system has no more memory or argon2 refuses the input.
+/// Why there is no hash.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoHash {
+    /// The system has no memory for it: nothing is known of the password.
+    NoMemory,
+    /// Argon2 takes no such input.
+    Refused,
+}
+
+/// Computes in memory of any size and content.
+///
+/// # Errors
+/// [`NoHash`].
 pub fn hash_in(
     blocks: &mut Vec<Block>,
     argon2: &Argon2<'_>,
     password: &[u8],
     salt: &[u8],
     output_bytes: usize,
-) -> Option<Zeroizing<Vec<u8>>> {
-    let count = argon2.params().block_count();
+) -> Result<Zeroizing<Vec<u8>>, NoHash> {
+    make_room(blocks, argon2.params().block_count())?;
+    let mut output = Zeroizing::new(vec![0; output_bytes]);
+    let hashed = argon2.hash_password_into_with_memory(password, salt, &mut output, blocks);
+    hashed.map(|()| output).map_err(|_| NoHash::Refused)
+}
+
+fn make_room(blocks: &mut Vec<Block>, count: usize) -> Result<(), NoHash> {
     if blocks.len() < count {
         // Not grown: its content is not wanted, and both at once would be too much.
         *blocks = Vec::new();
-        blocks.try_reserve_exact(count).ok()?;
+        blocks.try_reserve_exact(count).map_err(|_| NoHash::NoMemory)?;
         prefer_huge_pages(blocks.spare_capacity_mut());
         blocks.resize(count, Block::new());
     }
-    let mut output = Zeroizing::new(vec![0; output_bytes]);
-    argon2.hash_password_into_with_memory(password, salt, &mut output, blocks).ok()?;
-    Some(output)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -247,6 +263,13 @@ mod tests {
             let used = hash_in(&mut blocks, &argon2, b"word", b"sixteen bytes ok", 32).unwrap();
             assert_eq!(used.as_slice(), fresh, "{memory_kib} KiB, {iterations}");
         }
-        assert!(hash_in(&mut blocks, &of_cost(32, 1), b"word", b"short", 32).is_none());
+        assert_eq!(hash_in(&mut blocks, &of_cost(32, 1), b"word", b"short", 32).unwrap_err(), NoHash::Refused);
+    }
+
+    #[test]
+    fn more_memory_than_there_is_is_no_hash_and_no_end() {
+        let mut blocks = vec![Block::new(); 8];
+        assert_eq!(make_room(&mut blocks, usize::MAX), Err(NoHash::NoMemory));
+        assert_eq!(make_room(&mut blocks, 8), Ok(()), "the next one is computed");
     }
 }

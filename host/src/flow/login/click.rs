@@ -1,7 +1,10 @@
 //! The click behind a link: it confirms the step of a login that waits elsewhere, and gives the browser it comes from
 //! nothing. Where that is not the browser that waits, it shows by two digits that the same person sees both.
 
-use mfa_sdk::protocol::{Answer, Operation, Reply, VerdictReply};
+use mfa_sdk::{
+    protocol::{Answer, Operation, Reply, VerdictReply},
+    text::Text,
+};
 use serde_json::Value;
 
 use super::{
@@ -13,9 +16,9 @@ use super::{
 use crate::{
     flow::{
         Asker, FlowError, Flows,
-        attempts::{self, Alarm, Refusal, Target},
+        attempts::{self, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX, for_module},
-        record::{Account, AccountOpen, Document, Enrolment, Factors, Found, key},
+        record::{Account, AccountOpen, Document, Enrolment, Factors, Found, Session, key},
         token,
     },
     module_host::ModuleInstance,
@@ -57,8 +60,7 @@ enum Spent {
     Number {
         ordinal: u32,
         is_last: bool,
-        /// What the user is told if it is wrong.
-        alarm: Option<Alarm>,
+        is_right: bool,
     },
     Over(Clicked),
 }
@@ -89,15 +91,17 @@ impl Flows {
         let Some(number) = click.number.as_deref().and_then(two_digits) else {
             return Ok(Clicked::Number { view, is_wrong: false });
         };
-        let (ordinal, is_last, alarm) = match turn.spend_number(&confirming).await? {
-            Spent::Number { ordinal, is_last, alarm } => (ordinal, is_last, alarm),
+        let (ordinal, is_last, is_right) = match turn.spend_number(&confirming, number).await? {
+            Spent::Number { ordinal, is_last, is_right } => (ordinal, is_last, is_right),
             Spent::Over(clicked) => return Ok(clicked),
         };
         confirming.is_number_spent = true;
-        if token::same(number, &standing.record.secret.number.to_string()) {
+        if is_right {
             return turn.confirm(&confirming).await;
         }
-        turn.tell_wrong_number(&standing, &confirming, alarm).await;
+        let (user, method) = (&standing.session.open.user, &standing.module);
+        let flow = token::short(turn.flow_hash());
+        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
         if is_last || ordinal >= NUMBERS_MAX {
             return turn.refuse(&hash, "link_refused").await;
         }
@@ -106,8 +110,9 @@ impl Flows {
 }
 
 impl Turn<'_> {
-    /// Spends an attempt durably, before the number is looked at: of the link, of the flow and of the user.
-    async fn spend_number(&self, confirming: &Confirming<'_>) -> Result<Spent, FlowError> {
+    /// Spends an attempt durably, before anything follows from the number: of the link, of the flow and of the user. What
+    /// the user is told of a wrong one is part of it.
+    async fn spend_number(&self, confirming: &Confirming<'_>, number: &str) -> Result<Spent, FlowError> {
         for _ in 0..TRIES_MAX {
             let Some(standing) = self.standing(confirming).await? else { return Ok(Spent::Over(Clicked::Gone)) };
             let turn = self.engine.queue(&standing.session.open.user).await;
@@ -132,14 +137,17 @@ impl Turn<'_> {
             let counted = attempts::spend(account.open(), &confirming.target, self.now.wall);
             let alarm = attempts::alarm(&counted, &confirming.target);
             let Standing { link, mut record, found, mut session, user, .. } = standing;
+            let is_right = token::same(number, &record.secret.number.to_string());
+            let also = session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
+            let told = self.notices_of_alarm(alarm.filter(|_| !is_right), &confirming.module.name, &user, also);
             record.open.numbers_given += 1;
             session.open.attempts_used += 1;
             let changes =
                 vec![link.put(&record), found.put(&session), account.put(&Document { open: counted, secret: () })];
             let expectations = vec![link.unchanged(), found.unchanged(), account.unchanged(), user.unchanged()];
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            if let Committed::Done = self.engine.commit_and_tell(changes, expectations, told).await? {
                 let is_last = is_spent(session.open.attempts_used);
-                return Ok(Spent::Number { ordinal: record.open.numbers_given, is_last, alarm });
+                return Ok(Spent::Number { ordinal: record.open.numbers_given, is_last, is_right });
             }
         }
         Err(FlowError::Busy)
@@ -164,8 +172,9 @@ impl Turn<'_> {
                 None => None,
             };
             let clicked = match verdict {
-                Some(VerdictReply::Accepted { enrolment: changed, .. }) => {
+                Some(VerdictReply::Accepted { enrolment: changed, advice }) => {
                     let rests_on = (&enrolment, &factors);
+                    let standing = Standing { session: advised(standing.session, advice), ..standing };
                     self.keep_confirmed(confirming, standing, rests_on, changed).await?
                 }
                 Some(VerdictReply::Rejected { challenge, .. } | VerdictReply::Pending { challenge, .. }) => {
@@ -281,14 +290,6 @@ impl Turn<'_> {
         let is_ended = self.deny(hash, "unknown_error", None, change).await?;
         Ok(if is_ended { Clicked::Failed } else { Clicked::Gone })
     }
-
-    async fn tell_wrong_number(&self, standing: &Standing, confirming: &Confirming<'_>, alarm: Option<Alarm>) {
-        let (user, method) = (&standing.session.open.user, &standing.module);
-        let flow = token::short(self.flow_hash());
-        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
-        let also = standing.session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
-        self.tell_alarm(alarm, &confirming.module.name, &standing.user, also).await;
-    }
 }
 
 impl Confirming<'_> {
@@ -296,6 +297,12 @@ impl Confirming<'_> {
     fn refund(&self, account: AccountOpen) -> AccountOpen {
         if self.is_number_spent { attempts::refund(account, &self.target) } else { account }
     }
+}
+
+/// The session with what its module has to say to the person, who is told when the login passes.
+fn advised(mut session: Session, advice: Option<Text>) -> Session {
+    session.secret.advice = advice;
+    session
 }
 
 /// What can be the number at all; anything else is told without an attempt.

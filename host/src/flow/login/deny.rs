@@ -45,22 +45,19 @@ impl Turn<'_> {
             let _turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = change(account.open());
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
+            counted.leave(self.flow_hash());
             let also = session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
             let source = Some(record.secret.address);
             let about = About { user: &user, source, also, now: self.now.wall };
             let told = notice.map(|notice| self.engine.notices(notice, about)).unwrap_or_default();
-            let mut changes = told.changes;
-            changes.extend([
+            let changes = vec![
                 found.put(&denied(&session, reason)),
                 link.delete(),
                 account.put(&Document { open: counted, secret: () }),
-            ]);
-            let mut expectations = told.expectations;
+            ];
             // The account of a removed user is gone and stays gone.
-            expectations.extend([found.unchanged(), link.unchanged(), account.unchanged(), user.unchanged()]);
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
-                self.engine.post(told.messages);
+            let expectations = vec![found.unchanged(), link.unchanged(), account.unchanged(), user.unchanged()];
+            if let Committed::Done = self.engine.commit_and_tell(changes, expectations, told).await? {
                 self.tell_end(&session.open.user, reason);
                 return Ok(true);
             }

@@ -270,13 +270,15 @@ impl Engine {
         })
     }
 
-    /// Whether this is the code the user asked for by mail. Never in a proof: that is of what the user knows, not of a
+    /// Whether this is a code the user asked for by mail. Never in a proof: that is of what the user knows, not of a
     /// mailbox.
     fn is_mailed_code(&self, secret: &UserSecret, claim: &Claim<'_>, turn: &Turn<'_>) -> bool {
-        let Some(code) = secret.forgotten.as_ref().filter(|_| !claim.is_proof) else { return false };
+        if claim.is_proof || secret.mailed_codes.is_empty() {
+            return false;
+        }
         let given = token::folded_spoken_code(claim.password.expose_secret());
         let mac = self.messages.code_mac("forgotten password", &token::folded_name_hash(&claim.name), &given);
-        turn.now.wall <= code.expires_at && token::same(&mac, &code.mac)
+        secret.mailed_codes.iter().any(|code| turn.now.wall <= code.expires_at && token::same(&mac, &code.mac))
     }
 
     /// The user of a name, if there is one.

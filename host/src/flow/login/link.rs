@@ -9,7 +9,8 @@ use crate::{
     clock::{Now, Timestamp},
     flow::{
         FlowError, Flows,
-        engine::{Engine, is_session_alive},
+        engine::Engine,
+        lifetime::is_alive,
         record::{
             self, Document, Found, Link, LinkOpen, LinkSecret, SentLink, Session, SessionStage, Unknown, User, key,
         },
@@ -107,7 +108,7 @@ impl Engine {
         let link: Found<Link> = self.read(key::link(hash)).await?;
         let Some(record) = link.record.clone().filter(|link| now.wall <= link.open.dead_at) else { return Ok(None) };
         let found: Found<Session> = self.read(key::session(&record.open.session)).await?;
-        let Some(session) = found.record.clone().filter(|session| is_session_alive(&session.open, now)) else {
+        let Some(session) = found.record.clone().filter(|session| is_alive(session.open.life(), now)) else {
             return Ok(None);
         };
         let Some(module) = waits_for(&session, hash).map(str::to_owned) else { return Ok(None) };

@@ -12,6 +12,7 @@ mod opening;
 mod plain;
 mod poll;
 mod recovery;
+mod rejection;
 mod second_factor;
 mod sending;
 mod session;
@@ -34,7 +35,6 @@ pub(super) use session::ended;
 pub use show::Standing;
 use switch::Wish;
 pub use trial::Confirmation;
-pub(super) use trial::code_required;
 
 use super::{
     Abort, Asker, Created, FlowError, Flows, Handler, Step,
@@ -61,11 +61,24 @@ pub(super) enum Outcome {
     /// The first factor is asked (again).
     FirstFactor { provider: ProviderId, error: Option<&'static str>, proof_of: Option<String> },
     /// A session stands at this step.
-    Shown { session: Box<Session>, error: Option<String>, delivery: Option<HandedOver> },
+    Shown { session: Box<Session>, error: Option<Wrong>, delivery: Option<HandedOver> },
     /// The flow is through.
     Granted { provider: ProviderId, granted: finish::Granted },
     /// The flow is over without success.
     Aborted { provider: ProviderId, reason: String, language: Option<String> },
+}
+
+/// What is wrong with an answer.
+pub(super) struct Wrong {
+    pub word: String,
+    /// The module whose sentence it is, if that is not the one the step asks.
+    pub said_by: Option<String>,
+}
+
+impl<Word: Into<String>> From<Word> for Wrong {
+    fn from(word: Word) -> Self {
+        Self { word: word.into(), said_by: None }
+    }
 }
 
 impl Outcome {
@@ -75,7 +88,7 @@ impl Outcome {
     }
 
     /// The step again, because the answer was wrong.
-    pub(super) fn wrong(session: Session, error: impl Into<String>) -> Self {
+    pub(super) fn wrong(session: Session, error: impl Into<Wrong>) -> Self {
         Self::Shown { session: Box::new(session), error: Some(error.into()), delivery: None }
     }
 }
@@ -167,7 +180,7 @@ impl<'a> Turn<'a> {
                 self.first_factor_step(&provider, error, proof_of.is_some()).await?
             }
             Outcome::Shown { session, error, delivery } => {
-                self.session_step(&session, error.as_deref(), delivery).await?
+                self.session_step(&session, error.as_ref(), delivery).await?
             }
             Outcome::Granted { provider, granted } => Step::Created(Created {
                 result: granted.result_code,

@@ -114,7 +114,7 @@ impl Turn<'_> {
         let _turn = self.engine.queue(&record.open.user).await;
         let mut account: Found<Account> = self.engine.read(key::account(&record.open.user)).await?;
         let counted = account.take_open();
-        let (mut changes, mut expectations) = self.enlist(counted, &account, &record.open).await?;
+        let (mut changes, mut expectations) = self.enlist(counted, &account, record).await?;
         changes.push(place.put(record));
         expectations.extend([place.unchanged(), start.vouched.user.unchanged(), factors.unchanged()]);
         Ok(self.engine.commit(changes, expectations).await?)
@@ -162,6 +162,7 @@ impl Turn<'_> {
                 form: None,
                 poll_not_before: None,
                 sent: None,
+                advice: None,
             },
         }
     }
@@ -171,13 +172,18 @@ impl Turn<'_> {
         &self,
         mut counted: AccountOpen,
         account: &Found<Account>,
-        session: &SessionOpen,
+        session: &Session,
     ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
         let mut changes = Vec::new();
         let mut expectations = vec![account.unchanged()];
-        let own = OpenFlow { flow: self.flow_hash().to_owned(), until: session.expires_at };
-        let sessions_max = self.engine.settings.limits.sessions_per_user_max;
-        for oldest in own.join(&mut counted.sessions, sessions_max, self.now.wall) {
+        let own = OpenFlow { flow: self.flow_hash().to_owned(), until: session.open.expires_at };
+        let flows_max = match session.secret.grant {
+            Grant::Trial => AccountOpen::TRIALS_MAX,
+            Grant::Code { .. } | Grant::Tokens | Grant::Proof { .. } => {
+                self.engine.settings.limits.sessions_per_user_max
+            }
+        };
+        for oldest in own.join(counted.list_of(&session.secret.grant), flows_max, self.now.wall) {
             let found: Found<Session> = self.engine.read(key::session(&oldest.flow)).await?;
             if let Some(record) = &found.record {
                 changes.push(found.put(&ended(record, "superseded")));

@@ -117,7 +117,7 @@ impl Flows {
                 let detail = "the code could not be sent; ask for it again, or use another method".to_owned();
                 Err(FlowError::NotPossible { code: "delivery_failed", detail })
             }
-            Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error }),
+            Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error: error.word }),
             Outcome::Shown { error: None, .. } => Err(FlowError::NotPossible {
                 code: "pending",
                 detail: "the second factor has not answered yet; ask again".to_owned(),

@@ -13,6 +13,7 @@ use super::{
     finish::{Finish, Granted, Proved},
     link::confirmed_at,
     recovery::Routed,
+    rejection::{Refused, Untold},
     sending,
     session::{Alive, Look, NO_FORM, ended},
     set_password,
@@ -22,6 +23,7 @@ use crate::{
         FlowError,
         attempts::{self, Alarm, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX},
+        messages::Written,
         record::{Account, Document, Enrolment, Factors, Found, Grant, Session, SessionOpen, SessionStage, User, key},
         token,
     },
@@ -37,7 +39,7 @@ pub(super) struct Guess {
     fields: Fields,
     pub(super) target: Target,
     /// Which attempt of this flow it is, from 1; a poll is none.
-    ordinal: Option<u32>,
+    pub(super) ordinal: Option<u32>,
     /// What the user is told if the answer is wrong.
     pub(super) alarm: Option<Alarm>,
 }
@@ -148,6 +150,15 @@ impl Turn<'_> {
     /// as it was read when the flow was found alive; each further one reads everything the decision rests on. The commit
     /// expects all of it unchanged.
     pub(super) async fn decide(&self, guess: Guess, alive: Alive) -> Result<Outcome, FlowError> {
+        let mut untold = Untold::default();
+        let outcome = self.verdict_kept(&guess, alive, &mut untold).await;
+        if !matches!(outcome, Ok(Outcome::Granted { .. })) {
+            self.tell_rest(untold).await;
+        }
+        outcome
+    }
+
+    async fn verdict_kept(&self, guess: &Guess, alive: Alive, untold: &mut Untold) -> Result<Outcome, FlowError> {
         let seed = token::new_seed();
         let mut known = Some(alive);
         for _ in 0..TRIES_MAX {
@@ -177,24 +188,25 @@ impl Turn<'_> {
             let basis = Basis { found: &found, session, user: &user, enrolment: &enrolment, factors: &factors };
             let verdict = match confirmed_at(session).filter(|_| guess.ordinal.is_none()) {
                 // The module has said so when the link was confirmed, and what it wanted kept is kept.
-                Some(_) => VerdictReply::Accepted { enrolment: None, advice: None },
-                None => match self.verdict(&guess, &basis, record, &seed).await {
+                Some(_) => VerdictReply::Accepted { enrolment: None, advice: session.secret.advice.clone() },
+                None => match self.verdict(guess, &basis, record, &seed).await {
                     Some(verdict) => verdict,
-                    None => return self.fail(found.clone(), &guess).await,
+                    None => return self.fail(found.clone(), guess).await,
                 },
             };
             let decided = match verdict {
-                VerdictReply::Accepted { enrolment, advice } => self.accept(&guess, &basis, enrolment, advice).await?,
-                // What the step remembers and how it words a no are the asked module's.
+                VerdictReply::Accepted { enrolment, advice } => self.accept(guess, &basis, enrolment, advice).await?,
                 VerdictReply::Rejected { .. } | VerdictReply::Pending { .. } if guess.is_way_back() => {
-                    self.reject(&guess, &basis, "invalid_code".to_owned(), None).await?
+                    self.reject(guess, &basis, Refused::by_way_back(&guess.module.id), untold).await?
                 }
-                VerdictReply::Rejected { error, challenge } => self.reject(&guess, &basis, error, challenge).await?,
+                VerdictReply::Rejected { error, challenge } => {
+                    self.reject(guess, &basis, Refused { error: error.into(), challenge }, untold).await?
+                }
                 VerdictReply::Pending { challenge, retry_after_ms } if guess.ordinal.is_none() => {
                     self.wait(&basis, challenge, retry_after_ms).await?
                 }
                 VerdictReply::Pending { challenge, .. } => {
-                    self.reject(&guess, &basis, "invalid_code".to_owned(), challenge).await?
+                    self.reject(guess, &basis, Refused::unnamed(challenge), untold).await?
                 }
             };
             if let Some(outcome) = decided {
@@ -253,9 +265,9 @@ impl Turn<'_> {
         let factor_at = confirmed_at.unwrap_or(self.now.wall);
         let finish = Finish::later(self, basis.session, Some(&guess.module.id), Some(factor_at));
         let (proved, next) = if basis.session.open.must_set_password {
-            (Proved::nothing_yet(), set_password::due(basis.session, &guess.module.id, factor_at))
+            (Proved::nothing_yet(), set_password::due(basis.session, &guess.module.id, factor_at, advice.clone()))
         } else {
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
+            counted.leave(self.flow_hash());
             (finish.access(self.engine).await?, ended(basis.session, "passed"))
         };
         let mut changes = proved.changes;
@@ -268,65 +280,38 @@ impl Turn<'_> {
         let mut expectations = proved.expectations;
         expectations.extend([basis.found.unchanged(), account.unchanged(), basis.user.unchanged()]);
         expectations.extend([basis.enrolment.unchanged(), basis.factors.unchanged()]);
-        let mut told = Vec::new();
-        if guess.is_way_back() {
-            let notices = self.notices_of_way_back(guess, basis, advice.as_ref());
-            changes.extend(notices.changes);
-            expectations.extend(notices.expectations);
-            told = notices.messages;
-        }
-        if let Committed::Conflict = self.engine.commit(changes, expectations).await? {
+        let told = match guess.is_way_back() {
+            true => self.notices_of_way_back(guess, basis, advice.as_ref()),
+            false => Written::default(),
+        };
+        if let Committed::Conflict = self.engine.commit_and_tell(changes, expectations, told).await? {
             return Ok(None);
         }
         if guess.is_way_back() {
             let (user, method) = (&basis.session.open.user, &guess.module.id);
             tracing::info!(target: "audit", event = "recovery_used", user, method);
-            self.engine.post(told);
         }
         if basis.session.open.must_set_password {
             return Ok(Some(Outcome::shown(next)));
         }
         finish.tell();
-        let texts = guess.module.description.as_ref().map(|description| &description.texts);
-        let language = self.engine.reader(basis.session.open.language.as_deref(), self.asker);
-        let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, language));
+        let advice = self.told(basis.session, advice.as_ref(), Some(&guess.module.id));
         let provider = basis.session.open.provider.clone();
         Ok(Some(Outcome::Granted { provider, granted: Granted { advice, ..proved.granted } }))
-    }
-
-    /// A wrong answer: the attempt is spent already; the last one of the flow ends it.
-    async fn reject(
-        &self,
-        guess: &Guess,
-        basis: &Basis<'_>,
-        error: String,
-        challenge: Option<Value>,
-    ) -> Result<Option<Outcome>, FlowError> {
-        let (user, method) = (&basis.session.open.user, &guess.module.id);
-        let flow = token::short(self.flow_hash());
-        tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
-        self.tell_wrong(guess, basis).await;
-        if guess.ordinal.is_some_and(|ordinal| is_spent(ordinal, guess.attempts_max())) {
-            return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
-        }
-        let mut next = basis.session.clone();
-        if let Some(challenge) = challenge {
-            next.secret.challenge = Some(challenge);
-            let changes = vec![basis.found.put(&next)];
-            if let Committed::Conflict = self.engine.commit(changes, vec![basis.found.unchanged()]).await? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(Outcome::wrong(next, error)))
     }
 
     /// No verdict: the flow ends, and the same commit gives the attempt back to the account.
     async fn fail(&self, found: Found<Session>, guess: &Guess) -> Result<Outcome, FlowError> {
         let SessionOpen { provider, language, .. } = found.record.as_ref().ok_or(FlowError::UnknownFlow)?.open.clone();
-        self.end_and(found, "unknown_error", |account| match guess.ordinal {
-            Some(_) => attempts::refund(account, &guess.target),
-            None => account,
-        })
+        self.end_and(
+            found,
+            "unknown_error",
+            |account| match guess.ordinal {
+                Some(_) => attempts::refund(account, &guess.target),
+                None => account,
+            },
+            Written::default(),
+        )
         .await?;
         Ok(Outcome::Aborted { provider, reason: "unknown_error".to_owned(), language })
     }
@@ -349,7 +334,7 @@ impl Guess {
     }
 
     /// Wrong answers this flow takes: a way back in adds none to those of the step, and the step none to its own.
-    fn attempts_max(&self) -> u32 {
+    pub(super) fn attempts_max(&self) -> u32 {
         let limits = [attempts_max(self.asked()), attempts_max(&self.module)];
         limits.into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
     }

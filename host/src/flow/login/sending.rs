@@ -86,11 +86,12 @@ impl Turn<'_> {
         if is_resend {
             return;
         }
+        let list = counted.list_of(&next.secret.grant);
         let open = &mut next.open;
         let code_ends = self.now.wall.plus_s(written.lifetime_s(self.now.wall));
         open.expires_at = open.expires_at.max(code_ends.min(open.created_at.plus_s(LIFETIME_S_MAX)));
         open.retain_until = open.retain_until.max(open.expires_at.plus_s(TOMBSTONE_S));
-        for own in counted.sessions.iter_mut().filter(|own| own.flow == self.flow_hash()) {
+        for own in list.iter_mut().filter(|own| own.flow == self.flow_hash()) {
             own.until = own.until.max(open.expires_at);
         }
     }

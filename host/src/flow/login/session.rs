@@ -6,12 +6,13 @@ use mfa_sdk::{
     protocol::{LoginReply, Operation, Reply},
 };
 
-use super::{Outcome, Turn, handler, set_password};
+use super::{Outcome, Turn, Wrong, handler, set_password};
 use crate::{
     flow::{
         FlowError, Step,
-        engine::{self, Ask, Committed, TRIES_MAX, for_module, is_session_alive},
-        messages::HandedOver,
+        engine::{self, Ask, Committed, TRIES_MAX, for_module},
+        lifetime::is_alive,
+        messages::{HandedOver, Written},
         record::{
             Account, AccountOpen, Document, Found, Grant, SentTo, Session, SessionOpen, SessionSecret, SessionStage,
             User, key,
@@ -152,15 +153,16 @@ impl Turn<'_> {
 
     /// Makes the session a tombstone and takes it from the user's list.
     pub(super) async fn end(&self, found: Found<Session>, reason: &str) -> Result<(), FlowError> {
-        self.end_and(found, reason, |account| account).await
+        self.end_and(found, reason, |account| account, Written::default()).await
     }
 
-    /// As [`Turn::end`], with another change of the account in the same commit.
+    /// As [`Turn::end`], with another change of the account in the same commit, and with what the user is told.
     pub(super) async fn end_and(
         &self,
         mut found: Found<Session>,
         reason: &str,
         change: impl Fn(AccountOpen) -> AccountOpen,
+        told: Written,
     ) -> Result<(), FlowError> {
         for _ in 0..TRIES_MAX {
             let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
@@ -173,11 +175,11 @@ impl Turn<'_> {
             // The account of a removed user is gone and stays gone.
             if let Some(record) = &account.record {
                 let mut counted = change(record.open.clone());
-                counted.sessions.retain(|open| open.flow != self.flow_hash());
+                counted.leave(self.flow_hash());
                 changes.push(account.put(&Document { open: counted, secret: () }));
             }
             let expectations = vec![found.unchanged(), account.unchanged()];
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            if let Committed::Done = self.engine.commit_and_tell(changes, expectations, told.clone()).await? {
                 self.tell_end(&session.open.user, reason);
                 return Ok(());
             }
@@ -195,7 +197,7 @@ impl Turn<'_> {
     pub(super) async fn session_step(
         &self,
         session: &Session,
-        error: Option<&str>,
+        error: Option<&Wrong>,
         delivery: Option<HandedOver>,
     ) -> Result<Step, FlowError> {
         let voice = self.voice(session.open.language.as_deref());
@@ -206,12 +208,16 @@ impl Turn<'_> {
             voice,
             expires_at: Some(session.open.expires_at),
         };
+        let word = error.map(|wrong| wrong.word.as_str());
         match &session.open.stage {
             SessionStage::Waiting { module } => {
                 let instance = self.engine.modules.module(module).ok_or(FlowError::UnknownFlow)?;
                 let form = session.secret.form.as_ref().unwrap_or(&NO_FORM);
-                let mut step = render::module_step(place("mfa"), form, &instance, error.map(Into::into).as_ref());
-                if error.is_some() {
+                let mut step = render::module_step(place("mfa"), form, &instance, word.map(Into::into).as_ref());
+                if let Some(wrong) = error {
+                    let said = wrong.said_by.as_ref().and_then(|module| self.engine.modules.module(module));
+                    let sentence = said.and_then(|module| render::own_text(&wrong.word, &module, &self.asker.language));
+                    step.error_texts.extend(sentence.map(|sentence| ("base".to_owned(), sentence)));
                     // The protocol has one word for a wrong answer; what the module says of it is for people.
                     step.errors.insert("base".to_owned(), "invalid_code".to_owned());
                 }
@@ -221,9 +227,9 @@ impl Turn<'_> {
             }
             SessionStage::Selecting => {
                 let form = self.selection_form(session).await?;
-                Ok(Step::Form(render::host_step(place("select_mfa_module"), &form, error)))
+                Ok(Step::Form(render::host_step(place("select_mfa_module"), &form, word)))
             }
-            SessionStage::SettingPassword { .. } => Ok(Step::Form(set_password::step(place("set_password"), error))),
+            SessionStage::SettingPassword { .. } => Ok(Step::Form(set_password::step(place("set_password"), word))),
             SessionStage::Initialising { .. } | SessionStage::Denied { .. } | SessionStage::Ended { .. } => {
                 Err(FlowError::UnknownFlow)
             }
@@ -247,7 +253,7 @@ impl Turn<'_> {
         if let SessionStage::Ended { .. } = session.open.stage {
             return Err(FlowError::UnknownFlow);
         }
-        if !is_session_alive(&session.open, &self.now) {
+        if !is_alive(session.open.life(), &self.now) {
             return Ok(None);
         }
         self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await
@@ -260,6 +266,14 @@ pub fn ended(session: &Session, reason: &str) -> Session {
     let (seed, poll_not_before) = (seed.clone(), *poll_not_before);
     Document {
         open: SessionOpen { stage: SessionStage::Ended { reason: reason.to_owned() }, ..session.open.clone() },
-        secret: SessionSecret { grant: Grant::Tokens, seed, challenge: None, form: None, poll_not_before, sent: None },
+        secret: SessionSecret {
+            grant: Grant::Tokens,
+            seed,
+            challenge: None,
+            form: None,
+            poll_not_before,
+            sent: None,
+            advice: None,
+        },
     }
 }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use mfa_sdk::form::{FieldKind, Form};
+use mfa_sdk::{
+    form::{FieldKind, Form},
+    text::Text,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
     Outcome, Turn,
     begin::field,
-    finish::Finish,
+    finish::{Finish, Granted},
     session::{Alive, Look, ended},
 };
 use crate::{
@@ -45,8 +48,9 @@ pub(super) fn step(place: Place<'_>, error: Option<&str>) -> FormStep {
 }
 
 /// The session after its second factor, when the new password is all that is left.
-pub(super) fn due(session: &Session, module: &str, factor_at: Timestamp) -> Session {
+pub(super) fn due(session: &Session, module: &str, factor_at: Timestamp, advice: Option<Text>) -> Session {
     let mut next = ended(session, "");
+    next.secret.advice = advice;
     next.secret.grant = session.secret.grant.clone();
     next.open.stage = SessionStage::SettingPassword { module: Some(module.to_owned()), factor_at: Some(factor_at) };
     next
@@ -91,7 +95,7 @@ impl Turn<'_> {
             let mut user = former.clone();
             user.secret.password = Some(phc.expose_secret().to_owned());
             user.secret.reset = None;
-            user.secret.forgotten = None;
+            user.secret.mailed_codes.clear();
             user.open.must_change_password = false;
             user.open.epoch += 1;
             let mut passed = session.clone();
@@ -105,22 +109,20 @@ impl Turn<'_> {
             changes.extend([found.put(&ended(&passed, "passed")), place.put(&user)]);
             if let Some(record) = &account.record {
                 let mut counted = record.open.clone();
-                counted.sessions.retain(|open| open.flow != self.flow_hash());
+                counted.leave(self.flow_hash());
                 changes.push(account.put(&Document { open: counted, secret: () }));
             }
             expectations.extend([found.unchanged(), place.unchanged(), account.unchanged()]);
             let about = About { user: &place, source: Some(self.asker.address), also: &[], now: self.now.wall };
             let told = self.engine.notices(&Notice::password_changed(), about);
-            changes.extend(told.changes);
-            expectations.extend(told.expectations);
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            if let Committed::Done = self.engine.commit_and_tell(changes, expectations, told).await? {
                 self.engine.note_password(&user.secret, Some(&former.secret));
-                self.engine.post(told.messages);
                 let user = &session.open.user;
                 tracing::info!(target: "audit", event = "password_changed", user, by = "one_time_code");
                 finish.tell();
                 let provider = session.open.provider.clone();
-                return Ok(Outcome::Granted { provider, granted: proved.granted });
+                let advice = self.told(session, session.secret.advice.as_ref(), module.as_deref());
+                return Ok(Outcome::Granted { provider, granted: Granted { advice, ..proved.granted } });
             }
         }
         Err(FlowError::Busy)

@@ -115,14 +115,16 @@ impl Turn<'_> {
             let turn = self.engine.queue(&session.open.user).await;
             let account: Found<Account> = self.engine.read(key::account(&session.open.user)).await?;
             let mut counted = account.open();
-            counted.sessions.retain(|open| open.flow != self.flow_hash());
-            counted.sessions.push(OpenFlow { flow: successor.flow_hash().to_owned(), until: session.open.expires_at });
+            counted.leave(self.flow_hash());
+            let joins = OpenFlow { flow: successor.flow_hash().to_owned(), until: session.open.expires_at };
+            counted.list_of(&session.secret.grant).push(joins);
             let place = successor.session().await?;
             let mut next = session.clone();
             next.open.stage = SessionStage::Initialising { module: module.to_owned(), cause };
             next.secret.challenge = None;
             next.secret.form = None;
             next.secret.sent = None;
+            next.secret.advice = None;
             next.secret.seed = token::new_seed();
             let former = match session.secret.grant {
                 // Its id is random and begins nothing again, so that changes leave nothing behind.

@@ -1,18 +1,16 @@
 //! A trial of one method: a login's step that grants nothing. A user tries a method before it is needed, and a change of
 //! factors that wants a code of one very method asks for it here. Answers count in the same ledger as those of a login.
 
-use mfa_sdk::{
-    form::{FieldError, FieldErrors},
-    protocol::Cause,
-};
+use mfa_sdk::protocol::Cause;
 use serde_json::{Map, Value};
 
-use super::{Outcome, Turn, opening::TOMBSTONE_S, plain::answer_of};
+use super::{Outcome, Turn, opening::TOMBSTONE_S, plain::answer_of, switch::Wish};
 use crate::{
     flow::{
         Access, Asker, FlowError, Flows, Step,
         engine::{Committed, Engine, TRIES_MAX},
         messages::HandedOver,
+        proof::Need,
         record::{
             Account, Document, Factors, Found, Grant, ProviderId, Session, SessionOpen, SessionSecret, SessionStage,
             User, key,
@@ -41,11 +39,13 @@ impl Confirmation {
 }
 
 impl Flows {
-    /// Starts a trial of one of the caller's own methods.
+    /// Starts a trial of one of the caller's own methods. Needs a fresh proof, of whatever kind: a wrong answer locks
+    /// the method, and a trial may send.
     pub async fn begin_trial(&self, access: &Access, module: &str, asker: &Asker) -> Result<Step, FlowError> {
         let flow_id = token::new_flow_id();
         let turn = Turn::new(&self.engine, &flow_id, asker);
         let factors: Found<Factors> = self.engine.read(key::factors(&access.user_id)).await?;
+        self.engine.require_proof(access, &factors.open(), Need::Trial, turn.now.wall)?;
         if factors.open().of(module).is_some_and(|factor| factor.recovery) {
             let detail = "a trial would use one of these codes up".to_owned();
             return Err(FlowError::NotPossible { code: "is_recovery", detail });
@@ -54,7 +54,7 @@ impl Flows {
         turn.trial_step(outcome).await
     }
 
-    /// Answers the step of a trial.
+    /// Answers the step of a trial, or asks for its message again.
     pub async fn submit_trial(
         &self,
         access: &Access,
@@ -64,8 +64,24 @@ impl Flows {
     ) -> Result<Step, FlowError> {
         let turn = Turn::new(&self.engine, flow_id, asker);
         let found = turn.own_trial(access).await?;
-        let outcome = turn.answer(found, fields).await?;
-        turn.trial_step(outcome).await
+        let wish = match &found.record {
+            Some(session) => Wish::of(&session.open.stage, &fields)?,
+            None => None,
+        };
+        match wish {
+            None => turn.trial_step(turn.answer(found, fields).await?).await,
+            Some(Wish::Method(_)) => Err(FlowError::InvalidRequest("a trial is of one method; begin one of another")),
+            Some(wish @ Wish::Resend) => {
+                let (flow_id, outcome) = turn.fulfil(found, wish).await?;
+                Turn::at(turn.now, &self.engine, &flow_id, asker).trial_step(outcome).await
+            }
+        }
+    }
+
+    /// Ends a trial at the user's wish.
+    pub async fn cancel_trial(&self, access: &Access, flow_id: &str, asker: &Asker) -> Result<(), FlowError> {
+        let turn = Turn::new(&self.engine, flow_id, asker);
+        turn.end(turn.own_trial(access).await?, "aborted").await
     }
 }
 
@@ -105,7 +121,8 @@ impl Engine {
             // Nobody knows this flow's id, so it would only take another's place.
             let _ = turn.end(turn.session().await?, "aborted").await;
         }
-        confirmed
+        // Another trial of this user took its place.
+        confirmed.map_err(|error| if let FlowError::UnknownFlow = error { FlowError::Busy } else { error })
     }
 }
 
@@ -145,7 +162,7 @@ impl Turn<'_> {
     ) -> Result<Committed, FlowError> {
         let account: Found<Account> = self.engine.read(key::account(&trial.open.user)).await?;
         let place = self.session().await?;
-        let (mut changes, mut expectations) = self.enlist(account.open(), &account, &trial.open).await?;
+        let (mut changes, mut expectations) = self.enlist(account.open(), &account, &trial).await?;
         changes.push(place.put(&trial));
         expectations.extend([place.unchanged(), user.unchanged(), factors.unchanged()]);
         Ok(self.engine.commit(changes, expectations).await?)
@@ -177,6 +194,7 @@ impl Turn<'_> {
                 form: None,
                 poll_not_before: None,
                 sent: None,
+                advice: None,
             },
         }
     }
@@ -203,7 +221,7 @@ impl Turn<'_> {
                 let detail = "the code could not be sent; begin another trial, or use another method".to_owned();
                 Err(FlowError::NotPossible { code: "delivery_failed", detail })
             }
-            Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error }),
+            Outcome::Shown { error: Some(error), .. } => Err(FlowError::InvalidCode { error: error.word }),
             Outcome::Shown { error: None, .. } => Err(FlowError::NotPossible {
                 code: "pending",
                 detail: "the method has not answered yet; ask again".to_owned(),
@@ -228,16 +246,12 @@ impl Turn<'_> {
         Ok(match self.step(outcome).await? {
             Step::Form(mut form) => {
                 form.step_id = "test";
+                form.methods = Vec::new();
                 Step::Form(form)
             }
             other => other,
         })
     }
-}
-
-/// A code has to come with the change.
-pub(in crate::flow) fn code_required() -> FlowError {
-    FlowError::InvalidInput(FieldErrors::from([("code".to_owned(), FieldError::Required)]))
 }
 
 fn unavailable(module: &str) -> FlowError {

@@ -1,6 +1,6 @@
 //! One method with all there is to say of it, its module's own words included.
 
-use mfa_sdk::protocol::{CodeTimes, Operation, Overview, Reply, SetupReply};
+use mfa_sdk::protocol::{CodeTimes, Device, Operation, Overview, Reply, SetupReply};
 use serde_json::{Map, Value};
 
 use super::MethodView;
@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     flow::{
         Access, Asker, Field, FlowError, Flows,
-        engine::{Ask, Engine},
+        engine::{Ask, Engine, by_factor},
         record::{Enrolment, Factors, Found, key},
         render, token,
     },
@@ -103,16 +103,37 @@ impl Engine {
         ask: Ask<'_>,
         enrolment: &Found<Enrolment>,
     ) -> Option<OverviewView> {
-        enrolment.record.as_ref().filter(|record| self.is_of_type(record))?;
-        let Overview { summary, devices, low } = self.overview_of(&module.id, ask, enrolment).await.ok()?;
+        let record = enrolment.record.as_ref().filter(|record| self.is_of_type(record))?;
         let texts = &module.description.as_ref()?.texts;
-        let devices = devices.into_iter().map(|device| DeviceView {
+        let mut sentences = Vec::new();
+        let mut view = OverviewView { summary: None, devices: Vec::new(), low: false };
+        for (factor, kept) in by_factor(record) {
+            let Overview { summary, devices, low } = self.overview_of(&module.id, ask, kept).await.ok()?;
+            let summary = summary.map(|summary| summary.render(texts, ask.language));
+            sentences.extend(summary.map(|summary| match factor {
+                Some(factor) => format!("{}: {summary}", self.name_of(factor)),
+                None => summary,
+            }));
+            view.devices.extend(devices.into_iter().map(DeviceView::from));
+            view.low |= low;
+        }
+        view.summary = (!sentences.is_empty()).then(|| sentences.join(" "));
+        Some(view)
+    }
+
+    /// A module as users know it.
+    pub(super) fn name_of(&self, module: &str) -> String {
+        self.modules.module(module).map_or_else(|| module.to_owned(), |module| module.name)
+    }
+}
+
+impl From<Device> for DeviceView {
+    fn from(device: Device) -> Self {
+        Self {
             id: device.id,
             name: device.name,
             created_at: Some(Timestamp(device.created_at_ms)).filter(|moment| moment.0 > 0),
             last_used_at: device.last_used_at_ms.map(Timestamp),
-        });
-        let summary = summary.map(|summary| summary.render(texts, ask.language));
-        Some(OverviewView { summary, devices: devices.collect(), low })
+        }
     }
 }

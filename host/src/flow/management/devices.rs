@@ -1,6 +1,6 @@
 //! One device of several in one enrolment: it goes, or gets another name.
 
-use mfa_sdk::protocol::{DeviceChange, Operation, Overview, Reply};
+use mfa_sdk::protocol::{self, DeviceChange, Operation, Overview, Reply};
 use serde_json::Value;
 
 use super::{
@@ -10,7 +10,6 @@ use super::{
 use crate::flow::{
     Access, Asker, Confirmation, FlowError, Flows,
     engine::{Ask, Committed, Engine, TRIES_MAX, for_module},
-    login::code_required,
     messages::{About, Notice, Written},
     people::is_deceptive,
     proof::Need,
@@ -72,7 +71,8 @@ impl Engine {
             let enrolment = self.own_enrolment(access, module).await?;
             let ask = Ask { seed: &seed, now, ..self.about(access, &user, asker) };
             // Of what the module has not listed, nobody asks it: it may take a device of another time for this one.
-            let there = self.overview_of(module, ask, &enrolment).await?;
+            let record = enrolment.record.as_ref().ok_or(FlowError::NotFound { what: "such method of yours" })?;
+            let there = self.overview_of(module, ask, for_module(record)).await?;
             if !there.devices.iter().any(|known| known.id == device) {
                 return Err(FlowError::NotFound { what: "such device of yours" });
             }
@@ -87,7 +87,7 @@ impl Engine {
             }
             let still = asked_to_delete(&listed, Some(module), rules);
             if is_removal && still.is_needed && still.module != asked.module {
-                return Err(code_required());
+                return Err(still.required());
             }
             let left = self.left_after(module, ask, &enrolment, device, change).await?;
             let committed = match left {
@@ -99,14 +99,10 @@ impl Engine {
                     let next = self.with_data(&enrolment, data).ok_or(FlowError::Busy)?;
                     let mut listed = listed;
                     listed.epoch += 1;
-                    let mut told = self.notice_of_change(module, &user, &enrolment, asker);
-                    told.changes.extend([enrolment.put(&next), factors.put(&Document { open: listed, secret: () })]);
-                    told.expectations.extend([enrolment.unchanged(), factors.unchanged(), user.unchanged()]);
-                    let committed = self.commit(told.changes, told.expectations).await?;
-                    if let Committed::Done = committed {
-                        self.post(told.messages);
-                    }
-                    committed
+                    let told = self.notice_of_change(module, &user, &enrolment, asker);
+                    let changes = vec![enrolment.put(&next), factors.put(&Document { open: listed, secret: () })];
+                    let expectations = vec![enrolment.unchanged(), factors.unchanged(), user.unchanged()];
+                    self.commit_and_tell(changes, expectations, told).await?
                 }
             };
             if let Committed::Done = committed {
@@ -139,8 +135,7 @@ impl Engine {
     ) -> Written {
         let also = enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
         let about = About { user, source: Some(asker.address), also, now: self.clock.now().wall };
-        let name = self.modules.module(module).map_or_else(|| module.to_owned(), |module| module.name);
-        self.notices(&Notice::factor_changed(&name), about)
+        self.notices(&Notice::factor_changed(&self.name_of(module)), about)
     }
 
     /// A question about this user; seed and moment are the asker's to say.
@@ -160,10 +155,9 @@ impl Engine {
         &self,
         module: &str,
         ask: Ask<'_>,
-        enrolment: &Found<Enrolment>,
+        enrolment: protocol::Enrolment,
     ) -> Result<Overview, FlowError> {
-        let record = enrolment.record.as_ref().ok_or(FlowError::NotFound { what: "such method of yours" })?;
-        match self.ask(module, ask, Operation::Overview { enrolment: for_module(record) }).await {
+        match self.ask(module, ask, Operation::Overview { enrolment }).await {
             Ok(Reply::Overview(overview)) => Ok(overview),
             Ok(_) | Err(crate::module_host::CallError::Unsupported) => Ok(Overview::default()),
             Err(error) => Err(unavailable(module, &error)),

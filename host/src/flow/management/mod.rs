@@ -16,7 +16,6 @@ pub use wish::{Wish, Words};
 use super::{
     Access, Asker, Confirmation, FlowError,
     engine::Engine,
-    login::code_required,
     proof::Need,
     record::{Factors, FactorsOpen, Found, key},
 };
@@ -28,6 +27,13 @@ struct Asked {
     module: Option<String>,
     /// Whether the change is refused without one.
     is_needed: bool,
+}
+
+impl Asked {
+    /// The refusal of a change that came without it.
+    fn required(&self) -> FlowError {
+        FlowError::CodeRequired { method: self.module.clone().unwrap_or_default() }
+    }
 }
 
 impl Engine {
@@ -57,7 +63,7 @@ impl Engine {
         given: &Confirmation,
     ) -> Result<(), FlowError> {
         match &asked.module {
-            Some(_) if given.is_empty() && asked.is_needed => Err(code_required()),
+            Some(_) if given.is_empty() && asked.is_needed => Err(asked.required()),
             Some(module) if !given.is_empty() => self.confirm(access, asker, module, given).await,
             _ => Ok(()),
         }

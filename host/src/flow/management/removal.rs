@@ -11,7 +11,6 @@ use crate::{
     flow::{
         Access, Asker, Confirmation, FlowError, Flows,
         engine::{Ask, Committed, Engine, TRIES_MAX, all_for_module},
-        login::code_required,
         messages::{About, Notice},
         proof::Need,
         record::{Document, Enrolment, Factors, FactorsOpen, Found, SentTo, User},
@@ -66,7 +65,7 @@ impl Engine {
             may_go(&listed, module, rules)?;
             let still = asked_to_delete(&listed, module, rules);
             if still.is_needed && still.module != asked.module {
-                return Err(code_required());
+                return Err(still.required());
             }
             let user = self.user_in_epoch(&access.user_id, access.user_epoch).await?;
             let user = user.ok_or(FlowError::Unauthenticated)?;
@@ -107,13 +106,10 @@ impl Engine {
         let also: Vec<SentTo> = gone.flat_map(|enrolment| enrolment.secret.sent_to.clone()).collect();
         let notice = Notice::factor_removed(&self.names_of(&removed));
         let told = self.notices(&notice, About { user, source: Some(asker.address), also: &also, now });
-        changes.extend(told.changes);
-        expectations.extend(told.expectations);
-        let committed = self.commit(changes, expectations).await?;
+        let committed = self.commit_and_tell(changes, expectations, told).await?;
         if let Committed::Done = committed {
             let (actor, user_id) = (actor(access), &access.user_id);
             tracing::info!(target: "audit", event = "factors_removed", actor, user = user_id, methods = ?removed);
-            self.post(told.messages);
             self.depose(user, enrolments, now).await;
         }
         Ok(committed)
@@ -121,8 +117,7 @@ impl Engine {
 
     /// Modules as users know them.
     fn names_of(&self, modules: &[String]) -> String {
-        let name = |id: &String| self.modules.module(id).map_or_else(|| id.clone(), |module| module.name);
-        modules.iter().map(name).collect::<Vec<_>>().join(", ")
+        modules.iter().map(|module| self.name_of(module)).collect::<Vec<_>>().join(", ")
     }
 
     /// The part of a commit that takes enrolments away.

@@ -4,7 +4,6 @@ use super::{Wish, actor};
 use crate::flow::{
     Access, Asker, Confirmation, FlowError, Flows, MethodView,
     engine::{Committed, TRIES_MAX},
-    login::code_required,
     messages::Written,
     record::Document,
 };
@@ -40,21 +39,20 @@ impl Flows {
             }
             let still = wish.asked(&listed, module, rules);
             if still.is_needed && (still.module != asked.module || !is_change) {
-                return Err(code_required());
+                return Err(still.required());
             }
             let user = engine.user_in_epoch(&access.user_id, access.user_epoch).await?;
             let user = user.ok_or(FlowError::Unauthenticated)?;
             let enrolment = engine.enrolment(&access.user_id, module).await?;
-            let mut told = match wish.is_told() {
+            let told = match wish.is_told() {
                 true => engine.notice_of_change(module, &user, &enrolment, asker),
                 false => Written::default(),
             };
-            told.changes.push(factors.put(&Document { open: next, secret: () }));
-            told.expectations.extend([factors.unchanged(), user.unchanged()]);
-            let committed = engine.commit(told.changes, told.expectations).await?;
+            let changes = vec![factors.put(&Document { open: next, secret: () })];
+            let expectations = vec![factors.unchanged(), user.unchanged()];
+            let committed = engine.commit_and_tell(changes, expectations, told).await?;
             drop(turn);
             if let Committed::Done = committed {
-                engine.post(told.messages);
                 let (event, actor, user) = (wish.event(), actor(access), &access.user_id);
                 tracing::info!(target: "audit", event, actor, user, method = module);
                 return self.own_method(access, module, asker).await;

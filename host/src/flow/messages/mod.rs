@@ -28,6 +28,14 @@ use crate::{clock::Timestamp, keys::MasterKey};
 /// round. Counted by this process alone, since nothing is decided by it.
 const NOTICES_PER_USER_HOUR: u64 = 30;
 
+/// A message in line for another try.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    id: String,
+    /// How many it had when it was put there: another number says that somebody took it since.
+    tries: u32,
+}
+
 /// What all messages of this process share.
 pub struct Messages {
     /// Names addresses in the store, where a plain hash of a telephone number would be found by trying all of them.
@@ -39,9 +47,9 @@ pub struct Messages {
     /// Messages of the whole host in the last hour, oldest first.
     hour: Mutex<VecDeque<Timestamp>>,
     /// What is to be tried again, by when.
-    waiting: Mutex<BTreeSet<(Timestamp, String)>>,
+    waiting: Mutex<BTreeSet<(Timestamp, Due)>>,
     /// Notices of the last hour by user.
-    notices: Mutex<HashMap<String, Vec<Timestamp>>>,
+    notices: Mutex<HashMap<String, VecDeque<Timestamp>>>,
     /// How many are being sent now.
     under_way: watch::Sender<usize>,
 }
@@ -90,25 +98,25 @@ impl Messages {
 
     /// Counts a message of the whole host.
     fn count(&self, messages_max: u64, now: Timestamp) -> Result<(), u64> {
-        quota::count_in_order(&mut locked(&self.hour), messages_max, now)
+        quota::count(&mut locked(&self.hour), messages_max, now)
     }
 
-    fn try_again(&self, id: &str, at: Timestamp) {
-        locked(&self.waiting).insert((at, id.to_owned()));
+    fn try_again(&self, id: &str, tries: u32, at: Timestamp) {
+        locked(&self.waiting).insert((at, Due { id: id.to_owned(), tries }));
     }
 
     fn is_waiting(&self, id: &str) -> bool {
-        locked(&self.waiting).iter().any(|(_, waiting)| waiting == id)
+        locked(&self.waiting).iter().any(|(_, due)| due.id == id)
     }
 
     /// Takes out what is due.
-    fn due(&self, now: impl FnOnce() -> Timestamp) -> Vec<String> {
+    fn due(&self, now: impl FnOnce() -> Timestamp) -> Vec<Due> {
         let mut waiting = locked(&self.waiting);
         if waiting.is_empty() {
             return Vec::new();
         }
-        let later = waiting.split_off(&(Timestamp(now().0.saturating_add(1)), String::new()));
-        std::mem::replace(&mut *waiting, later).into_iter().map(|(_, id)| id).collect()
+        let later = waiting.split_off(&(Timestamp(now().0.saturating_add(1)), Due::default()));
+        std::mem::replace(&mut *waiting, later).into_iter().map(|(_, due)| due).collect()
     }
 }
 
@@ -149,10 +157,11 @@ mod tests {
             notices: Mutex::default(),
             under_way: watch::Sender::new(0),
         };
-        messages.try_again("late", Timestamp(20));
-        messages.try_again("soon", Timestamp(10));
-        assert_eq!(messages.due(|| Timestamp(10)), ["soon"]);
-        assert!(messages.due(|| Timestamp(19)).is_empty());
-        assert_eq!(messages.due(|| Timestamp(99)), ["late"]);
+        messages.try_again("late", 1, Timestamp(20));
+        messages.try_again("soon", 1, Timestamp(10));
+        let due = |now| messages.due(|| Timestamp(now)).into_iter().map(|due| due.id).collect::<Vec<_>>();
+        assert_eq!(due(10), ["soon"]);
+        assert!(due(19).is_empty());
+        assert_eq!(due(99), ["late"]);
     }
 }

@@ -148,18 +148,6 @@ impl Engine {
         written
     }
 
-    /// A notice of something that was committed already.
-    pub async fn tell(&self, notice: &Notice, about: About<'_>) {
-        let Written { messages, changes, expectations } = self.notices(notice, about);
-        if messages.is_empty() {
-            return;
-        }
-        match self.commit(changes, expectations).await {
-            Ok(_) => self.post(messages),
-            Err(error) => tracing::error!("a notice cannot be kept: {error}"),
-        }
-    }
-
     /// Every proved mail address, those that left within the last week, and what the factor itself is reached by.
     fn notice_targets(&self, user: &User, about: About<'_>) -> Vec<SentTo> {
         let channels = self.delivery.channels();

@@ -1,6 +1,6 @@
 //! From what a module asks for to messages that are part of a commit: address, limits, words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use mfa_sdk::Message;
 
@@ -51,13 +51,14 @@ pub enum WantedBy {
 }
 
 /// A message that is part of a commit, to be handed over once that is durable.
+#[derive(Clone)]
 pub struct Outgoing {
     pub id: String,
     pub record: MessageRecord,
 }
 
 /// Messages, and what a commit needs so that they exist.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Written {
     pub messages: Vec<Outgoing>,
     pub changes: Vec<Change>,
@@ -65,6 +66,13 @@ pub struct Written {
 }
 
 impl Written {
+    /// These and others, for one commit.
+    pub fn extend(&mut self, other: Self) {
+        self.messages.extend(other.messages);
+        self.changes.extend(other.changes);
+        self.expectations.extend(other.expectations);
+    }
+
     pub fn ids(&self) -> Vec<String> {
         self.messages.iter().map(|message| message.id.clone()).collect()
     }
@@ -104,7 +112,8 @@ impl Engine {
         counted: &mut AccountOpen,
     ) -> Result<Result<Written, Unsendable>, FlowError> {
         let mut written = Written::default();
-        let mut targets: BTreeMap<String, (Found<Target>, Vec<Timestamp>)> = BTreeMap::new();
+        let mut too_many = None;
+        let mut targets: BTreeMap<String, (Found<Target>, VecDeque<Timestamp>)> = BTreeMap::new();
         for message in asked {
             let to = match self.permitted_target(&message, writing) {
                 Ok(to) => to,
@@ -117,13 +126,22 @@ impl Engine {
                 targets.insert(tag.clone(), (found, sent));
             }
             let Some((_, sent_to_target)) = targets.get_mut(&tag) else { continue };
-            if let Err(retry_after_s) = self.count(&mut counted.sent, sent_to_target, writing) {
-                return Ok(Err(Unsendable::TooMany { retry_after_s }));
+            match self.count(&mut counted.sent, sent_to_target, writing) {
+                Ok(()) => {}
+                // The same word goes to each address, and one that has had its share keeps it from no other.
+                Err(retry_after_s) if writing.wanted_by == WantedBy::Anybody => {
+                    too_many = Some(Unsendable::TooMany { retry_after_s });
+                    continue;
+                }
+                Err(retry_after_s) => return Ok(Err(Unsendable::TooMany { retry_after_s })),
             }
             match self.outgoing(message, to, writing) {
                 Ok(outgoing) => written.messages.push(outgoing),
                 Err(unsendable) => return Ok(Err(unsendable)),
             }
+        }
+        if let Some(too_many) = too_many.filter(|_| written.messages.is_empty()) {
+            return Ok(Err(too_many));
         }
         for (found, sent) in targets.into_values() {
             let mut open = found.open();
@@ -163,8 +181,8 @@ impl Engine {
 
     fn count(
         &self,
-        of_user: &mut Vec<Timestamp>,
-        of_target: &mut Vec<Timestamp>,
+        of_user: &mut VecDeque<Timestamp>,
+        of_target: &mut VecDeque<Timestamp>,
         Writing { wanted_by, now, .. }: Writing<'_>,
     ) -> Result<(), u64> {
         let limits = &self.settings.delivery;
@@ -172,9 +190,14 @@ impl Engine {
         let half = |limit: u64, is_whole: bool| if is_whole { limit } else { limit.div_ceil(2) };
         let is_login = wanted_by == WantedBy::Login;
         let of_user_max = half(limits.messages_per_user_hour_max, wanted_by != WantedBy::Anybody);
-        quota::count(of_user, of_user_max, now)?;
-        quota::count(of_target, half(limits.messages_per_target_hour_max, is_login), now)?;
-        self.messages.count(half(limits.messages_per_hour_max, is_login), now)
+        let of_target_max = half(limits.messages_per_target_hour_max, is_login);
+        // What one of them refuses is counted by none.
+        quota::room(of_user, of_user_max, now)?;
+        quota::room(of_target, of_target_max, now)?;
+        self.messages.count(half(limits.messages_per_hour_max, is_login), now)?;
+        of_user.push_back(now);
+        of_target.push_back(now);
+        Ok(())
     }
 
     /// The address in the form it is kept and sent to.

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Outgoing;
+use super::{Due, Outgoing};
 use crate::{
-    clock::Timestamp,
+    clock::{Now, Timestamp},
     delivery::{MessageId, Parcel, SendError},
     flow::{
         FlowError, Flows,
         engine::{Committed, Engine},
-        record::{self, AddressProof, Found, MessageRecord, Session, SessionStage, Setup, SetupStage, Target, key},
+        lifetime::is_alive,
+        record::{
+            self, AddressProof, Found, MessageRecord, Session, SessionOpen, SessionStage, Setup, SetupOpen, SetupStage,
+            Target, key,
+        },
     },
     store::{Change, Key, Revision, StoreError},
 };
@@ -47,8 +51,8 @@ impl HandedOver {
 impl Flows {
     /// Tries again what is due; `serve` calls it all the time.
     pub fn send_due(&self) {
-        for id in self.engine.messages.due(|| self.engine.clock.now().wall) {
-            tokio::spawn(Engine::clone(&self.engine).deliver_again(id));
+        for due in self.engine.messages.due(|| self.engine.clock.now().wall) {
+            tokio::spawn(Engine::clone(&self.engine).deliver_again(due));
         }
     }
 
@@ -65,7 +69,7 @@ impl Flows {
         for (key, _, message) in record::scan::<MessageRecord>(&self.engine.store, "message/").await? {
             let id = key.as_str().trim_start_matches("message/");
             if at_start || (message.open.lease_until < now && !self.engine.messages.is_waiting(id)) {
-                self.engine.messages.try_again(id, now);
+                self.engine.messages.try_again(id, message.open.tries, now);
             }
         }
         Ok(())
@@ -142,7 +146,7 @@ impl Engine {
             }
         }
         match again_at {
-            Some(again_at) => self.messages.try_again(&message.id, again_at),
+            Some(again_at) => self.messages.try_again(&message.id, open.tries, again_at),
             None => self.forget(&message.id).await,
         }
     }
@@ -158,55 +162,62 @@ impl Engine {
     }
 
     /// Another try: only of a message that still exists and that somebody waits for.
-    async fn deliver_again(self, id: String) {
-        match self.lease(&id).await {
-            Ok(Some(record)) => self.deliver(Outgoing { id, record }, None).await,
+    async fn deliver_again(self, due: Due) {
+        match self.lease(&due).await {
+            Ok(Some(record)) => self.deliver(Outgoing { id: due.id, record }, None).await,
             Ok(None) => {}
             Err(error) => tracing::warn!("a message waits for the next start: {error}"),
         }
     }
 
-    /// Takes a message for one try, by a commit; none if there is nothing to send.
-    async fn lease(&self, id: &str) -> Result<Option<MessageRecord>, FlowError> {
-        let now = self.clock.now().wall;
+    /// Takes a message for one try, by a commit; none if there is nothing to send, or if another sender took it since it
+    /// was put in line: that one holds the lease, and puts it in line again if it fails.
+    async fn lease(&self, Due { id, tries }: &Due) -> Result<Option<MessageRecord>, FlowError> {
+        let now = self.clock.now();
         let found: Found<MessageRecord> = self.read(key::message(id)).await?;
-        let Some(mut record) = found.record.clone() else { return Ok(None) };
-        if now > record.open.dead_at || !self.is_awaited(id, &record).await? {
+        let Some(mut record) = found.record.clone().filter(|record| record.open.tries == *tries) else {
+            return Ok(None);
+        };
+        if now.wall > record.open.dead_at || !self.is_awaited(id, &record, &now).await? {
             let (channel, user) = (&record.open.channel, &record.open.user);
             tracing::info!(target: "audit", event = "message_withdrawn", channel, user, tries = record.open.tries);
             self.forget(id).await;
             return Ok(None);
         }
         record.open.tries += 1;
-        record.open.lease_until = self.lease_until(&record.open.channel, now);
+        record.open.lease_until = self.lease_until(&record.open.channel, now.wall);
         match self.commit(vec![found.put(&record)], vec![found.unchanged()]).await? {
             Committed::Done => Ok(Some(record)),
             Committed::Conflict => Ok(None),
         }
     }
 
-    /// Whether the flow a message belongs to still stands at the step it is of. A notice waits for nobody.
-    async fn is_awaited(&self, id: &str, record: &MessageRecord) -> Result<bool, FlowError> {
+    /// Whether the flow a message belongs to lives and still stands at the step it is of. A notice waits for nobody.
+    async fn is_awaited(&self, id: &str, record: &MessageRecord, now: &Now) -> Result<bool, FlowError> {
         let Some(place) = &record.secret.waits else { return Ok(true) };
-        let sent = match place.split_once('/') {
+        let waiting = match place.split_once('/') {
             Some(("session", flow)) => {
                 let session: Found<Session> = self.read(key::session(flow)).await?;
-                let waiting =
-                    session.record.filter(|session| matches!(session.open.stage, SessionStage::Waiting { .. }));
-                waiting.and_then(|session| session.secret.sent)
+                let waits = |open: &SessionOpen| matches!(open.stage, SessionStage::Waiting { .. });
+                let session =
+                    session.record.filter(|session| waits(&session.open) && is_alive(session.open.life(), now));
+                session.and_then(|session| Some((session.open.user, session.open.user_epoch, session.secret.sent?)))
             }
             Some(("setup", flow)) => {
                 let setup: Found<Setup> = self.read(key::setup(flow)).await?;
-                let waiting = setup.record.filter(|setup| setup.open.stage == SetupStage::Waiting);
-                waiting.and_then(|setup| setup.secret.sent)
+                let waits = |open: &SetupOpen| open.stage == SetupStage::Waiting;
+                let setup = setup.record.filter(|setup| waits(&setup.open) && is_alive(setup.open.life(), now));
+                setup.and_then(|setup| Some((setup.open.user, setup.open.user_epoch, setup.secret.sent?)))
             }
             Some(("address", flow)) => {
                 let proof: Found<AddressProof> = self.read(key::address_proof(flow)).await?;
-                proof.record.map(|proof| proof.secret.sent)
+                let proof = proof.record.filter(|proof| is_alive(proof.open.life(), now));
+                proof.map(|proof| (proof.open.user, proof.open.user_epoch, proof.secret.sent))
             }
             _ => None,
         };
-        Ok(sent.is_some_and(|sent| sent.messages.iter().any(|message| message == id)))
+        let Some((user, epoch, sent)) = waiting else { return Ok(false) };
+        Ok(sent.messages.iter().any(|message| message == id) && self.user_in_epoch(&user, epoch).await?.is_some())
     }
 
     async fn forget(&self, id: &str) {
@@ -245,7 +256,68 @@ impl Drop for UnderWay<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::flow::{
+        record::{Document, MessageSecret, Sent},
+        test_stage::{NOW, TestStage, session, user},
+    };
+
+    /// A login that waits for ten seconds, and its message `m`, which is worth sending for ten minutes.
+    async fn waiting_for_a_message() -> TestStage {
+        let stage = TestStage::new();
+        stage.put("user/ada", &user("ada")).await;
+        let mut record = session("ada", NOW.plus_s(10), NOW.plus_s(600));
+        record.open.stage = SessionStage::Waiting { module: "sms".to_owned() };
+        record.secret.sent = Some(Sent { messages: vec!["m".to_owned()], ..Sent::default() });
+        stage.put("session/f", &record).await;
+        let open = json!({
+            "user": "ada", "channel": "gate", "created_at": NOW, "dead_at": NOW.plus_s(600), "tries": 1,
+            "lease_until": NOW.plus_s(30),
+        });
+        let secret = MessageSecret {
+            waits: Some("session/f".to_owned()),
+            to: "+4930123456".to_owned(),
+            template: "code".to_owned(),
+            language: "en".to_owned(),
+            values: std::collections::BTreeMap::new(),
+        };
+        let message: MessageRecord = Document { open: serde_json::from_value(open).unwrap(), secret };
+        stage.put("message/m", &message).await;
+        stage
+    }
+
+    fn due(tries: u32) -> Due {
+        Due { id: "m".to_owned(), tries }
+    }
+
+    #[tokio::test]
+    async fn who_finds_that_another_sender_took_a_message_leaves_it_alone() {
+        let stage = waiting_for_a_message().await;
+        let engine = &stage.flows.engine;
+        let taken = engine.lease(&due(1)).await.unwrap().map(|record| record.open.tries);
+        assert_eq!(taken, Some(2));
+        assert!(engine.lease(&due(1)).await.unwrap().is_none(), "it is being sent");
+        assert!(stage.has("message/m").await, "and its sender still needs it");
+        assert!(engine.lease(&due(2)).await.unwrap().is_some(), "which puts it in line again itself");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_can_answer_any_more_is_not_sent() {
+        let stage = waiting_for_a_message().await;
+        stage.move_clock_to(NOW.plus_s(10));
+        assert!(stage.flows.engine.lease(&due(1)).await.unwrap().is_some(), "the last moment");
+        stage.move_clock_to(Timestamp(NOW.plus_s(10).0 + 1));
+        assert!(stage.flows.engine.lease(&due(2)).await.unwrap().is_none(), "the login has run out");
+        assert!(!stage.has("message/m").await, "it is withdrawn");
+
+        let stage = waiting_for_a_message().await;
+        let mut later = user("ada");
+        later.open.epoch = 1;
+        stage.put("user/ada", &later).await;
+        assert!(stage.flows.engine.lease(&due(1)).await.unwrap().is_none(), "its user's logins were ended");
+    }
 
     #[test]
     fn a_step_is_refused_only_if_nothing_of_it_can_arrive() {

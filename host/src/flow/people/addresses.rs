@@ -12,7 +12,7 @@ use crate::{
         Access, Asker, FlowError, Flows,
         attempts::{self, Refusal, Target},
         engine::{Committed, Engine, TRIES_MAX},
-        lifetime::{self, Life},
+        lifetime::is_alive,
         messages::{About, HandedOver, Known, Notice, Outgoing, Unsendable, WantedBy, Writing},
         proof::Need,
         record::{
@@ -169,13 +169,9 @@ impl Flows {
                 take_leave(&before.secret.addresses, &mut user, now)?;
             }
             let told = engine.notices(&Notice::address_changed("—"), about(&found, asker, now));
-            let mut changes = told.changes;
-            changes.push(found.put(&user));
-            let mut expectations = told.expectations;
-            expectations.extend([found.unchanged(), factors.unchanged()]);
-            if let Committed::Done = engine.commit(changes, expectations).await? {
+            let (changes, expectations) = (vec![found.put(&user)], vec![found.unchanged(), factors.unchanged()]);
+            if let Committed::Done = engine.commit_and_tell(changes, expectations, told).await? {
                 tracing::info!(target: "audit", event = "address_removed", user = access.user_id, kind = kind.word());
-                engine.post(told.messages);
                 return Ok(());
             }
         }
@@ -206,14 +202,8 @@ impl Engine {
     ) -> Result<Found<AddressProof>, FlowError> {
         let found: Found<AddressProof> = self.read(key::address_proof(&token::hash(flow_id))).await?;
         let Some(proof) = &found.record else { return Err(FlowError::UnknownFlow) };
-        let life = Life {
-            created_at: proof.open.created_at,
-            expires_at: proof.open.expires_at,
-            created_boot_ms: proof.open.created_boot_ms,
-            boot_id: &proof.open.boot_id,
-        };
         let is_own = proof.open.user == access.user_id && proof.open.user_epoch == access.user_epoch;
-        if is_own && lifetime::is_alive(life, now) { Ok(found) } else { Err(FlowError::UnknownFlow) }
+        if is_own && is_alive(proof.open.life(), now) { Ok(found) } else { Err(FlowError::UnknownFlow) }
     }
 
     /// Makes a code, keeps its hash and sends it, in one commit.
@@ -357,13 +347,11 @@ impl Engine {
             user.secret.addresses.former.retain(|left| left.value != value);
             let told = self.notices(&Notice::address_changed(&value), about(&place, asker, now.wall));
             let counted = attempts::forgive(account.open(), &Target::address());
-            let mut changes = told.changes;
-            changes.extend([found.delete(), place.put(&user), account.put(&Document { open: counted, secret: () })]);
-            let mut expectations = told.expectations;
-            expectations.extend([found.unchanged(), place.unchanged(), account.unchanged(), factors.unchanged()]);
-            if let Committed::Done = self.commit(changes, expectations).await? {
+            let counted = account.put(&Document { open: counted, secret: () });
+            let changes = vec![found.delete(), place.put(&user), counted];
+            let expectations = vec![found.unchanged(), place.unchanged(), account.unchanged(), factors.unchanged()];
+            if let Committed::Done = self.commit_and_tell(changes, expectations, told).await? {
                 tracing::info!(target: "audit", event = "address_proved", user = access.user_id, kind = proved.open.kind);
-                self.post(told.messages);
                 return Ok(());
             }
         }

@@ -49,7 +49,7 @@ impl Flows {
             .change_user(actor, "password_set", &Notice::password_changed(), name, |user| {
                 user.secret.password = Some(phc.expose_secret().to_owned());
                 user.secret.reset = None;
-                user.secret.forgotten = None;
+                user.secret.mailed_codes.clear();
                 user.open.must_change_password = false;
                 user.open.epoch += 1;
             })
@@ -145,12 +145,8 @@ impl Flows {
             change(&mut user);
             let about = About { user: &found, source: None, also: &[], now: self.engine.clock.now().wall };
             let told = self.engine.notices(notice, about);
-            let mut changes = told.changes;
-            changes.push(found.put(&user));
-            let mut expectations = told.expectations;
-            expectations.push(found.unchanged());
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
-                self.engine.post(told.messages);
+            let (changes, expectations) = (vec![found.put(&user)], vec![found.unchanged()]);
+            if let Committed::Done = self.engine.commit_and_tell(changes, expectations, told).await? {
                 tracing::info!(target: "audit", event, actor, user = id);
                 let factors: Found<Factors> = self.engine.read(key::factors(&id)).await?;
                 return Ok(view(&id, &user, &factors.open()));

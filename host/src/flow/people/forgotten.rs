@@ -8,7 +8,7 @@ use crate::{
     flow::{
         Asker, FlowError, Flows,
         engine::{Committed, Engine, TRIES_MAX},
-        messages::{Known, WantedBy, Writing, Written},
+        messages::{Known, Unsendable, WantedBy, Writing, Written},
         record::{Account, AccountOpen, Document, Found, MailedCode, User, key},
         token,
     },
@@ -56,20 +56,20 @@ impl Engine {
             let account: Found<Account> = self.read(key::account(&user_id)).await?;
             let mut counted = account.open();
             let code = token::new_spoken_code(CODE_GROUPS);
-            let Some(written) = self.write_code(&user_id, &user, &code, asker, &mut counted, now).await? else {
-                return self.note(&user_id, "no_address", asker);
+            let written = match self.write_code(&user_id, &user, &code, asker, &mut counted, now).await? {
+                Ok(written) => written,
+                Err(outcome) => return self.note(&user_id, outcome, asker),
             };
             let mac = self.messages.code_mac(
                 "forgotten password",
                 &token::folded_name_hash(&user.open.name),
                 &token::folded_spoken_code(&code),
             );
-            user.secret.forgotten = Some(MailedCode { mac, expires_at: now.plus_s(CODE_LIFETIME_S.into()) });
-            let Written { messages, mut changes, mut expectations } = written;
-            changes.extend([found.put(&user), account.put(&Document { open: counted, secret: () })]);
-            expectations.extend([found.unchanged(), account.unchanged()]);
-            if let Committed::Done = self.commit(changes, expectations).await? {
-                self.post(messages);
+            let code = MailedCode { mac, expires_at: now.plus_s(CODE_LIFETIME_S.into()) };
+            code.join(&mut user.secret.mailed_codes, now);
+            let changes = vec![found.put(&user), account.put(&Document { open: counted, secret: () })];
+            let expectations = vec![found.unchanged(), account.unchanged()];
+            if let Committed::Done = self.commit_and_tell(changes, expectations, written).await? {
                 return self.note(&user_id, "sent", asker);
             }
         }
@@ -81,7 +81,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The code to every mail address that may confirm who the user is; none if there is none.
+    /// The code to every mail address that may confirm who the user is and that takes a mail now, or what the log says
+    /// of it if none does.
     async fn write_code(
         &self,
         user_id: &str,
@@ -90,10 +91,10 @@ impl Engine {
         asker: &Asker,
         counted: &mut AccountOpen,
         now: Timestamp,
-    ) -> Result<Option<Written>, FlowError> {
+    ) -> Result<Result<Written, &'static str>, FlowError> {
         let channels = self.delivery.channels();
         let Some(channel) = channels.iter().find(|channel| channel.target == TargetKind::Email) else {
-            return Ok(None);
+            return Ok(Err("no_address"));
         };
         let addresses = user.secret.addresses.confirming(now);
         let message = |to: &str| {
@@ -104,7 +105,7 @@ impl Engine {
         };
         let messages: Vec<Message> = addresses.email.iter().map(|address| message(&address.value)).collect();
         if messages.is_empty() {
-            return Ok(None);
+            return Ok(Err("no_address"));
         }
         let writing = Writing {
             user: user_id,
@@ -115,7 +116,10 @@ impl Engine {
             wanted_by: WantedBy::Anybody,
             now,
         };
-        Ok(self.write(messages, writing, counted).await?.ok())
+        Ok(self.write(messages, writing, counted).await?.map_err(|unsendable| match unsendable {
+            Unsendable::TooMany { .. } => "too_many_messages",
+            Unsendable::NotPermitted | Unsendable::NotPossible { .. } => "no_address",
+        }))
     }
 }
 

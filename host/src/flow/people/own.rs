@@ -112,7 +112,7 @@ impl Engine {
             let own: Found<AccessSession> = self.read(key::access(&access.session_id)).await?;
             let mut session = own.record.clone().ok_or(FlowError::Unauthenticated)?;
             user.secret.password = Some(phc.expose_secret().to_owned());
-            user.secret.forgotten = None;
+            user.secret.mailed_codes.clear();
             if end_others {
                 user.open.epoch += 1;
                 session.open.user_epoch = user.open.epoch;
@@ -126,11 +126,8 @@ impl Engine {
             expectations.extend([found.unchanged(), own.unchanged(), factors.unchanged()]);
             let about = About { user: &found, source: Some(source), also: &[], now };
             let told = self.notices(&Notice::password_changed(), about);
-            changes.extend(told.changes);
-            expectations.extend(told.expectations);
-            if let Committed::Done = self.commit(changes, expectations).await? {
+            if let Committed::Done = self.commit_and_tell(changes, expectations, told).await? {
                 self.note_password(&user.secret, Some(checked));
-                self.post(told.messages);
                 let user = &access.user_id;
                 tracing::info!(target: "audit", event = "password_changed", user, by = "user", end_others);
                 return Ok(());
@@ -145,6 +142,7 @@ impl Engine {
         let account: Found<Account> = self.read(key::account(user)).await?;
         let (mut changes, mut expectations) = (Vec::new(), vec![account.unchanged()]);
         let mut counted = account.open();
+        // A trial is none: it came after a login and gives nothing.
         if counted.sessions.len() > OPEN_LOGINS_MAX {
             let detail = "too many logins are in progress; end the other sessions as well".to_owned();
             return Err(FlowError::NotPossible { code: "too_many_logins", detail });

@@ -9,7 +9,7 @@ use crate::{
     flow::{
         FlowError, Flows,
         engine::{Committed, TRIES_MAX},
-        messages::{About, Notice},
+        messages::{About, Notice, Written},
         record::{Address, Addresses, Factors, FormerAddress, Found, User, key},
     },
 };
@@ -54,19 +54,14 @@ impl Flows {
             if changed.is_empty() {
                 return Ok(details(&id, &user, &factors.open()));
             }
-            let mut changes_made = vec![found.put(&user)];
-            let mut expectations = vec![found.unchanged()];
-            let mut told = Vec::new();
+            let mut told = Written::default();
             for address in new_addresses(found.record.as_ref(), &user) {
                 // The former addresses hear of it; the new one is nobody's yet.
                 let about = About { user: &found, source: None, also: &[], now };
-                let notices = self.engine.notices(&Notice::address_changed(&address), about);
-                changes_made.extend(notices.changes);
-                expectations.extend(notices.expectations);
-                told.extend(notices.messages);
+                told.extend(self.engine.notices(&Notice::address_changed(&address), about));
             }
-            if let Committed::Done = self.engine.commit(changes_made, expectations).await? {
-                self.engine.post(told);
+            let (changes_made, expectations) = (vec![found.put(&user)], vec![found.unchanged()]);
+            if let Committed::Done = self.engine.commit_and_tell(changes_made, expectations, told).await? {
                 let by_word = changes.proved && changed.iter().any(|field| matches!(*field, "email" | "phone"));
                 tracing::info!(target: "audit", event = "user_changed", actor, user = id, fields = ?changed, proved = by_word);
                 return Ok(details(&id, &user, &factors.open()));
@@ -101,7 +96,7 @@ pub(super) fn apply(user: &mut User, changes: &UserChanges, now: Timestamp) -> R
         addresses.former = left;
         if addresses.email.iter().any(|address| !email.iter().any(|stays| stays.value == address.value)) {
             // The code may have gone to the one that leaves.
-            user.secret.forgotten = None;
+            user.secret.mailed_codes.clear();
         }
         addresses.email = email;
     }
@@ -164,7 +159,7 @@ pub(super) fn take_leave(before: &Addresses, user: &mut User, now: Timestamp) ->
     }
     user.secret.addresses.former = left;
     // The code may have gone to the one that leaves.
-    user.secret.forgotten = None;
+    user.secret.mailed_codes.clear();
     Ok(())
 }
 

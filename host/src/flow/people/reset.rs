@@ -8,7 +8,7 @@ use crate::{
     flow::{
         Flows,
         engine::{Committed, TRIES_MAX},
-        messages::{About, Notice},
+        messages::{About, Notice, Written},
         record::{Account, AccountOpen, Document, Factors, Found, ResetCode, SentTo, key},
         token,
     },
@@ -68,7 +68,7 @@ impl Flows {
             user.open.epoch += 1;
             if let Some(code) = &taken.password {
                 user.secret.password = None;
-                user.secret.forgotten = None;
+                user.secret.mailed_codes.clear();
                 user.secret.reset = Some(code.clone());
                 user.open.must_change_password = true;
             }
@@ -85,15 +85,12 @@ impl Flows {
             let gone = enrolments.iter().filter_map(|found| found.record.as_ref());
             let also: Vec<SentTo> = gone.flat_map(|enrolment| enrolment.secret.sent_to.clone()).collect();
             let about = About { user: &found, source: None, also: &also, now: self.engine.clock.now().wall };
-            let mut told = Vec::new();
+            let mut told = Written::default();
             let of_factors = (taken.factors && !enrolled.is_empty()).then(Notice::factors_reset);
             for notice in of_factors.into_iter().chain(taken.password.as_ref().map(|_| Notice::password_reset())) {
-                let notices = self.engine.notices(&notice, about);
-                changes.extend(notices.changes);
-                expectations.extend(notices.expectations);
-                told.extend(notices.messages);
+                told.extend(self.engine.notices(&notice, about));
             }
-            let committed = self.engine.commit(changes, expectations).await?;
+            let committed = self.engine.commit_and_tell(changes, expectations, told).await?;
             drop(turn);
             if let Committed::Done = committed {
                 if taken.factors {
@@ -102,7 +99,6 @@ impl Flows {
                 if taken.password.is_some() {
                     tracing::info!(target: "audit", event = "password_reset", actor, user = id);
                 }
-                self.engine.post(told);
                 self.engine.depose(&found, enrolments, self.engine.clock.now().wall).await;
                 return Ok((view(&id, &user, &listed), enrolled));
             }

@@ -1,10 +1,10 @@
 //! `account/<user>`: what the host counts for one user, whatever the module says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Document, Unknown};
+use super::{Document, Grant, Unknown};
 use crate::clock::Timestamp;
 
 pub type Account = Document<AccountOpen, ()>;
@@ -20,6 +20,9 @@ pub struct AccountOpen {
     /// Open validation sessions, oldest first.
     #[serde(default)]
     pub sessions: Vec<OpenFlow>,
+    /// The trial under way. Beside the sessions, so that trials take no login's place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<OpenFlow>,
     /// Open set-up flows, oldest first.
     #[serde(default)]
     pub setups: Vec<OpenFlow>,
@@ -27,10 +30,29 @@ pub struct AccountOpen {
     #[serde(default)]
     pub last_used: BTreeMap<String, Timestamp>,
     /// Messages of the last hour, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sent: Vec<Timestamp>,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub sent: VecDeque<Timestamp>,
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+impl AccountOpen {
+    /// How many trials one user may have at a time.
+    pub const TRIALS_MAX: usize = 1;
+
+    /// Takes a validation session off the lists, whatever it was for.
+    pub fn leave(&mut self, flow: &str) {
+        self.sessions.retain(|open| open.flow != flow);
+        self.trials.retain(|open| open.flow != flow);
+    }
+
+    /// The list a validation session stands in.
+    pub fn list_of(&mut self, grant: &Grant) -> &mut Vec<OpenFlow> {
+        match grant {
+            Grant::Trial => &mut self.trials,
+            Grant::Code { .. } | Grant::Tokens | Grant::Proof { .. } => &mut self.sessions,
+        }
+    }
 }
 
 /// Wrong answers in a row, and until when the next one has to wait.

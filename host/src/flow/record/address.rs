@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Document, Sent, Unknown};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, flow::lifetime::Life};
 
 pub type AddressProof = Document<AddressProofOpen, AddressProofSecret>;
 
@@ -20,6 +20,14 @@ pub struct AddressProofOpen {
     pub attempts_used: u32,
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+impl AddressProofOpen {
+    /// When it began and when it ends.
+    pub fn life(&self) -> Life<'_> {
+        let Self { created_at, expires_at, created_boot_ms, boot_id, .. } = self;
+        Life { created_at: *created_at, expires_at: *expires_at, created_boot_ms: *created_boot_ms, boot_id }
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]

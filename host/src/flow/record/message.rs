@@ -3,7 +3,7 @@
 //! A message is made by the commit of what it belongs to and is removed when it was handed over, refused, withdrawn, or
 //! not worth sending any more. Until then it survives a crash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ pub type Target = Document<TargetOpen, ()>;
 pub struct TargetOpen {
     /// Messages of the last hour, oldest first.
     #[serde(default)]
-    pub sent: Vec<Timestamp>,
+    pub sent: VecDeque<Timestamp>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

@@ -1,11 +1,11 @@
 //! `session/<hash of the flow id>`: a validation session, the state between "first factor right" and "second factor right".
 
-use mfa_sdk::{form::Form, protocol::Cause};
+use mfa_sdk::{form::Form, protocol::Cause, text::Text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Document, EnrolmentOpen, SentTo};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, flow::lifetime::Life};
 
 pub type Session = Document<SessionOpen, SessionSecret>;
 
@@ -34,6 +34,14 @@ pub struct SessionOpen {
     pub language: Option<String>,
     #[serde(flatten)]
     pub stage: SessionStage,
+}
+
+impl SessionOpen {
+    /// When it began and when it ends.
+    pub fn life(&self) -> Life<'_> {
+        let Self { created_at, expires_at, created_boot_ms, boot_id, .. } = self;
+        Life { created_at: *created_at, expires_at: *expires_at, created_boot_ms: *created_boot_ms, boot_id }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +84,9 @@ pub struct SessionSecret {
     /// What was sent for the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Sent>,
+    /// What the module that let in has to say to the person, until the flow is through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Text>,
 }
 
 /// Messages of the step a flow stands at. One that is not among them is of a former step and goes nowhere.

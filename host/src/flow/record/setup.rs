@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Document, Sent, SentTo};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, flow::lifetime::Life};
 
 pub type Setup = Document<SetupOpen, SetupSecret>;
 
@@ -30,6 +30,14 @@ pub struct SetupOpen {
     pub of: Option<String>,
     #[serde(flatten)]
     pub stage: SetupStage,
+}
+
+impl SetupOpen {
+    /// When it began and when it ends.
+    pub fn life(&self) -> Life<'_> {
+        let Self { created_at, expires_at, created_boot_ms, boot_id, .. } = self;
+        Life { created_at: *created_at, expires_at: *expires_at, created_boot_ms: *created_boot_ms, boot_id }
+    }
 }
 
 /// A step of a set-up as its module was asked for it.

@@ -50,9 +50,9 @@ pub struct UserSecret {
     /// Takes the place of the password after a reset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset: Option<ResetCode>,
-    /// Stands beside the password for a while, once it was asked for by mail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forgotten: Option<MailedCode>,
+    /// Stand beside the password for a while, once they were asked for by mail; oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mailed_codes: Vec<MailedCode>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -117,6 +117,20 @@ impl Addresses {
 pub struct MailedCode {
     pub mac: String,
     pub expires_at: Timestamp,
+}
+
+impl MailedCode {
+    /// The latest two count: who knows no more than a name, and asks for a code of their own, does not take away the one
+    /// that is being typed.
+    const AT_ONCE_MAX: usize = 2;
+
+    /// Adds this one to those that still count.
+    pub fn join(self, list: &mut Vec<Self>, now: Timestamp) {
+        list.retain(|code| now <= code.expires_at);
+        list.push(self);
+        let too_many = list.len().saturating_sub(Self::AT_ONCE_MAX);
+        list.drain(..too_many);
+    }
 }
 
 /// A code an admin hands to a user.

@@ -49,7 +49,7 @@ impl Flows {
         let turn = Turn { engine: &self.engine, access, flow_id, asker, now: self.engine.clock.now() };
         let found = turn.own_open().await?;
         match found.record {
-            Some(setup) if is_alive(&setup.open, &turn.now) => match setup.open.stage {
+            Some(setup) if is_alive(setup.open.life(), &turn.now) => match setup.open.stage {
                 SetupStage::Waiting => turn.show(&setup, None, None),
                 SetupStage::Issued => turn.show_issued(&setup, None),
                 SetupStage::Beginning | SetupStage::Ended { .. } => Err(FlowError::UnknownFlow),

@@ -9,7 +9,7 @@ use crate::{
     flow::{
         Access, Asker, FlowError, Flows, IssuedCodes, Step,
         engine::{self, Committed, TRIES_MAX},
-        messages::{About, Notice},
+        messages::{About, Notice, Written},
         proof::Need,
         record::{
             Account, Document, Enrolment, Factors, FactorsOpen, Found, OpenFlow, Setup, SetupOpen, SetupSecret,
@@ -179,7 +179,7 @@ impl Turn<'_> {
             let (mut changes, mut expectations) = self.kept(slice::from_ref(&batch)).await?;
             expectations.extend([user.unchanged(), factors.unchanged(), enrolment.unchanged()]);
             let mut former = None;
-            let mut told = Vec::new();
+            let mut told = Written::default();
             if wish == Wish::Renewed && listed.of(&instance.id).is_some() {
                 let rest = listed.without_way_back(&instance.id, of.as_deref());
                 let stays = rest.of(&instance.id).map(|factor| factor.of.clone());
@@ -188,17 +188,13 @@ impl Turn<'_> {
                 former = Some(going(&enrolment, stays.as_deref()));
                 let source = Some(self.asker.address);
                 let about = About { user: &user, source, also: &[], now: self.now.wall };
-                let notices = self.engine.notices(&Notice::recovery_renewed(), about);
-                changes.extend(notices.changes);
-                expectations.extend(notices.expectations);
-                told = notices.messages;
+                told = self.engine.notices(&Notice::recovery_renewed(), about);
             }
-            let committed = self.engine.commit(changes, expectations).await?;
+            let committed = self.engine.commit_and_tell(changes, expectations, told).await?;
             drop(turn);
             if let Committed::Done = committed {
                 if let Some(former) = former {
                     tracing::info!(target: "audit", event = "recovery_renewed", user = user_id, method = instance.id);
-                    self.engine.post(told);
                     self.engine.depose(&user, vec![former], self.now.wall).await;
                 }
                 return Ok(Some(batch));

@@ -11,7 +11,7 @@ pub(super) use issue::{going, reduced};
 use super::{
     Abort, Access, Asker, Created, FlowError, Handler, IssuedCodes, Step,
     engine::{Committed, Engine, TRIES_MAX},
-    lifetime::{self, Life},
+    lifetime::is_alive,
     messages::HandedOver,
     record::{Account, AccountOpen, Document, Found, Setup, SetupOpen, SetupStage, key},
     render::{self, Place, Wrong},
@@ -52,7 +52,7 @@ impl Turn<'_> {
     /// As [`Turn::own_open`]; the first answer after the end of its life ends it and is told so.
     async fn own(&self) -> Result<Result<Found<Setup>, Step>, FlowError> {
         let found = self.own_open().await?;
-        if found.record.as_ref().is_some_and(|setup| is_alive(&setup.open, &self.now)) {
+        if found.record.as_ref().is_some_and(|setup| is_alive(setup.open.life(), &self.now)) {
             return Ok(Ok(found));
         }
         self.end(found, "setup_expired").await.map(Err)
@@ -137,16 +137,6 @@ impl Turn<'_> {
 
 fn handler(setup: &SetupOpen) -> Handler {
     Handler { kind: setup.module_type.clone(), id: Some(setup.module.clone()) }
-}
-
-fn is_alive(setup: &SetupOpen, now: &Now) -> bool {
-    let life = Life {
-        created_at: setup.created_at,
-        expires_at: setup.expires_at,
-        created_boot_ms: setup.created_boot_ms,
-        boot_id: &setup.boot_id,
-    };
-    lifetime::is_alive(life, now)
 }
 
 fn ended(setup: &Setup, reason: &str) -> Setup {

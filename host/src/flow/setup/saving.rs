@@ -97,7 +97,7 @@ impl Turn<'_> {
             let mut counted = account.open();
             counted.setups.retain(|open| open.flow != self.flow_hash());
             let (module, kind, of) = (&setup.open.module, &setup.open.module_type, setup.open.of.as_deref());
-            let mut changes = vec![
+            let changes = vec![
                 enrolment.put(&self.with_saved(&enrolment, setup, issued.clone())),
                 factors.put(&Document { open: listed.with_way_back(module, kind, of, self.now.wall), secret: () }),
                 account.put(&Document { open: counted, secret: () }),
@@ -109,12 +109,9 @@ impl Turn<'_> {
             let source = Some(self.asker.address);
             let about = About { user: &user, source, also: &[], now: self.now.wall };
             let told = self.engine.notices(&Notice::factor_added(&name), about);
-            changes.extend(told.changes);
-            expectations.extend(told.expectations);
-            if let Committed::Done = self.engine.commit(changes, expectations).await? {
+            if let Committed::Done = self.engine.commit_and_tell(changes, expectations, told).await? {
                 let user = &setup.open.user;
                 tracing::info!(target: "audit", event = "recovery_set_up", user, method = module, of);
-                self.engine.post(told.messages);
                 return Ok(self.created(&setup.open, Vec::new()));
             }
             drop(turn);

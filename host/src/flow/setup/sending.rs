@@ -2,7 +2,7 @@
 
 use mfa_sdk::{
     Message,
-    form::{FieldKind, Form},
+    form::{Field, FieldKind, Form},
     protocol::{Operation, Reply, SetupReply},
 };
 use serde_json::{Map, Value};
@@ -14,7 +14,9 @@ use crate::{
         attempts::{self, Target},
         engine::{self, Committed, TRIES_MAX, for_module},
         messages::{HandedOver, Known, Unsendable, WantedBy, Writing, Written},
-        record::{Account, AccountOpen, Asked, Document, Found, Sent, Setup, SetupSecret, SetupStage, User, key},
+        record::{
+            Account, AccountOpen, Asked, Document, Found, Sent, SentTo, Setup, SetupSecret, SetupStage, User, key,
+        },
         render::Wrong,
         token,
     },
@@ -33,6 +35,13 @@ pub(super) struct Shown {
     /// What the module was asked.
     pub asked: Asked,
     pub error: Option<Wrong>,
+}
+
+/// Where the user can be reached beside the addresses of the account.
+#[derive(Clone, Copy)]
+struct Reached<'a> {
+    typed: &'a [String],
+    sent_to: &'a [SentTo],
 }
 
 /// What becomes of the attempt that led to a step.
@@ -92,7 +101,13 @@ impl Turn<'_> {
         }
         if !messages.is_empty() {
             let user: Found<User> = self.engine.read(key::user(&setup.open.user)).await?;
-            match self.write(messages, &user, setup, &typed, &found.key, &mut counted).await? {
+            // What the user was reached by until now, for one who sets the same up again with what stands there.
+            let former = self.engine.enrolment(&setup.open.user, &setup.open.module).await?;
+            let former = former.record.filter(|former| self.engine.is_of_type(former));
+            let mut sent_to = setup.secret.sent_to.clone();
+            sent_to.extend(former.into_iter().flat_map(|former| former.secret.sent_to));
+            let reached = Reached { typed: &typed, sent_to: &sent_to };
+            match self.write(messages, &user, setup, reached, &found.key, &mut counted).await? {
                 Ok(made) => written = made,
                 Err(unsendable) => {
                     drop(turn);
@@ -136,7 +151,7 @@ impl Turn<'_> {
         messages: Vec<Message>,
         user: &Found<User>,
         setup: &Setup,
-        typed: &[String],
+        reached: Reached<'_>,
         place: &Key,
         counted: &mut AccountOpen,
     ) -> Result<Result<Written, Unsendable>, FlowError> {
@@ -148,7 +163,7 @@ impl Turn<'_> {
             user: &setup.open.user,
             language: self.engine.reader(record.open.language.as_deref(), self.asker),
             place: Some(place),
-            known: Known { addresses: &record.secret.addresses, typed, sent_to: &setup.secret.sent_to },
+            known: Known { addresses: &record.secret.addresses, typed: reached.typed, sent_to: reached.sent_to },
             link: None,
             wanted_by: WantedBy::SetUp,
             now: self.now.wall,
@@ -254,13 +269,13 @@ impl Turn<'_> {
 }
 
 /// The texts typed in a set-up, the input of this step among them. What a module lets a user choose from is its own word
-/// and no address of the user's; nor is what nobody types an address into.
+/// and no address of the user's; nor is what it filled in for the user, or what nobody types an address into.
 fn typed(secret: &SetupSecret, asked: &Asked) -> Vec<String> {
-    let takes_address = |name: &String| {
+    let is_typed = |name: &String, value: &Value| {
         let field = secret.form.as_ref().and_then(|form| form.fields.iter().find(|field| field.name == *name));
-        field.is_some_and(|field| matches!(field.kind, FieldKind::Text { .. } | FieldKind::Email | FieldKind::Phone))
+        field.is_some_and(|field| takes_address(field) && !is_default(field, value))
     };
-    let given = asked.input.iter().flatten().filter(|(name, _)| takes_address(name));
+    let given = asked.input.iter().flatten().filter(|(name, value)| is_typed(name, value));
     let given = given.filter_map(|(_, value)| value.as_str());
     let given = given.filter(|text| !text.is_empty() && text.len() <= TYPED_BYTES_MAX).map(str::to_owned);
     let mut typed = secret.typed.clone();
@@ -272,4 +287,42 @@ fn typed(secret: &SetupSecret, asked: &Asked) -> Vec<String> {
     let too_many = typed.len().saturating_sub(TYPED_MAX);
     typed.drain(..too_many);
     typed
+}
+
+fn takes_address(field: &Field) -> bool {
+    matches!(field.kind, FieldKind::Text { .. } | FieldKind::Email | FieldKind::Phone)
+}
+
+/// Whether a value is the one the module had put there, in the form an answer has.
+fn is_default(field: &Field, value: &Value) -> bool {
+    let Some(default) = &field.default else { return false };
+    let alone = Form { fields: vec![field.clone()], ..Form::default() };
+    let normalised = alone.normalise(&Map::from_iter([(field.name.clone(), default.clone())]));
+    default == value || normalised.is_ok_and(|fields| fields.get(&field.name) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::flow::test_stage::{NOW, setup};
+
+    fn typed_into(form: Form, before: &[&str], input: Value) -> Vec<String> {
+        let mut secret = setup("ada", NOW).secret;
+        secret.form = Some(form);
+        secret.typed = before.iter().map(|text| (*text).to_owned()).collect();
+        let input = serde_json::from_value(input).unwrap();
+        typed(&secret, &Asked { state: None, input: Some(input) })
+    }
+
+    #[test]
+    fn what_the_module_filled_in_was_typed_by_nobody() {
+        let form = || Form::new().email("to").default_value(" eve@example.net ");
+        assert!(typed_into(form(), &[], json!({"to": "eve@example.net"})).is_empty());
+        assert!(typed_into(form(), &[], json!({"to": " eve@example.net "})).is_empty());
+        assert_eq!(typed_into(form(), &[], json!({"to": "ada@example.org"})), ["ada@example.org"]);
+        // One that was typed a step before is the user's, also when the module shows it again.
+        assert_eq!(typed_into(form(), &["eve@example.net"], json!({"to": "eve@example.net"})), ["eve@example.net"]);
+    }
 }

@@ -217,19 +217,16 @@ impl Turn<'_> {
         };
         let about = About { user: &user, source: Some(self.asker.address), also: &setup.secret.sent_to, now };
         let told = self.engine.notices(&notice, about);
-        changes.extend(told.changes);
-        expectations.extend(told.expectations);
         if let Some(mut session) = access.record.clone() {
             session.open.factor_at = Some(now);
             changes.push(access.put(&session));
             expectations.push(access.unchanged());
         }
-        match self.engine.commit(changes, expectations).await? {
+        match self.engine.commit_and_tell(changes, expectations, told).await? {
             Committed::Conflict => Ok(None),
             Committed::Done => {
                 let (user, method) = (&setup.open.user, &module.id);
                 tracing::info!(target: "audit", event = "factor_set_up", user, method);
-                self.engine.post(told.messages);
                 let recovery = batches.into_iter().map(|batch| batch.shown).collect();
                 Ok(Some(self.created(&setup.open, recovery)))
             }

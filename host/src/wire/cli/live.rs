@@ -114,14 +114,14 @@ impl Live {
             tracing::info!("host.toml can be used again");
         }
         changes.iter().for_each(tell_change);
-        let is_edited = *former.flows.settings() != settings;
+        let is_edited = **former.flows.settings() != settings;
         // Templates, translations and secrets may have changed without an edit of host.toml; reading them is cheap.
         let delivery = self.read_delivery(former.flows.delivery(), &settings).await;
         let look = self.read_look(&former.look, &settings, delivery.words()).await;
         tell_problems(&self.config_directory, delivery.problems(), former.flows.delivery().problems());
         tell_problems(&self.config_directory, &look.problems, &former.look.problems);
         if !is_edited && changes.is_empty() && news == former.settings {
-            let (settings, modules) = (former.flows.settings_shared(), former.flows.modules().clone());
+            let (settings, modules) = (former.flows.settings().clone(), former.flows.modules().clone());
             return self.put(Current { flows: former.flows.with(settings, modules, delivery), look, ..former });
         }
         if is_edited {
@@ -136,7 +136,7 @@ impl Live {
     async fn look_at_certificate(&self) {
         let former = self.current.borrow().clone();
         let Some(tls) = former.tls.clone() else { return };
-        let (directory, settings) = (self.config_directory.clone(), former.flows.settings_shared());
+        let (directory, settings) = (self.config_directory.clone(), former.flows.settings().clone());
         let Ok(tls) = tokio::task::spawn_blocking(move || certificate::look(&directory, &settings, tls)).await else {
             return tracing::error!("the certificate could not be read");
         };

@@ -138,7 +138,7 @@ pub fn renew(config_directory: &Path, json: bool) -> Result<(), Failure> {
     if json {
         print_json(&json!({ "names": names, "expires_at": until }));
     } else {
-        print(&format!("renewed for {}, until {}\n", printable(&names.join(", ")), until.minute_utc()));
+        print(&format!("renewed for {}, until {}\n", printable(&names.join(", ")), crate::clock::zoned(until, None)));
     }
     Ok(())
 }

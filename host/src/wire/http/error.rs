@@ -50,6 +50,7 @@ pub struct Failure {
 struct More {
     errors: Option<BTreeMap<String, String>>,
     reason: Option<String>,
+    method: Option<String>,
     retry_after_s: Option<u64>,
     /// Value of `WWW-Authenticate`.
     challenge: Option<String>,
@@ -96,6 +97,9 @@ pub struct Problem<'a> {
     /// More exact word, for example a module's own for a wrong code.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// The method whose code is required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_s: Option<u64>,
 }
@@ -122,6 +126,11 @@ impl Failure {
 
     fn reason(mut self, reason: String) -> Self {
         self.more.reason = Some(reason);
+        self
+    }
+
+    fn method(mut self, method: String) -> Self {
+        self.more.method = Some(method);
         self
     }
 
@@ -152,6 +161,7 @@ impl Failure {
                 code: &self.code,
                 errors: self.more.errors.as_ref(),
                 reason: self.more.reason.as_deref(),
+                method: self.more.method.as_deref(),
                 retry_after_s: self.more.retry_after_s,
             }),
         };
@@ -206,6 +216,11 @@ impl From<FlowError> for Failure {
             FlowError::InvalidInput(fields) => {
                 let words = fields.into_iter().map(|(field, error)| (field, word(error))).collect();
                 Self::new(S::BAD_REQUEST, "invalid_input", "User input malformed").errors(words)
+            }
+            FlowError::CodeRequired { method } => {
+                let words = BTreeMap::from([("code".to_owned(), "required".to_owned())]);
+                let detail = format!("This needs a code of {method}.");
+                Self::new(S::BAD_REQUEST, "invalid_input", detail).errors(words).method(method)
             }
             FlowError::Refused { field, word, detail } => {
                 let words = BTreeMap::from([(field.to_owned(), word.to_owned())]);

@@ -276,7 +276,8 @@ pub async fn make_primary(
 }
 
 /// Begins a trial of a method: its login step, which grants nothing. A code that is right is used up all the same, and
-/// a wrong one counts like one of a login.
+/// a wrong one counts like one of a login. Needs a fresh proof, of the first factor or of a method. One trial at a time:
+/// it ends the one before.
 #[utoipa::path(
     post, path = "/api/mfa/{id}/test", tag = "methods", security(("bearer" = [])), operation_id = "begin_test",
     params(("id" = String, Path, description = "Module id")), request_body = Nothing,
@@ -292,7 +293,8 @@ pub async fn begin_test(
     Ok(Answer(flows.begin_trial(&access, &id, &asker).await?.into()))
 }
 
-/// Answers the step of a trial. `create_entry` says that the method works.
+/// Answers the step of a trial. `create_entry` says that the method works. `{"resend": true}` alone asks for another
+/// message, as in a login: the answer has a new `flow_id`, and the former is dead.
 #[utoipa::path(
     post, path = "/api/mfa/test/{flow_id}", tag = "methods", security(("bearer" = [])), operation_id = "submit_test",
     params(("flow_id" = String, Path, description = "As the step before gave it")),
@@ -307,6 +309,22 @@ pub async fn submit_test(
     Json(fields): Json<Map<String, Value>>,
 ) -> Result<Answer<StepJson>, Failure> {
     Ok(Answer(flows.submit_trial(&access, &flow_id, fields, &asker).await?.into()))
+}
+
+/// Ends a trial at the user's wish.
+#[utoipa::path(
+    delete, path = "/api/mfa/test/{flow_id}", tag = "methods", security(("bearer" = [])), operation_id = "cancel_test",
+    params(("flow_id" = String, Path, description = "As the step before gave it")),
+    responses((status = 204, description = "The trial is over"))
+)]
+pub async fn cancel_test(
+    State(flows): State<Flows>,
+    Bearer(access): Bearer,
+    PathId(flow_id): PathId,
+    Client(asker): Client,
+) -> Result<StatusCode, Failure> {
+    flows.cancel_trial(&access, &flow_id, &asker).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Removes a device of a method that keeps several; with the last one the method goes. Needs what deleting the method

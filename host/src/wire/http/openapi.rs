@@ -41,7 +41,7 @@ use super::{
         token::token, token::revoke,
         login_api::login, login_api::verify, login_api::change, login_api::resend,
         methods::list, methods::show, methods::describe, methods::delete_all, methods::delete, methods::activate,
-        methods::deactivate, methods::make_primary, methods::begin_test, methods::submit_test, methods::rename_device,
+        methods::deactivate, methods::make_primary, methods::begin_test, methods::submit_test, methods::cancel_test, methods::rename_device,
         methods::remove_device, mfa::begin_setup, mfa::regenerate, mfa::show_setup, mfa::submit_setup,
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
         people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,

@@ -51,6 +51,7 @@ pub fn routes() -> Vec<Route> {
         ("post", "/api/mfa/{id}/primary", post(methods::make_primary)),
         ("post", "/api/mfa/{id}/test", post(methods::begin_test)),
         ("post", "/api/mfa/test/{flow_id}", post(methods::submit_test)),
+        ("delete", "/api/mfa/test/{flow_id}", delete(methods::cancel_test)),
         ("patch", "/api/mfa/{id}/devices/{device}", patch(methods::rename_device)),
         ("delete", "/api/mfa/{id}/devices/{device}", delete(methods::remove_device)),
         ("post", "/api/mfa/{id}/setup", post(mfa::begin_setup)),

@@ -24,7 +24,8 @@ impl Export for Lying {
         let word = String::from_utf8_lossy(&word).trim_end_matches('.').to_owned();
         let word = word.trim_start_matches("DESCRIBED=");
         let mut description = json!({
-            "module_type": "lying", "name": "Lying", "kind": "knowledge", "retries_max": 0, "texts": { "en": {} },
+            "module_type": "lying", "name": "Lying", "kind": "knowledge", "retries_max": 0,
+            "texts": { "en": { "advice": "Look after yourself." } },
         });
         match word {
             "panic" => panic!("asked to panic in describe"),
@@ -55,7 +56,7 @@ impl Export for Lying {
         let Ok(request) = serde_json::from_str::<Value>(request) else { process::abort() };
         let form = json!({ "fields": [{ "name": "word", "kind": "text", "length_max": 64 }] });
         match request["operation"].as_str() {
-            // An address of its own, among what the user chooses from: chosen is not typed.
+            // An address of its own, among what the user chooses from or filled in already: neither is typed.
             Some("setup_flow") if request["input"]["next"].is_string() => {
                 let message = json!({
                     "channel": "email", "to": request["input"]["next"], "template": "plain",
@@ -65,6 +66,10 @@ impl Export for Lying {
                     .to_string()
             }
             Some("setup_flow") => match request["input"]["word"].as_str() {
+                Some("fill_in") => {
+                    let form = json!({ "fields": [{ "name": "next", "kind": "email", "default": "eve@example.net" }] });
+                    json!({ "reply": "setup", "step": "form", "form": form, "state": {} }).to_string()
+                }
                 Some("choose") => {
                     let options = json!([["eve@example.net", { "key": "go_on" }]]);
                     let form = json!({ "fields": [{ "name": "next", "kind": "select", "options": options }] });
@@ -73,8 +78,19 @@ impl Export for Lying {
                 None => json!({ "reply": "setup", "step": "form", "form": form, "state": {} }).to_string(),
                 Some("abort") => process::abort(),
                 Some("unknown_step") => json!({ "reply": "setup", "step": "dance", "enrolment": {} }).to_string(),
-                Some(_) => json!({ "reply": "setup", "step": "done", "enrolment": {} }).to_string(),
+                Some(word) => json!({ "reply": "setup", "step": "done", "enrolment": { "word": word } }).to_string(),
             },
+            // Who set it up with the word `link` gets one, and advice with the yes.
+            Some("initialize_login_mfa_step") if request["enrolment"]["data"]["word"] == "link" => {
+                let to = &request["context"]["user"]["addresses"]["email"][0];
+                let message = json!({ "channel": "email", "to": to, "template": "link", "link": true,
+                    "values": { "minutes": "10" } });
+                json!({ "reply": "login", "form": { "fields": [] }, "challenge": {}, "messages": [message] })
+                    .to_string()
+            }
+            Some("validate") if request["answer"]["answer"] == "link" => {
+                json!({ "reply": "verdict", "verdict": "accepted", "advice": { "key": "advice" } }).to_string()
+            }
             Some("issue") => json!({ "reply": "issued", "enrolment": {}, "codes": ["fine"] }).to_string(),
             Some("initialize_login_mfa_step") => json!({ "reply": "login", "form": form }).to_string(),
             Some("validate") => verdict(request["answer"]["fields"]["word"].as_str().unwrap_or_default()),

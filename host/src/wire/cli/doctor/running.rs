@@ -99,7 +99,8 @@ pub fn of_settings(settings: &SettingsState) -> Option<Finding> {
 /// Files that the running host does not take are not those in service.
 pub fn of_certificate(certificate: &CertificateState) -> Option<Finding> {
     let problem = certificate.problem.as_ref()?;
-    let (until, remedy) = (crate::clock::zoned(certificate.expires_at, None), certificate.remedy.clone().unwrap_or_default());
+    let (until, remedy) =
+        (crate::clock::zoned(certificate.expires_at, None), certificate.remedy.clone().unwrap_or_default());
     let message = format!("the running host keeps its former certificate, which ends on {until}: {problem}");
     Some(Finding::fail("tls", message, remedy))
 }

@@ -70,23 +70,20 @@ impl Session<'_> {
             Deed::List => self.host.get("/api/mfa", Some(self.token))?.accepted(),
             Deed::Show { id } | Deed::Devices { id } => self.host.get(&at(id, ""), Some(self.token))?.accepted(),
             Deed::Rename { id, device: None, name } => {
-                self.change("PATCH", &at(id, ""), id, json!({"label": name}), terminal)
+                self.change("PATCH", &at(id, ""), json!({"label": name}), terminal)
             }
             Deed::Rename { id, device: Some(device), name } => {
-                self.change("PATCH", &at(id, &format!("/devices/{device}")), id, json!({"name": name}), terminal)
+                self.change("PATCH", &at(id, &format!("/devices/{device}")), json!({"name": name}), terminal)
             }
-            Deed::Activate { id } => self.change("POST", &at(id, "/activate"), id, json!({}), terminal),
-            Deed::Deactivate { id } => self.change("POST", &at(id, "/deactivate"), id, json!({}), terminal),
-            Deed::Primary { id } => {
-                let primary = self.primary()?;
-                self.change("POST", &at(id, "/primary"), primary.as_deref().unwrap_or(id), json!({}), terminal)
-            }
+            Deed::Activate { id } => self.change("POST", &at(id, "/activate"), json!({}), terminal),
+            Deed::Deactivate { id } => self.change("POST", &at(id, "/deactivate"), json!({}), terminal),
+            Deed::Primary { id } => self.change("POST", &at(id, "/primary"), json!({}), terminal),
             Deed::Remove { id, device } => {
                 let device = device.as_ref().map(|device| format!("/devices/{device}")).unwrap_or_default();
-                self.change("DELETE", &at(id, &device), id, json!({}), terminal)
+                self.change("DELETE", &at(id, &device), json!({}), terminal)
             }
             Deed::Test { id } => {
-                let first = self.host.post(&at(id, "/test"), Some(self.token), &json!({}))?.accepted()?;
+                let first = self.change("POST", &at(id, "/test"), json!({}), terminal)?;
                 let answered = run(first, None, terminal, |flow_id, fields| self.answer_test(flow_id, fields))?;
                 Ok(json!({"id": id, "works": answered["type"] == "create_entry"}))
             }
@@ -97,34 +94,22 @@ impl Session<'_> {
         self.host.post(&format!("/api/mfa/test/{flow_id}"), Some(self.token), fields)
     }
 
-    fn primary(&self) -> Result<Option<String>, Stop> {
-        let listed = self.host.get("/api/mfa", Some(self.token))?.accepted()?;
-        let primary = listed.as_array().into_iter().flatten().find(|method| method["is_primary"] == true);
-        Ok(primary.and_then(|method| method["id"].as_str()).map(str::to_owned))
-    }
-
-    /// A change, with the proof or the code of `asked` that the host wants with it; each is asked for once.
-    fn change(
-        &self,
-        method: &str,
-        path: &str,
-        asked: &str,
-        mut body: Value,
-        terminal: &mut Terminal,
-    ) -> Result<Value, Stop> {
+    /// A change, with the proof or the code that the host wants with it; each is asked for once.
+    fn change(&self, method: &str, path: &str, mut body: Value, terminal: &mut Terminal) -> Result<Value, Stop> {
         let (mut is_proved, mut has_code) = (false, false);
         loop {
             let answer = self.host.send(method, path, Some(self.token), &body)?;
-            let wants_code = answer.field_errors().is_some_and(|errors| errors.get("code") == Some(&"required".into()));
+            // The host knows best whose code it is: not always the method's that is changed.
+            let asked = answer.body["method"].as_str().filter(|id| is_module_id(id)).map(str::to_owned);
             if answer.status.is_success() {
                 return Ok(if answer.body.is_null() { json!({"done": true}) } else { answer.body });
             } else if answer.wants_fresh_proof() && !is_proved {
                 terminal.say("This needs a fresh proof of your sign-in.");
                 finish_proof(self.host, self.token, self.user, terminal)?;
                 is_proved = true;
-            } else if wants_code && !has_code {
+            } else if let Some(asked) = asked.filter(|_| !has_code) {
                 terminal.say(&format!("This needs a code of {asked}."));
-                self.add_code(asked, &mut body, terminal)?;
+                self.add_code(&asked, &mut body, terminal)?;
                 has_code = true;
             } else {
                 return Err(Stop(answer.complaint()));
