@@ -217,7 +217,7 @@ impl Flows {
 
 pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
     Document {
-        open: SessionOpen {
+        open: Box::new(SessionOpen {
             user: String::new(),
             user_epoch: 0,
             provider: ProviderId { kind: String::new(), id: None },
@@ -231,15 +231,15 @@ pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
             password_at: None,
             must_set_password: false,
             stage: SessionStage::Ended { reason: "dropped".to_owned() },
-        },
-        secret: SessionSecret {
+        }),
+        secret: Box::new(SessionSecret {
             grant: Grant::Tokens,
             seed: String::new(),
             challenge: None,
             form: None,
             poll_not_before: None,
             sent: None,
-        },
+        }),
     }
 }
 

@@ -72,7 +72,7 @@ impl Flows {
         let flow_id = token.seal(&self.engine.tokens);
         let turn = Turn::at(now, &self.engine, &flow_id, asker);
         if found.kind == ProviderKind::TrustedNetworks {
-            let outcome = turn.begin_by_place(found, provider, &begin.client_id, &token).await?;
+            let outcome = Box::pin(turn.begin_by_place(found, provider, &begin.client_id, &token)).await?;
             return turn.step(outcome).await;
         }
         turn.step(Outcome::FirstFactor { provider, error: None, proof_of: None }).await
@@ -88,7 +88,9 @@ impl Turn<'_> {
         is_proof: bool,
     ) -> Result<Step, FlowError> {
         let form = match find_provider(&self.engine.settings, provider) {
-            Some(found) if found.kind == ProviderKind::TrustedNetworks => self.engine.choice(found, self.asker).await?,
+            Some(found) if found.kind == ProviderKind::TrustedNetworks => {
+                Box::pin(self.engine.choice(found, self.asker)).await?
+            }
             Some(found) => first_factor_form(found.kind, is_proof),
             None => Form::default(),
         };

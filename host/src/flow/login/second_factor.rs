@@ -51,8 +51,8 @@ impl Turn<'_> {
         };
         let stage = alive.found.record.as_ref().map(|session| session.open.stage.clone());
         match stage {
-            Some(SessionStage::Selecting) => self.choose(alive.found, raw).await,
-            Some(SessionStage::SettingPassword { .. }) => self.set_password(alive, raw).await,
+            Some(SessionStage::Selecting) => Box::pin(self.choose(alive.found, raw)).await,
+            Some(SessionStage::SettingPassword { .. }) => Box::pin(self.set_password(alive, raw)).await,
             Some(SessionStage::Waiting { module }) => self.guess(alive, &module, raw).await,
             _ => self.show_again(alive.found).await,
         }
@@ -65,7 +65,7 @@ impl Turn<'_> {
         raw: Map<String, Value>,
     ) -> Result<Outcome, FlowError> {
         let Some(instance) = self.engine.modules.module(module) else {
-            return self.end_with(alive.found, "unknown_error").await;
+            return Box::pin(self.end_with(alive.found, "unknown_error")).await;
         };
         let form = alive.found.record.as_ref().and_then(|session| session.secret.form.as_ref()).unwrap_or(&NO_FORM);
         let Some(session) = &alive.found.record else { return Err(FlowError::UnknownFlow) };
@@ -77,7 +77,7 @@ impl Turn<'_> {
         let target = Target::login(&judge.id, recovery);
         let mut guess = Guess { module: judge, in_place_of, fields, target, ordinal: None, alarm: None };
         if guess.fields.is_empty() {
-            return self.poll(alive, guess).await;
+            return Box::pin(self.poll(alive, guess)).await;
         }
         let undelivered = alive.found.record.as_ref().filter(|_| !guess.is_way_back()).and_then(sending::undelivered);
         if let Some(undelivered) = undelivered {
@@ -102,7 +102,8 @@ impl Turn<'_> {
                     Some(user) => alive.user = user,
                     None => {
                         drop(turn);
-                        return self.end_with(alive.found.clone(), "login_expired").await.map(Spent::Over);
+                        let ended = Box::pin(self.end_with(alive.found.clone(), "login_expired"));
+                        return ended.await.map(Spent::Over);
                     }
                 }
             }
@@ -125,7 +126,7 @@ impl Turn<'_> {
                 }
                 Err(Refusal::Disabled) => {
                     drop(turn);
-                    return self.end_with(found.clone(), "too_many_retry").await.map(Spent::Over);
+                    return Box::pin(self.end_with(found.clone(), "too_many_retry")).await.map(Spent::Over);
                 }
             }
             let counted = attempts::spend(counted, &guess.target, self.now.wall);
@@ -153,7 +154,7 @@ impl Turn<'_> {
         for _ in 0..TRIES_MAX {
             let Alive { found, user } = match known.take() {
                 Some(alive) => alive,
-                None => match self.look(self.session().await?).await? {
+                None => match Box::pin(self.look(self.session().await?)).await? {
                     Look::Alive(alive) => alive,
                     Look::Over(outcome) => return Ok(outcome),
                 },
@@ -172,7 +173,7 @@ impl Turn<'_> {
             let usable = |enrolment: &&Enrolment| is_active && is_asked(enrolment) && self.engine.is_of_type(enrolment);
             let record = enrolment.record.as_ref().filter(usable);
             let Some(record) = record.and_then(|record| for_module_at(record, &guess.asked().id)) else {
-                return self.end_with(found, "unknown_error").await;
+                return Box::pin(self.end_with(found, "unknown_error")).await;
             };
             let basis = Basis { found: &found, session, user: &user, enrolment: &enrolment, factors: &factors };
             let verdict = match confirmed_at(session).filter(|_| guess.ordinal.is_none()) {
@@ -180,21 +181,23 @@ impl Turn<'_> {
                 Some(_) => VerdictReply::Accepted { enrolment: None, advice: None },
                 None => match self.verdict(&guess, &basis, record, &seed).await {
                     Some(verdict) => verdict,
-                    None => return self.fail(found.clone(), &guess).await,
+                    None => return Box::pin(self.fail(found.clone(), &guess)).await,
                 },
             };
             let decided = match verdict {
                 VerdictReply::Accepted { enrolment, advice } => self.accept(&guess, &basis, enrolment, advice).await?,
                 // What the step remembers and how it words a no are the asked module's.
                 VerdictReply::Rejected { .. } | VerdictReply::Pending { .. } if guess.is_way_back() => {
-                    self.reject(&guess, &basis, "invalid_code".to_owned(), None).await?
+                    Box::pin(self.reject(&guess, &basis, "invalid_code".to_owned(), None)).await?
                 }
-                VerdictReply::Rejected { error, challenge } => self.reject(&guess, &basis, error, challenge).await?,
+                VerdictReply::Rejected { error, challenge } => {
+                    Box::pin(self.reject(&guess, &basis, error, challenge)).await?
+                }
                 VerdictReply::Pending { challenge, retry_after_ms } if guess.ordinal.is_none() => {
-                    self.wait(&basis, challenge, retry_after_ms).await?
+                    Box::pin(self.wait(&basis, challenge, retry_after_ms)).await?
                 }
                 VerdictReply::Pending { challenge, .. } => {
-                    self.reject(&guess, &basis, "invalid_code".to_owned(), challenge).await?
+                    Box::pin(self.reject(&guess, &basis, "invalid_code".to_owned(), challenge)).await?
                 }
             };
             if let Some(outcome) = decided {
@@ -306,7 +309,7 @@ impl Turn<'_> {
         tracing::info!(target: "audit", event = "second_factor_refused", user, method, flow);
         self.tell_wrong(guess, basis).await;
         if guess.ordinal.is_some_and(|ordinal| is_spent(ordinal, guess.attempts_max())) {
-            return self.end_with(basis.found.clone(), "too_many_retry").await.map(Some);
+            return Box::pin(self.end_with(basis.found.clone(), "too_many_retry")).await.map(Some);
         }
         let mut next = basis.session.clone();
         if let Some(challenge) = challenge {
