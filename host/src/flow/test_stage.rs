@@ -215,7 +215,7 @@ pub fn session(user: &str, expires_at: Timestamp, retain_until: Timestamp) -> Se
         sent: None,
         advice: None,
     };
-    Document { open, secret }
+    Document { open: Box::new(open), secret: Box::new(secret) }
 }
 
 pub fn setup(user: &str, expires_at: Timestamp) -> Setup {

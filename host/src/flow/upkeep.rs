@@ -217,7 +217,7 @@ impl Flows {
 
 pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
     Document {
-        open: SessionOpen {
+        open: Box::new(SessionOpen {
             user: String::new(),
             user_epoch: 0,
             provider: ProviderId { kind: String::new(), id: None },
@@ -232,8 +232,8 @@ pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
             must_set_password: false,
             language: None,
             stage: SessionStage::Ended { reason: "dropped".to_owned() },
-        },
-        secret: SessionSecret {
+        }),
+        secret: Box::new(SessionSecret {
             grant: Grant::Tokens,
             seed: String::new(),
             challenge: None,
@@ -241,7 +241,7 @@ pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
             poll_not_before: None,
             sent: None,
             advice: None,
-        },
+        }),
     }
 }
 

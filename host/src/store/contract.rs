@@ -30,6 +30,12 @@ pub struct Revision(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
+const KEY_BYTES_MAX: usize = 256;
+
+fn is_segment(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+}
+
 /// A text that cannot name a record.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} cannot name a record")]
@@ -41,11 +47,22 @@ impl Key {
     /// # Errors
     /// When a segment is empty or holds another character, or the whole is over 256 bytes.
     pub fn new(segments: &[&str]) -> Result<Self, KeyError> {
-        match segments {
-            [] => Err(KeyError(String::new())),
+        let mut text = [0; KEY_BYTES_MAX];
+        let mut length = 0;
+        for (index, segment) in segments.iter().enumerate() {
+            let start = if index == 0 { 0 } else { length + 1 };
+            let end = start + segment.len();
             // A separator within a segment would make two keys of different segments the same.
-            segments if segments.iter().any(|segment| segment.contains('/')) => Err(KeyError(segments.join("/"))),
-            segments => Self::parse(&segments.join("/")),
+            if end > KEY_BYTES_MAX || !is_segment(segment.as_bytes()) {
+                return Err(KeyError(segments.join("/")));
+            }
+            text[length..start].fill(b'/');
+            text[start..end].copy_from_slice(segment.as_bytes());
+            length = end;
+        }
+        match std::str::from_utf8(&text[..length]) {
+            Ok(text) if !text.is_empty() => Ok(Self(text.into())),
+            _ => Err(KeyError(String::new())),
         }
     }
 
@@ -54,9 +71,7 @@ impl Key {
     /// # Errors
     /// As [`Key::new`].
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let names = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-        let fits =
-            text.len() <= 256 && text.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(names));
+        let fits = text.len() <= KEY_BYTES_MAX && text.as_bytes().split(|byte| *byte == b'/').all(is_segment);
         if fits { Ok(Self(text.into())) } else { Err(KeyError(text.to_owned())) }
     }
 
@@ -322,4 +337,36 @@ pub enum RepairError {
     Open(#[from] OpenError),
     #[error("nothing of the store in {directory} can be kept: {reason}")]
     Hopeless { directory: std::path::PathBuf, reason: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_segments_is_the_key_of_their_text() {
+        let long = "a".repeat(127);
+        for segments in [&["user", "0f"][..], &["owners"], &["enrolment", "a.b_c-d", "totp"], &[&long, &long, "x"][..2]]
+        {
+            assert_eq!(Key::new(segments).unwrap(), Key::parse(&segments.join("/")).unwrap());
+        }
+        assert!(Key::new(&[&long, &long]).is_ok() && Key::new(&["a".repeat(256).as_str()]).is_ok());
+        for segments in [
+            &[][..],
+            &[""],
+            &["a", ""],
+            &["", "a"],
+            &["a/b"],
+            &["a", "B"],
+            &["a", "é"],
+            &["a", " "],
+            &["a", "b\0"],
+            &[&long, &long, ""],
+            &[&long, &long, "x"],
+            &["a".repeat(257).as_str()],
+        ] {
+            assert!(Key::new(segments).is_err(), "{segments:?}");
+            assert!(segments == ["a/b"] || Key::parse(&segments.join("/")).is_err(), "{segments:?}");
+        }
+    }
 }

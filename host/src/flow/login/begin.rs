@@ -84,7 +84,7 @@ impl Flows {
         let flow_id = token.seal(&self.engine.tokens);
         let turn = Turn::at(now, &self.engine, &flow_id, asker);
         if found.kind == ProviderKind::TrustedNetworks {
-            let outcome = turn.begin_by_place(found, provider, &begin.client_id, &token).await?;
+            let outcome = Box::pin(turn.begin_by_place(found, provider, &begin.client_id, &token)).await?;
             return turn.step(outcome).await;
         }
         turn.step(Outcome::FirstFactor { provider, error: None, proof_of: None }).await
@@ -100,7 +100,9 @@ impl Turn<'_> {
         is_proof: bool,
     ) -> Result<Step, FlowError> {
         let form = match find_provider(&self.engine.settings, provider) {
-            Some(found) if found.kind == ProviderKind::TrustedNetworks => self.engine.choice(found, self.asker).await?,
+            Some(found) if found.kind == ProviderKind::TrustedNetworks => {
+                Box::pin(self.engine.choice(found, self.asker)).await?
+            }
             Some(found) => first_factor_form(found.kind, is_proof),
             None => Form::default(),
         };
@@ -170,8 +172,16 @@ fn url_client_fits(client_id: &str, redirect_uri: Option<&str>) -> bool {
     let Some(client) = web_url(client_id) else { return false };
     match redirect_uri {
         None => true,
+        Some(uri) if is_below(client_id, uri) => true,
         Some(uri) => web_url(uri).is_some_and(|uri| uri.origin() == client.origin()),
     }
+}
+
+/// Whether the URL is the client's with a longer path, of letters that mean themselves alone: its origin is the same then,
+/// and need not be asked for.
+fn is_below(client_id: &str, uri: &str) -> bool {
+    let means_itself = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
+    client_id.ends_with('/') && uri.strip_prefix(client_id).is_some_and(|rest| rest.bytes().all(means_itself))
 }
 
 /// An `http(s)` URL without user information or fragment, as a client id and its redirect have to be.
@@ -257,6 +267,22 @@ mod tests {
         assert_eq!(offered(&by_another_name), ["User name and password"]);
         let uncertain = Asker { is_certain: false, ..asker() };
         assert_eq!(offered(&uncertain), ["User name and password"]);
+    }
+
+    #[test]
+    fn what_is_below_a_client_has_its_origin() {
+        let clients =
+            ["http://a.example/", "https://a.example:8123/x/", "http://[::1]/", "http://a.example/?x/", "http://"];
+        for client in clients {
+            for rest in ["", "callback", "a/b.c", "../..", "/b", "%2e", "\\b", "@b/", "#b", "?b", ":80", "\u{fc}"] {
+                let uri = format!("{client}{rest}");
+                let asked = web_url(client)
+                    .is_some_and(|client| web_url(&uri).is_some_and(|uri| uri.origin() == client.origin()));
+                assert_eq!(url_client_fits(client, Some(&uri)), asked, "{client} {uri}");
+            }
+        }
+        assert!(is_below("http://a.example/", "http://a.example/callback"));
+        assert!(!is_below("http://a.example", "http://a.example.org/"));
     }
 
     fn settings() -> Settings {

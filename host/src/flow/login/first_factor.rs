@@ -142,7 +142,7 @@ impl Turn<'_> {
     ) -> Result<Claim<'c>, FlowError> {
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let name = match (&token.proof_for, provider.kind) {
-            (Some(access), _) => self.name_of(access).await?,
+            (Some(access), _) => Box::pin(self.name_of(access)).await?,
             (None, ProviderKind::Local | ProviderKind::CommandLine) => text("username"),
             (None, ProviderKind::TrustedNetworks) => text(trusted::USER),
             (None, ProviderKind::LegacyApiPassword) => provider.user.clone().unwrap_or_default(),
@@ -195,7 +195,7 @@ impl Engine {
         let known = user.as_ref().and_then(|found| found.record.as_ref());
         let mut metadata = None;
         let verdict = match provider.kind {
-            ProviderKind::Local => self.password_verdict(known, &claim, turn).await?,
+            ProviderKind::Local => Box::pin(self.password_verdict(known, &claim, turn)).await?,
             ProviderKind::LegacyApiPassword => {
                 provider::check_legacy_api_password(provider, &self.config_directory, &claim.password).into()
             }
@@ -214,7 +214,8 @@ impl Engine {
             ProviderKind::CommandLine => {
                 // The host's own spelling: another could be another person's to the program.
                 let name = known.map_or(claim.name.trim(), |user| &user.open.name);
-                metadata = self.commands.check(provider, name, &claim.password).await.map_err(|_| FlowError::Busy)?;
+                let checked = Box::pin(self.commands.check(provider, name, &claim.password)).await;
+                metadata = checked.map_err(|_| FlowError::Busy)?;
                 metadata.is_some().into()
             }
             ProviderKind::TrustedNetworks => {
@@ -222,7 +223,9 @@ impl Engine {
             }
         };
         let user = match (user, metadata) {
-            (None, Some(metadata)) if provider.create_users => self.user_of_program(&claim.name, metadata).await?,
+            (None, Some(metadata)) if provider.create_users => {
+                Box::pin(self.user_of_program(&claim.name, metadata)).await?
+            }
             (user, _) => user,
         };
         let may_come =
@@ -235,7 +238,7 @@ impl Engine {
         };
         admission.passed();
         let by_password = provider.kind == ProviderKind::Local && matches!(verdict, Verdict::Right);
-        let user = if by_password { self.renew_hash(user, &claim.password).await? } else { user };
+        let user = if by_password { Box::pin(self.renew_hash(user, &claim.password)).await? } else { user };
         Ok(Some(Vouched {
             user,
             provider: provider_id.clone(),

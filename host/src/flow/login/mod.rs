@@ -1,4 +1,7 @@
 //! The login flow: first factor, choice of module, second factor, result.
+//!
+//! What seldom happens is awaited in a box of its own. A future has room for the largest of all it may ever wait for, and
+//! that of a request is moved whole when the request begins.
 
 mod begin;
 mod choice;
@@ -113,7 +116,7 @@ impl Flows {
                     return Err(FlowError::UnknownFlow);
                 }
                 if let Some(wish) = Wish::of(&session.open.stage, &fields)? {
-                    let (flow_id, outcome) = turn.fulfil(found, wish).await?;
+                    let (flow_id, outcome) = Box::pin(turn.fulfil(found, wish)).await?;
                     return Turn::at(turn.now, &self.engine, &flow_id, asker).step(outcome).await;
                 }
                 turn.answer(found, fields).await?

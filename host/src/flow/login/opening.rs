@@ -65,13 +65,15 @@ impl Turn<'_> {
                 Selection::NotRequired if start.vouched.must_set_password => {
                     SessionStage::SettingPassword { module: None, factor_at: None }
                 }
-                Selection::NotRequired => match self.grant_without_second_factor(&start, &place, &factors).await? {
-                    Some(granted) => return Ok(Outcome::Granted { provider: start.vouched.provider, granted }),
-                    None => {
-                        place = self.session().await?;
-                        continue;
+                Selection::NotRequired => {
+                    match Box::pin(self.grant_without_second_factor(&start, &place, &factors)).await? {
+                        Some(granted) => return Ok(Outcome::Granted { provider: start.vouched.provider, granted }),
+                        None => {
+                            place = self.session().await?;
+                            continue;
+                        }
                     }
-                },
+                }
                 Selection::Unavailable { module, reason } => {
                     tracing::error!(target: "audit", event = "login_refused", user = user_id, module, reason);
                     return Ok(self.over(start.vouched, "module_unavailable"));
@@ -139,7 +141,7 @@ impl Turn<'_> {
         let lifetime_s = self.engine.settings.limits.session_lifetime_s;
         let expires_at = self.now.wall.plus_s(lifetime_s);
         Document {
-            open: SessionOpen {
+            open: Box::new(SessionOpen {
                 user: user_id(&start.vouched),
                 user_epoch: user.map_or(0, |user| user.open.epoch),
                 provider: start.vouched.provider.clone(),
@@ -154,8 +156,8 @@ impl Turn<'_> {
                 must_set_password: start.vouched.must_set_password,
                 language: user.and_then(|user| user.open.language.clone()),
                 stage,
-            },
-            secret: SessionSecret {
+            }),
+            secret: Box::new(SessionSecret {
                 grant: start.grant.clone(),
                 seed: token::first_seed(self.flow_hash(), &self.engine.tokens),
                 challenge: None,
@@ -163,7 +165,7 @@ impl Turn<'_> {
                 poll_not_before: None,
                 sent: None,
                 advice: None,
-            },
+            }),
         }
     }
 
@@ -201,9 +203,9 @@ impl Turn<'_> {
         }
         let found = self.session().await?;
         match found.record {
-            Some(_) => self.show_again(found).await,
+            Some(_) => Box::pin(self.show_again(found)).await,
             None => {
-                let SessionOpen { provider, language, .. } = record.open;
+                let SessionOpen { provider, language, .. } = *record.open;
                 Ok(Outcome::Aborted { provider, reason: "login_expired".to_owned(), language })
             }
         }

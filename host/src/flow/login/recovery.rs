@@ -61,7 +61,7 @@ impl Turn<'_> {
                 Err(errors) => errors,
             };
             let Some(text) = misfit(form, &raw, &errors) else { return Err(FlowError::InvalidInput(errors)) };
-            let (mut fitting, _) = self.fitting(session, user, text, None).await?;
+            let (mut fitting, _) = Box::pin(self.fitting(session, user, text, None)).await?;
             return match (fitting.pop(), fitting.is_empty()) {
                 (Some((module, fields)), true) => Ok(Routed::WayBack(module, fields)),
                 _ => Err(FlowError::InvalidInput(errors)),
@@ -72,7 +72,7 @@ impl Turn<'_> {
         if !besides.is_empty() {
             return Err(FlowError::InvalidInput(besides));
         }
-        let (mut fitting, error) = self.fitting(session, user, &code, module.as_deref()).await?;
+        let (mut fitting, error) = Box::pin(self.fitting(session, user, &code, module.as_deref())).await?;
         match (fitting.pop(), fitting.is_empty()) {
             (Some((module, fields)), true) => Ok(Routed::WayBack(module, fields)),
             (Some(_), false) => Err(refused(MODULE_FIELD, FieldError::Required)),

@@ -53,8 +53,8 @@ impl Turn<'_> {
         };
         let stage = alive.found.record.as_ref().map(|session| session.open.stage.clone());
         match stage {
-            Some(SessionStage::Selecting) => self.choose(alive.found, raw).await,
-            Some(SessionStage::SettingPassword { .. }) => self.set_password(alive, raw).await,
+            Some(SessionStage::Selecting) => Box::pin(self.choose(alive.found, raw)).await,
+            Some(SessionStage::SettingPassword { .. }) => Box::pin(self.set_password(alive, raw)).await,
             Some(SessionStage::Waiting { module }) => self.guess(alive, &module, raw).await,
             _ => self.show_again(alive.found).await,
         }
@@ -67,7 +67,7 @@ impl Turn<'_> {
         raw: Map<String, Value>,
     ) -> Result<Outcome, FlowError> {
         let Some(instance) = self.engine.modules.module(module) else {
-            return self.end_with(alive.found, "unknown_error").await;
+            return Box::pin(self.end_with(alive.found, "unknown_error")).await;
         };
         let form = alive.found.record.as_ref().and_then(|session| session.secret.form.as_ref()).unwrap_or(&NO_FORM);
         let Some(session) = &alive.found.record else { return Err(FlowError::UnknownFlow) };
@@ -79,7 +79,7 @@ impl Turn<'_> {
         let target = Target::login(&judge.id, recovery);
         let mut guess = Guess { module: judge, in_place_of, fields, target, ordinal: None, alarm: None };
         if guess.fields.is_empty() {
-            return self.poll(alive, guess).await;
+            return Box::pin(self.poll(alive, guess)).await;
         }
         let undelivered = alive.found.record.as_ref().filter(|_| !guess.is_way_back()).and_then(sending::undelivered);
         if let Some(undelivered) = undelivered {
@@ -104,7 +104,8 @@ impl Turn<'_> {
                     Some(user) => alive.user = user,
                     None => {
                         drop(turn);
-                        return self.end_with(alive.found.clone(), "login_expired").await.map(Spent::Over);
+                        let ended = Box::pin(self.end_with(alive.found.clone(), "login_expired"));
+                        return ended.await.map(Spent::Over);
                     }
                 }
             }
@@ -127,7 +128,7 @@ impl Turn<'_> {
                 }
                 Err(Refusal::Disabled) => {
                     drop(turn);
-                    return self.end_with(found.clone(), "too_many_retry").await.map(Spent::Over);
+                    return Box::pin(self.end_with(found.clone(), "too_many_retry")).await.map(Spent::Over);
                 }
             }
             let counted = attempts::spend(counted, &guess.target, self.now.wall);
@@ -164,7 +165,7 @@ impl Turn<'_> {
         for _ in 0..TRIES_MAX {
             let Alive { found, user } = match known.take() {
                 Some(alive) => alive,
-                None => match self.look(self.session().await?).await? {
+                None => match Box::pin(self.look(self.session().await?)).await? {
                     Look::Alive(alive) => alive,
                     Look::Over(outcome) => return Ok(outcome),
                 },
@@ -183,7 +184,7 @@ impl Turn<'_> {
             let usable = |enrolment: &&Enrolment| is_active && is_asked(enrolment) && self.engine.is_of_type(enrolment);
             let record = enrolment.record.as_ref().filter(usable);
             let Some(record) = record.and_then(|record| for_module_at(record, &guess.asked().id)) else {
-                return self.end_with(found, "unknown_error").await;
+                return Box::pin(self.end_with(found, "unknown_error")).await;
             };
             let basis = Basis { found: &found, session, user: &user, enrolment: &enrolment, factors: &factors };
             let verdict = match confirmed_at(session).filter(|_| guess.ordinal.is_none()) {
@@ -191,22 +192,23 @@ impl Turn<'_> {
                 Some(_) => VerdictReply::Accepted { enrolment: None, advice: session.secret.advice.clone() },
                 None => match self.verdict(guess, &basis, record, &seed).await {
                     Some(verdict) => verdict,
-                    None => return self.fail(found.clone(), guess).await,
+                    None => return Box::pin(self.fail(found.clone(), guess)).await,
                 },
             };
             let decided = match verdict {
                 VerdictReply::Accepted { enrolment, advice } => self.accept(guess, &basis, enrolment, advice).await?,
                 VerdictReply::Rejected { .. } | VerdictReply::Pending { .. } if guess.is_way_back() => {
-                    self.reject(guess, &basis, Refused::by_way_back(&guess.module.id), untold).await?
+                    Box::pin(self.reject(guess, &basis, Refused::by_way_back(&guess.module.id), untold)).await?
                 }
                 VerdictReply::Rejected { error, challenge } => {
-                    self.reject(guess, &basis, Refused { error: error.into(), challenge }, untold).await?
+                    let refused = Refused { error: error.into(), challenge };
+                    Box::pin(self.reject(guess, &basis, refused, untold)).await?
                 }
                 VerdictReply::Pending { challenge, retry_after_ms } if guess.ordinal.is_none() => {
-                    self.wait(&basis, challenge, retry_after_ms).await?
+                    Box::pin(self.wait(&basis, challenge, retry_after_ms)).await?
                 }
                 VerdictReply::Pending { challenge, .. } => {
-                    self.reject(guess, &basis, Refused::unnamed(challenge), untold).await?
+                    Box::pin(self.reject(guess, &basis, Refused::unnamed(challenge), untold)).await?
                 }
             };
             if let Some(outcome) = decided {
@@ -302,7 +304,7 @@ impl Turn<'_> {
 
     /// No verdict: the flow ends, and the same commit gives the attempt back to the account.
     async fn fail(&self, found: Found<Session>, guess: &Guess) -> Result<Outcome, FlowError> {
-        let SessionOpen { provider, language, .. } = found.record.as_ref().ok_or(FlowError::UnknownFlow)?.open.clone();
+        let SessionOpen { provider, language, .. } = *found.record.as_ref().ok_or(FlowError::UnknownFlow)?.open.clone();
         self.end_and(
             found,
             "unknown_error",

@@ -55,7 +55,7 @@ impl Turn<'_> {
         let Some(session) = &found.record else { return Err(FlowError::UnknownFlow) };
         match &session.open.stage {
             SessionStage::Denied { .. } | SessionStage::Ended { .. } => Err(FlowError::UnknownFlow),
-            SessionStage::Initialising { .. } => self.initialise(found).await,
+            SessionStage::Initialising { .. } => Box::pin(self.initialise(found)).await,
             SessionStage::Selecting | SessionStage::Waiting { .. } | SessionStage::SettingPassword { .. } => {
                 Ok(Outcome::shown(session.clone()))
             }
@@ -68,7 +68,7 @@ impl Turn<'_> {
         for _ in 0..TRIES_MAX {
             let Some(session) = found.record.clone() else { return Err(FlowError::UnknownFlow) };
             if !matches!(session.open.stage, SessionStage::Initialising { .. }) {
-                return Box::pin(self.show_again(found)).await;
+                return self.show_again(found).await;
             }
             let user = self.engine.user_in_epoch(&session.open.user, session.open.user_epoch).await?;
             let Some((user, record)) = user.and_then(|user| user.record.clone().map(|record| (user, record))) else {
@@ -111,7 +111,7 @@ impl Turn<'_> {
                     now: self.now.wall,
                 };
                 let operation = Operation::InitializeLoginMfaStep { enrolment: for_module(&enrolment), cause };
-                match self.engine.ask(&module, ask, operation).await {
+                match Box::pin(self.engine.ask(&module, ask, operation)).await {
                     Ok(Reply::Login(reply)) => reply,
                     other => {
                         self.report(&module, "initialize_login_mfa_step", &other);
@@ -146,7 +146,7 @@ impl Turn<'_> {
 
     /// Ends a session that lives and says why.
     pub(super) async fn end_with(&self, found: Found<Session>, reason: &str) -> Result<Outcome, FlowError> {
-        let SessionOpen { provider, language, .. } = found.record.as_ref().ok_or(FlowError::UnknownFlow)?.open.clone();
+        let SessionOpen { provider, language, .. } = *found.record.as_ref().ok_or(FlowError::UnknownFlow)?.open.clone();
         self.end(found, reason).await?;
         Ok(Outcome::Aborted { provider, reason: reason.to_owned(), language })
     }
@@ -239,11 +239,11 @@ impl Turn<'_> {
     /// Whether the session may go on now; if not, it is ended and the answer is why.
     pub(super) async fn look(&self, found: Found<Session>) -> Result<Look, FlowError> {
         if let Some(SessionStage::Denied { reason }) = found.record.as_ref().map(|session| session.open.stage.clone()) {
-            return self.end_with(found, &reason).await.map(Look::Over);
+            return Box::pin(self.end_with(found, &reason)).await.map(Look::Over);
         }
         match self.may_go_on(&found).await? {
             Some(user) => Ok(Look::Alive(Alive { found, user })),
-            None => self.end_with(found, "login_expired").await.map(Look::Over),
+            None => Box::pin(self.end_with(found, "login_expired")).await.map(Look::Over),
         }
     }
 
@@ -262,11 +262,14 @@ impl Turn<'_> {
 
 /// The session as a tombstone: nothing of the module stays.
 pub fn ended(session: &Session, reason: &str) -> Session {
-    let SessionSecret { seed, poll_not_before, .. } = &session.secret;
+    let SessionSecret { seed, poll_not_before, .. } = &*session.secret;
     let (seed, poll_not_before) = (seed.clone(), *poll_not_before);
     Document {
-        open: SessionOpen { stage: SessionStage::Ended { reason: reason.to_owned() }, ..session.open.clone() },
-        secret: SessionSecret {
+        open: Box::new(SessionOpen {
+            stage: SessionStage::Ended { reason: reason.to_owned() },
+            ..SessionOpen::clone(&session.open)
+        }),
+        secret: Box::new(SessionSecret {
             grant: Grant::Tokens,
             seed,
             challenge: None,
@@ -274,6 +277,6 @@ pub fn ended(session: &Session, reason: &str) -> Session {
             poll_not_before,
             sent: None,
             advice: None,
-        },
+        }),
     }
 }

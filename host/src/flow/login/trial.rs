@@ -171,7 +171,7 @@ impl Turn<'_> {
     fn new_trial(&self, access: &Access, module: &ModuleInstance) -> Session {
         let expires_at = self.now.wall.plus_s(self.engine.settings.limits.session_lifetime_s);
         Document {
-            open: SessionOpen {
+            open: Box::new(SessionOpen {
                 user: access.user_id.clone(),
                 user_epoch: access.user_epoch,
                 provider: ProviderId { kind: module.module_type.clone(), id: Some(module.id.clone()) },
@@ -186,8 +186,8 @@ impl Turn<'_> {
                 must_set_password: false,
                 language: access.language.clone(),
                 stage: SessionStage::Initialising { module: module.id.clone(), cause: Cause::First },
-            },
-            secret: SessionSecret {
+            }),
+            secret: Box::new(SessionSecret {
                 grant: Grant::Trial,
                 seed: token::new_seed(),
                 challenge: None,
@@ -195,7 +195,7 @@ impl Turn<'_> {
                 poll_not_before: None,
                 sent: None,
                 advice: None,
-            },
+            }),
         }
     }
 

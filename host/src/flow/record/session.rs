@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{Document, EnrolmentOpen, SentTo};
 use crate::{clock::Timestamp, flow::lifetime::Life};
 
-pub type Session = Document<SessionOpen, SessionSecret>;
+/// Each part in a box: a session is handed on through most of what a login does, and moved each time.
+pub type Session = Document<Box<SessionOpen>, Box<SessionSecret>>;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub struct SessionOpen {

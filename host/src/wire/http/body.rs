@@ -103,7 +103,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if !value.is_object() {
         return Err(Failure::malformed("The body is no JSON object."));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    // Where a mistake stands is looked for only when there is one.
+    T::deserialize(&value).or_else(|_| serde_path_to_error::deserialize(value)).map_err(|error| {
         let path = error.path().to_string();
         let shown = if path.len() <= 64 { path } else { "a field".to_owned() };
         Failure::malformed(match error.inner().to_string() {

@@ -76,26 +76,45 @@ fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (IpAddr, boo
         }
     }
     // A proxy of ours is told by the headers of its own; any other sign of one is of a proxy nobody named.
-    let speaks_for_others = FORWARDING.iter().any(|name| headers.contains_key(*name));
+    let speaks_for_others = headers.keys().any(|name| FORWARDING.contains(&name.as_str()));
     (nearest, hops.is_empty() && (comes_by_proxy || !speaks_for_others))
 }
 
 /// Whether the request names this host as it is known: by `public_url`, by an address, or as this machine. A web page
 /// whose own name was made to lead here is asked for, and speaks, under that name of its own.
 fn is_by_our_name(headers: &HeaderMap, public_url: Option<&url::Url>) -> bool {
+    let is_our_name = |name: &str| {
+        let is_public = public_url.and_then(url::Url::host_str).is_some_and(|public| public == name);
+        is_public || name == "localhost" || name.ends_with(".localhost")
+    };
     let is_ours = |url: Option<url::Url>| match url.as_ref().and_then(url::Url::host) {
-        Some(url::Host::Domain(name)) => {
-            let is_public = public_url.and_then(url::Url::host_str).is_some_and(|public| public == name);
-            is_public || name == "localhost" || name.ends_with(".localhost")
-        }
+        Some(url::Host::Domain(name)) => is_our_name(name),
         Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
         None => false,
     };
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
-    let host = headers.get(header::HOST).map(|host| format!("http://{}/", text(host)));
+    let host = headers.get(header::HOST).map(text);
     let origin = headers.get(header::ORIGIN).map(text);
-    is_ours(host.and_then(|host| url::Url::parse(&host).ok()))
-        && origin.is_none_or(|origin| is_ours(url::Url::parse(&origin).ok()))
+    let is_host_ours = host.is_some_and(|host| match plain_name(&host) {
+        Some(name) => is_our_name(name),
+        None => is_ours(url::Url::parse(&format!("http://{host}/")).ok()),
+    });
+    is_host_ours && origin.is_none_or(|origin| is_ours(url::Url::parse(&origin).ok()))
+}
+
+/// The name in `name:port`, where a URL would have it letter by letter as it stands, which most are. What could be an
+/// address, or a name that has to be read as a URL has it, is none.
+fn plain_name(host: &str) -> Option<&str> {
+    let (name, port) = host.split_once(':').unwrap_or((host, "80"));
+    let is_port = matches!(port.len(), 1..=4) && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_label = |label: &str| {
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        !label.is_empty() && label.bytes().all(is_plain) && !label.contains("--")
+    };
+    // An address ends with a number.
+    let ends_with_a_word =
+        name.rsplit('.').next().is_some_and(|last| last.starts_with(|first: char| first.is_ascii_lowercase()));
+    (is_port && ends_with_a_word && name.split('.').all(is_label)).then_some(name)
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`.
@@ -122,6 +141,24 @@ fn language(headers: &HeaderMap, words: &Words) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_name_is_the_one_a_url_has() {
+        let hosts = "bench localhost a.localhost example.org example.org:8123 a-b.c1:80 h:99999 h:x h: :80 EXAMPLE.org \
+            127.0.0.1 127.1 0x7f.1 a.0x7f a.1 a.b7 7.b 1e.de xn--bcher-kva.example a--b.c a..b .a a. a_b.c b%61.c \
+            m\u{fc}nchen.de [::1] [::1]:80 user@host host/path host#x host?x host:80:80 h\\x";
+        for host in hosts.split(' ') {
+            let url = url::Url::parse(&format!("http://{host}/"));
+            match (plain_name(host), url.as_ref().ok().and_then(url::Url::host)) {
+                (Some(name), Some(url::Host::Domain(theirs))) => assert_eq!(name, theirs),
+                (Some(name), other) => panic!("{name} is {other:?}"),
+                (None, _) => {}
+            }
+        }
+        let plain = ["bench", "a.localhost", "example.org:8123", "7.b"].map(plain_name);
+        assert_eq!(plain, [Some("bench"), Some("a.localhost"), Some("example.org"), Some("7.b")]);
+        assert_eq!(["a.1", "xn--a.b", "A.b", "a.b:x", "127.0.0.1"].map(plain_name), [None; 5]);
+    }
 
     fn seen(peer: &str, lines: &[&str]) -> String {
         let mut headers = HeaderMap::new();
