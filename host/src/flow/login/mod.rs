@@ -178,6 +178,10 @@ fn handler(provider: &ProviderId) -> Handler {
 
 #[cfg(test)]
 mod first_factor_tests;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
+mod second_factor_played_tests;
 
 #[cfg(test)]
 mod tests {
