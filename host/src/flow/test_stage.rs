@@ -1,6 +1,7 @@
 //! For unit tests: the flows on a real store in a scratch directory, and a clock that stands where a test puts it.
 
 use std::{
+    io::{Read, Write},
     path::Path,
     sync::{Arc, Mutex, Once},
     task::Poll,
@@ -144,6 +145,24 @@ pub async fn interrupted<T>(work: impl Future<Output = T>, nth: usize, other: im
             (work.await, true)
         }
     }
+}
+
+/// The settings of a channel `email` whose other side takes no message, for good.
+pub fn channel_that_refuses() -> String {
+    let gateway = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = gateway.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for connection in gateway.incoming() {
+            let mut connection = connection.unwrap();
+            // All of a small request comes at once or nearly so; what is left unread would break the answer off.
+            let _ = connection.read(&mut [0; 16 * 1024]);
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    format!(
+        "[[channel]]\nname = \"email\"\ntype = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\ntarget = \"email\"\n\
+         body = {{ to = \"{{to}}\", text = \"{{text}}\" }}\n"
+    )
 }
 
 /// What is logged on this thread for as long as it lives.

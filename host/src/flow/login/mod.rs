@@ -181,7 +181,11 @@ mod first_factor_tests;
 #[cfg(test)]
 mod link_tests;
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod second_factor_played_tests;
+#[cfg(test)]
+mod sending_tests;
 
 #[cfg(test)]
 mod tests {

@@ -77,3 +77,6 @@ fn unavailable(module: &str, error: &CallError) -> FlowError {
     };
     FlowError::ModuleUnavailable { module: module.to_owned(), reason }
 }
+
+#[cfg(test)]
+mod removal_tests;

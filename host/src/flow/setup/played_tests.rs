@@ -13,7 +13,7 @@ use super::*;
 use crate::flow::{
     FormStep,
     record::{AccessSession, AccessStage, Enrolment, Factors, OpenFlow, SentTo, SetupSecret},
-    test_stage::{NOW, TestStage, access, asker, factors, setup, signed_in, user},
+    test_stage::{NOW, TestStage, access, asker, channel_that_refuses, factors, setup, signed_in, user},
 };
 
 const SETTINGS: &str = "[development]\n[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"\n[[module]]\n\
@@ -250,26 +250,48 @@ async fn what_the_other_side_does_not_take_now_is_told_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_first_step_that_cannot_be_sent_ends_the_set_up() {
-    let (stage, _) = stage_sending("", "");
-    waits_with(&stage, "mail", code_form()).await;
+async fn what_the_other_side_refuses_leaves_the_step_before_where_another_address_can_be_given() {
+    let (stage, _) = stage_sending(&channel_that_refuses(), "");
+    waits_with(&stage, "mail", Form::new().email("to")).await;
+    let before = kept(&stage).await.secret.seed;
+    let step = shown(&stage, json!({"to": "ada@example.org"})).await;
+    assert_eq!((step.delivery, &*step.errors["base"]), (Some("failed"), "delivery_failed"));
+    assert_eq!(step.fields[0].name, "to");
+    let secret = kept(&stage).await.secret;
+    assert!(secret.sent.is_none() && secret.seed != before, "no two calls of one seed");
+    let mut beginning = kept(&stage).await;
+    beginning.open.stage = SetupStage::Beginning;
+    stage.put(&key_of_f(), &beginning).await;
+    let step = first_step(&stage, &beginning, "ada@example.org").await;
+    assert!(is_aborted(&step, "delivery_failed"), "there is no step before");
+}
+
+/// What comes of a first step with a message to this address, which was typed.
+async fn first_step(stage: &TestStage, beginning: &Setup, to: &str) -> Result<Step, FlowError> {
     let (access, asker) = (ada(), asker());
     let engine = &stage.flows.engine;
     let turn = Turn { engine, access: &access, flow_id: "f", asker: &asker, now: engine.clock.now() };
-    let mut beginning = kept(&stage).await;
-    beginning.open.stage = SetupStage::Beginning;
-    beginning.secret.typed = vec!["ada@example.org".to_owned()];
+    let mut beginning = beginning.clone();
+    beginning.secret.typed = vec![to.to_owned()];
     stage.put(&key_of_f(), &beginning).await;
-    let found = turn.own_open().await.unwrap();
     let shown = sending::Shown {
         form: code_form(),
         state: json!(1),
-        messages: vec![Message::code("email", "ada@example.org", "123", 600)],
+        messages: vec![Message::code("email", to, "123", 600)],
         asked: Default::default(),
         error: None,
     };
-    let step = turn.keep_step(&found, &beginning, shown, sending::Attempt::None).await;
-    assert!(matches!(step, Ok(Some(Step::Abort(abort))) if abort.reason == "delivery_failed"));
+    let found = turn.own_open().await?;
+    turn.keep_step(&found, &beginning, shown, sending::Attempt::None).await.map(Option::unwrap)
+}
+
+#[tokio::test]
+async fn a_first_step_that_cannot_be_sent_ends_the_set_up() {
+    let (stage, _) = stage_sending("", "");
+    waits_with(&stage, "mail", code_form()).await;
+    let mut beginning = kept(&stage).await;
+    beginning.open.stage = SetupStage::Beginning;
+    assert!(is_aborted(&first_step(&stage, &beginning, "ada@example.org").await, "delivery_failed"));
 }
 
 #[tokio::test]
