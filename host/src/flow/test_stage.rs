@@ -5,6 +5,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, Once},
     task::Poll,
+    time::Duration,
 };
 
 use mfa_sdk::{
@@ -110,6 +111,13 @@ impl TestStage {
         let index = Document { open: NameOpen { user: id.to_owned() }, secret: () };
         self.put(&format!("user_name/{}", token::folded_name_hash(&user.open.name)), &index).await;
         self.put(&format!("user/{id}"), &user).await;
+    }
+
+    /// Waits until everything that was posted is sent.
+    pub async fn all_sent(&self) {
+        // What was posted just now begins first.
+        tokio::task::yield_now().await;
+        self.flows.finish_sending(Duration::from_secs(30)).await;
     }
 
     pub async fn phc(&self, password: &str) -> String {

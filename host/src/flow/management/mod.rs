@@ -79,4 +79,6 @@ fn unavailable(module: &str, error: &CallError) -> FlowError {
 }
 
 #[cfg(test)]
+mod played_tests;
+#[cfg(test)]
 mod removal_tests;
