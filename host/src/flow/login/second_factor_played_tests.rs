@@ -6,6 +6,7 @@ use mfa_sdk::protocol::{Answer, Description, Kind, Operation, Reply, Request, Ve
 use serde_json::{Map, Value, json};
 
 use crate::{
+    clock::Timestamp,
     flow::{
         FlowError, Step,
         record::{Account, AccountOpen, Document, Enrolment, Factors, OpenFlow, Sent, SentLink, Session, SessionStage},
@@ -147,8 +148,11 @@ async fn a_step_asked_about_without_a_code_waits_as_long_as_its_module_says() {
     assert!(matches!(step, Ok(Step::Form(form)) if form.errors.is_empty()));
     let kept: Session = stage.read(&key_of_f()).await;
     assert_eq!((kept.open.attempts_used, kept.secret.poll_not_before), (0, Some(NOW.plus_s(5))));
-    assert!(matches!(answer(&stage, json!({})).await, Ok(Step::Form(_))));
-    assert_eq!(*asked.lock().unwrap(), ["pin validate"], "and is not asked sooner");
+    for (wait_ms, questions) in [(0, 1), (4999, 1), (5000, 2)] {
+        stage.move_clock_to(Timestamp(NOW.0 + wait_ms));
+        assert!(matches!(answer(&stage, json!({})).await, Ok(Step::Form(_))));
+        assert_eq!(asked.lock().unwrap().len(), questions, "after {wait_ms} ms");
+    }
 }
 
 #[tokio::test]
@@ -191,6 +195,20 @@ async fn a_way_back_in_is_asked_in_place_of_the_factor_and_its_no_is_the_steps_o
     assert_eq!(*asked.lock().unwrap(), ["codes input_schema", "codes validate"]);
     let kept: Session = stage.read(&key_of_f()).await;
     assert_eq!((kept.secret.challenge, kept.open.attempts_used), (None, 1), "the challenge is the pin's");
+}
+
+#[tokio::test]
+async fn what_a_way_back_in_wants_kept_is_kept_for_the_factor_it_stood_in_for() {
+    let (stage, _) = stage_that_says(|_, _| {
+        Reply::Verdict(VerdictReply::Accepted { enrolment: Some(json!("one less")), advice: None })
+    });
+    has_a_way_back(&stage).await;
+    assert!(matches!(answer(&stage, json!({"recovery_code": "x"})).await, Ok(Step::Created(_))));
+    let kept: Enrolment = stage.read("enrolment/ada/codes").await;
+    let of_pin = &kept.secret.by_factor["pin"];
+    assert_eq!((of_pin.data.clone(), of_pin.version, kept.secret.data), (json!("one less"), 1, json!("kept")));
+    let pin: Enrolment = stage.read("enrolment/ada/pin").await;
+    assert_eq!(pin.secret.data, json!("kept"), "and the factor's own is as it was");
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ async fn what_no_channel_takes_is_told_and_no_answer_to_it_is_an_attempt() {
 async fn an_hour_that_is_full_says_when_another_message_can_be_asked_for() {
     let stage = stage_sending(OUTBOX, ADA, 300);
     is_about_to_send(&stage, &["mail"], Cause::First).await;
-    let sent = vec![NOW; 200];
+    let sent = std::iter::repeat_n(NOW, 200).collect();
     stage.put("account/ada", &Document { open: AccountOpen { sent, ..AccountOpen::default() }, secret: () }).await;
     let step = shown(&stage, json!({})).await;
     assert_eq!((step.delivery, step.resend_at), (Some("failed"), Some(NOW.plus_s(3600))));

@@ -7,12 +7,12 @@ use mfa_sdk::{
     form::{Fields, Form},
     protocol::{Description, Kind, Operation, Reply, Request, SetupReply},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::flow::{
     FormStep,
-    record::{AccessSession, AccessStage, Enrolment, Factors, OpenFlow, SentTo, SetupSecret},
+    record::{AccessSession, AccessStage, Enrolment, Factors, OpenFlow, SentTo},
     test_stage::{NOW, TestStage, access, asker, channel_that_refuses, factors, setup, signed_in, user},
 };
 
@@ -305,25 +305,27 @@ async fn only_the_wish_alone_is_a_wish_to_send_again() {
     assert!(!of(json!({"code": true})));
 }
 
-#[test]
-fn texts_are_remembered_once_the_last_ones_and_only_where_an_address_is_typed() {
-    let form = Form::new().text("to", 300).email("mail").boolean("yes").digits("number", 300);
-    let secret = |typed: &[&str]| SetupSecret {
-        form: Some(form.clone()),
-        typed: typed.iter().map(|text| (*text).to_owned()).collect(),
-        ..setup("ada", NOW).secret
-    };
-    let typed = |before: &[&str], given: Value| {
-        let input: Map<String, Value> = given.as_object().unwrap().clone();
-        let asked = crate::flow::record::Asked { state: None, input: Some(input.into_iter().collect()) };
-        sending::typed(&secret(before), &asked)
-    };
-    assert_eq!(typed(&["a"], json!({"mail": "c", "to": "b"})), ["a", "c", "b"]);
-    assert_eq!(typed(&["a"], json!({"to": "a"})), ["a"]);
-    assert_eq!(typed(&["a"], json!({"to": "", "yes": true, "number": "12", "unknown": "x"})), ["a"]);
+/// The texts a set-up remembers that remembered these, once this was given to its form.
+async fn typed(before: &[&str], given: Value) -> Vec<String> {
+    let (stage, _) = stage_sending(OUTBOX, "");
+    let form = Form::new().text("text", 300).optional().email("mail").optional().boolean("yes").optional();
+    waits_with(&stage, "mail", form.digits("number", 6).optional()).await;
+    let mut waiting = kept(&stage).await;
+    waiting.secret.typed = before.iter().map(|text| (*text).to_owned()).collect();
+    stage.put(&key_of_f(), &waiting).await;
+    shown(&stage, given).await;
+    kept(&stage).await.secret.typed
+}
+
+#[tokio::test]
+async fn texts_are_remembered_once_the_last_ones_and_only_where_an_address_is_typed() {
+    assert_eq!(typed(&["a"], json!({"mail": "c@example.org", "text": "b"})).await, ["a", "c@example.org", "b"]);
+    assert_eq!(typed(&["a"], json!({"text": "a"})).await, ["a"]);
+    assert_eq!(typed(&["a"], json!({"text": "", "yes": true, "number": "123456"})).await, ["a"]);
     let (longest, too_long) = ("x".repeat(254), "x".repeat(255));
-    assert_eq!(typed(&[], json!({"to": longest, "mail": too_long})), [longest]);
+    assert_eq!(typed(&[], json!({"text": longest})).await, [longest]);
+    assert!(typed(&[], json!({"text": too_long})).await.is_empty());
     let many: Vec<String> = (0..16).map(|number| number.to_string()).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    assert_eq!(typed(&many, json!({"to": "last"})), [&many[1..], &["last"]].concat());
+    assert_eq!(typed(&many, json!({"text": "last"})).await, [&many[1..], &["last"]].concat());
 }

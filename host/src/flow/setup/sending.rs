@@ -255,7 +255,7 @@ impl Turn<'_> {
 
 /// The texts typed in a set-up, the input of this step among them. What a module lets a user choose from is its own word
 /// and no address of the user's; nor is what nobody types an address into.
-pub(super) fn typed(secret: &SetupSecret, asked: &Asked) -> Vec<String> {
+fn typed(secret: &SetupSecret, asked: &Asked) -> Vec<String> {
     let takes_address = |name: &String| {
         let field = secret.form.as_ref().and_then(|form| form.fields.iter().find(|field| field.name == *name));
         field.is_some_and(|field| matches!(field.kind, FieldKind::Text { .. } | FieldKind::Email | FieldKind::Phone))
