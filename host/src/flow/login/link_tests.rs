@@ -16,7 +16,7 @@ use crate::{
             Account, AccountOpen, Count, Document, Enrolment, Link, LinkOpen, LinkSecret, OpenFlow, Sent, SentLink,
             SessionStage, Unknown, User,
         },
-        test_stage::{NOW, TestStage, asker, enrolment, factors, user, waiting},
+        test_stage::{Log, NOW, TestStage, asker, enrolment, factors, user, waiting},
     },
     module_host::word,
 };
@@ -189,11 +189,13 @@ async fn a_click_without_a_number_costs_nothing_and_a_wrong_one_an_attempt() {
         assert!(matches!(click(&stage, none, None).await, Ok(Clicked::Number { is_wrong: false, .. })));
     }
     assert!(account(&stage).await.wrong.is_empty());
+    let log = Log::begin();
     for given in 1..NUMBERS_MAX {
         assert!(matches!(click(&stage, Some("41"), None).await, Ok(Clicked::Number { is_wrong: true, .. })));
         let (link, session): (Link, Session) = (stage.read(&link_key()).await, stage.read(&session_key()).await);
         assert_eq!((link.open.numbers_given, session.open.attempts_used), (given, given));
         assert_eq!(account(&stage).await.wrong["mail"].in_a_row, given);
+        assert_eq!(log.lines_with("second_factor_refused").len(), usize::try_from(given).unwrap());
     }
     assert!(matches!(click(&stage, Some("41"), None).await, Ok(Clicked::Refused)), "no more for this link");
     assert!(asked.lock().unwrap().is_empty(), "and the module knows nothing of it");

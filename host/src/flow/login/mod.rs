@@ -186,6 +186,8 @@ mod recovery_tests;
 mod second_factor_played_tests;
 #[cfg(test)]
 mod sending_tests;
+#[cfg(test)]
+mod way_back_tests;
 
 #[cfg(test)]
 mod tests {

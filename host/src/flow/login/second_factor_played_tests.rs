@@ -166,7 +166,7 @@ async fn a_commit_that_is_still_under_way_costs_an_answer_no_attempt_and_ends_no
         let mut other = waiting("ada", "pin");
         other.secret.poll_not_before = Some(NOW);
         let key = key_of_f();
-        let (step, ()) = tokio::join!(answer(&stage, json!({"code": "1"})), stage.put(&key, &other));
+        let ((), step) = tokio::join!(stage.put(&key, &other), answer(&stage, json!({"code": "1"})));
         assert!(matches!(step, Ok(Step::Form(_))), "{:?}", step.err());
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     flow::{
         FormStep,
         record::{Account, AccountOpen, Address, Document, OpenFlow, Sent, Session, SessionStage},
-        test_stage::{NOW, TestStage, asker, channel_that_refuses, session, user, waiting},
+        test_stage::{NOW, TestStage, asker, channel_that_refuses, interrupted, session, user, waiting},
     },
 };
 
@@ -156,6 +156,27 @@ async fn what_the_other_side_refuses_is_told_and_remembered() {
     assert_eq!((step.delivery, &*step.errors["base"]), (Some("failed"), "delivery_failed"));
     let sent = kept(&stage).await.secret.sent.unwrap();
     assert!(sent.refused && sent.messages.len() == 1);
+}
+
+#[tokio::test]
+async fn what_was_sent_since_is_not_refused_with_what_was_sent_before() {
+    let mut is_refused = Vec::new();
+    for nth in 1.. {
+        let stage = stage_sending(&channel_that_refuses(), ADA, 300);
+        is_about_to_send(&stage, &["mail"], Cause::First).await;
+        let sent_since = async || {
+            let mut next = waiting("ada", "mail");
+            next.secret.sent = Some(Sent { messages: vec!["since".to_owned()], ..Sent::default() });
+            stage.put(&key_of_f(), &next).await;
+        };
+        if !interrupted(submit(&stage, json!({})), nth, sent_since).await.1 {
+            break;
+        }
+        let sent = kept(&stage).await.secret.sent.unwrap();
+        assert_eq!(sent.messages, ["since"]);
+        is_refused.push(sent.refused);
+    }
+    assert!(is_refused.len() > 1 && !is_refused.contains(&true), "{is_refused:?}");
 }
 
 #[tokio::test]

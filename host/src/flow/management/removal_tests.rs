@@ -7,7 +7,7 @@ use mfa_sdk::protocol::{Description, Kind, Operation, Reply, Request};
 use crate::flow::{
     Access, Confirmation,
     record::Factors,
-    test_stage::{NOW, TestStage, asker, enrolment, signed_in, user},
+    test_stage::{Log, NOW, TestStage, asker, enrolment, signed_in, user},
 };
 
 const SETTINGS: &str = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"\n[[module]]\ntype = \"word\"\n\
@@ -55,8 +55,11 @@ async fn one_method_goes_and_the_others_stay() {
     let (stage, told) = stage();
     stage.put("user/ada", &user("ada")).await;
     stage.put_factors("ada", &["pin", "word"]).await;
+    let log = Log::begin();
     stage.flows.delete_method(&ada(), "pin", &Confirmation::default(), &asker()).await.unwrap();
     assert_eq!(*told.lock().unwrap(), ["pin \"kept\""]);
+    let told_of = log.lines_with("factors_removed");
+    assert!(told_of.len() == 1 && told_of[0].contains("actor=\"user:ada\""), "{told_of:?}");
     let listed: Factors = stage.read("factors/ada").await;
     assert_eq!(listed.open.factors.iter().map(|factor| &*factor.module).collect::<Vec<_>>(), ["word"]);
     assert!(stage.has("enrolment/ada/word").await && !stage.has("enrolment/ada/pin").await);

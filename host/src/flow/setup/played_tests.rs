@@ -42,6 +42,7 @@ fn answer(request: &Request, to: &str) -> Reply {
         }
         (_, Some("123")) => Reply::Setup(SetupReply::Done { enrolment: json!("proved") }),
         (_, Some("next")) => form(code, Vec::new(), None),
+        (_, Some(reason @ ("full" | "odd"))) => Reply::Setup(SetupReply::Abort { reason: reason.to_owned() }),
         (_, Some("break")) => Reply::Failed { message: "no".to_owned() },
         (_, Some(_)) => form(code, Vec::new(), Some("invalid_code")),
         (None, None) => form(Form::new().email("to"), Vec::new(), None),
@@ -58,10 +59,10 @@ fn stage_sending(channel: &str, to: &'static str) -> (TestStage, Asked) {
         }
         answer(request, to)
     };
-    let descriptions = [
-        Description::new("pin", "Pin", Kind::Knowledge),
-        Description::new("mail", "Mail", Kind::Possession).sends(true),
-    ];
+    let mut pin = Description::new("pin", "Pin", Kind::Knowledge);
+    let words = [("full".to_owned(), "There is no room for another pin.".to_owned())];
+    pin.texts.insert("en".to_owned(), words.into());
+    let descriptions = [pin, Description::new("mail", "Mail", Kind::Possession).sends(true)];
     (TestStage::playing(&format!("{SETTINGS}{channel}"), &descriptions, play), asked)
 }
 
@@ -161,6 +162,17 @@ async fn a_module_without_an_answer_ends_the_set_up_and_costs_nothing() {
     waits_with(&stage, "pin", code_form()).await;
     assert!(is_aborted(&submit(&stage, json!({"code": "break"})).await, "unknown_error"));
     assert_eq!(wrong(&stage, "setup.pin").await, 0);
+}
+
+#[tokio::test]
+async fn a_module_that_ends_its_set_up_says_why_in_its_own_words_or_in_the_hosts() {
+    for (reason, text) in [("full", "There is no room for another pin."), ("odd", &*render::abort_text("odd"))] {
+        let (stage, _) = stage_sending(OUTBOX, "");
+        waits_with(&stage, "pin", code_form()).await;
+        let ended = submit(&stage, json!({"code": reason})).await;
+        let Ok(Step::Abort(abort)) = ended else { panic!("it goes on") };
+        assert_eq!((&*abort.reason, &*abort.text), (reason, text));
+    }
 }
 
 #[tokio::test]
