@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use crate::flow::{
     FlowError, Step,
-    record::{Account, AccountOpen, Count, Document, Session, SessionStage},
+    record::{Account, AccountOpen, Address, Count, Document, Session, SessionStage},
     test_stage::{NOW, TestStage, asker, enrolment, factors, user, waiting},
     token,
 };
 
-const SETTINGS: &str = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"\n[[module]]\ntype = \"codes\"\n\
-                        recovery = true";
+const SETTINGS: &str = "[development]\n[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"\n[[module]]\n\
+                        type = \"codes\"\nrecovery = true\n[[channel]]\nname = \"email\"\ntype = \"outbox\"\n\
+                        target = \"email\"";
 
 /// Data and challenge that each module was asked to judge an answer by.
 type Heard = Arc<Mutex<Vec<(String, Value, Option<Value>)>>>;
@@ -36,7 +37,10 @@ async fn stage_with(pin_retries_max: u32, codes_retries_max: u32, verdict: fn() 
     let codes = Description::new("codes", "Codes", Kind::Possession).recovery(true).retries_max(codes_retries_max);
     let pin = Description::new("pin", "Pin", Kind::Knowledge).retries_max(pin_retries_max);
     let stage = TestStage::playing(SETTINGS, &[pin, codes], play);
-    stage.put("user/ada", &user("ada")).await;
+    let mut ada = user("ada");
+    let value = "ada@example.org".to_owned();
+    ada.secret.addresses.email = vec![Address { value, added_at: NOW, proved_at: Some(NOW), by_code: false }];
+    stage.put("user/ada", &ada).await;
     stage.put_factors("ada", &["pin"]).await;
     let open = factors(&["pin"]).open.with_way_back("codes", "codes", Some("pin"), NOW);
     stage.put("factors/ada", &Document { open, secret: () }).await;
@@ -119,6 +123,26 @@ async fn what_a_module_advises_is_told_to_whom_it_lets_in() {
     let (stage, _) = stage_with(3, 3, accepted).await;
     let step = answer(&stage, json!({"recovery_code": "x"})).await;
     assert!(matches!(step, Ok(Step::Created(created)) if created.advice.as_deref() == Some("Make new ones.")));
+    assert!(only_message(&stage).await.contains("Make new ones."), "and to the user's addresses");
+}
+
+#[tokio::test]
+async fn a_user_is_told_when_wrong_answers_lock_a_factor() {
+    let (stage, _) = stage_with(3, 3, rejected).await;
+    has_wrong(&stage, "pin", 3).await;
+    assert!(is_wrong(&answer(&stage, json!({"code": "x"})).await));
+    stage.all_sent().await;
+    assert!(stage.flows.delivery().outbox().is_empty(), "four are not worth telling");
+    assert!(is_wrong(&answer(&stage, json!({"code": "x"})).await));
+    assert!(only_message(&stage).await.contains("Pin"));
+}
+
+/// The text of the one message that was sent.
+async fn only_message(stage: &TestStage) -> String {
+    stage.all_sent().await;
+    let mut messages = stage.flows.delivery().outbox();
+    assert_eq!(messages.len(), 1);
+    messages.remove(0).text
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::{
     flow::{
         Access, FlowError,
         record::{Account, AccountOpen, Address, AddressProof, Addresses, Count, Document, FormerAddress, User},
-        test_stage::{NOW, TestStage, asker, channel_that_refuses, signed_in, user},
+        test_stage::{NOW, TestStage, asker, channel_that_refuses, interrupted, signed_in, user},
         token,
     },
 };
@@ -196,6 +196,25 @@ async fn another_code_comes_from_its_moment_on_and_ends_the_former_one() {
     }
     let second = code(&stage);
     assert_eq!(refused_with(prove(&stage, &step.flow_id, &second).await), "not at all");
+}
+
+#[tokio::test]
+async fn a_code_that_was_wrong_while_another_is_made_stays_counted() {
+    let stage = stage_with(TWO).await;
+    let step = begin(&stage, AddressKind::Email, HER_MAIL).await.unwrap();
+    stage.move_clock_to(NOW.plus_s(30));
+    let held = stage.flows.engine.queue("ada").await;
+    let (access, asker) = (ada(), asker());
+    let again = stage.flows.resend_address(&access, &step.flow_id, &asker);
+    let is_wrong = async || {
+        let mut tried = proof(&stage, &step.flow_id).await;
+        tried.open.attempts_used = 1;
+        stage.put(&format!("address/{}", token::hash(&step.flow_id)), &tried).await;
+        drop(held);
+    };
+    let (again, is_interrupted) = interrupted(again, 1, is_wrong).await;
+    assert!(is_interrupted && again.is_ok());
+    assert_eq!(proof(&stage, &step.flow_id).await.open.attempts_used, 1);
 }
 
 #[tokio::test]

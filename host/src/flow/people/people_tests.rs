@@ -248,6 +248,14 @@ async fn an_invitation_used_while_the_password_is_hashed_is_none_and_a_name_take
 }
 
 #[tokio::test]
+async fn whoever_invites_learns_whether_anybody_can_sign_up() {
+    for (mode, is_off) in [("off", true), ("invite", false), ("open", false)] {
+        let stage = TestStage::with(&format!("[[provider]]\ntype = \"local\"\n[sign_up]\nmode = \"{mode}\""));
+        assert_eq!(stage.flows.invite("test", &[]).await.unwrap().sign_up_is_off, is_off, "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_sign_up_is_the_settings_word() {
     let sign_up = async |mode: &str, code| {
         let stage = TestStage::with(&format!("[[provider]]\ntype = \"local\"\n[sign_up]\nmode = \"{mode}\""));

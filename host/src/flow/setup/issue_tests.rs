@@ -264,6 +264,21 @@ async fn each_factor_brings_its_own_codes_once() {
 }
 
 #[tokio::test]
+async fn codes_for_all_come_with_the_first_factor_alone_and_only_from_ways_back_that_run() {
+    let (stage, asked) = stage_under(ONE_FOR_ALL);
+    has(&stage, FactorsOpen::default()).await;
+    let (access, asker) = (ada(), asker());
+    let engine = &stage.flows.engine;
+    let turn = Turn { engine, access: &access, flow_id: "f", asker: &asker, now: engine.clock.now() };
+    let at = crate::settings::IssueAt::Confirm;
+    assert!(turn.issue_beside(at, "word", &factors(&["pin"]).open).await.is_empty(), "the pin has brought them");
+    assert!(asked.lock().unwrap().is_empty());
+    let paper_alone = FactorsOpen::default().with_way_back("paper", "paper", None, NOW);
+    assert_eq!(turn.issue_beside(at, "word", &paper_alone).await.len(), 1);
+    assert_eq!(*asked.lock().unwrap(), ["codes issue", "mute issue"]);
+}
+
+#[tokio::test]
 async fn codes_with_the_first_step_leave_room_for_the_set_up_they_come_with() {
     for (setups_max, batches) in [(1, 0), (2, 1)] {
         let (stage, _) = stage_under(&format!("{AT_ONCE}[limits]\nsetups_per_user_max = {setups_max}\n"));

@@ -146,7 +146,7 @@ async fn a_wrong_input_costs_an_attempt_the_last_one_the_set_up_and_a_right_one_
     let (stage, _) = stage_sending(OUTBOX, "");
     waits_with(&stage, "pin", code_form()).await;
     let step = shown(&stage, json!({"code": "1"})).await;
-    assert_eq!(step.errors["base"], "invalid_code");
+    assert_eq!((&*step.errors["base"], step.delivery), ("invalid_code", None));
     assert_eq!((kept(&stage).await.open.attempts_used, wrong(&stage, "setup.pin").await), (1, 1));
     assert!(shown(&stage, json!({"code": "next"})).await.errors.is_empty());
     assert_eq!((kept(&stage).await.open.attempts_used, wrong(&stage, "setup.pin").await), (1, 1));
@@ -154,6 +154,15 @@ async fn a_wrong_input_costs_an_attempt_the_last_one_the_set_up_and_a_right_one_
     shown(&stage, json!({"code": "2"})).await;
     assert!(is_aborted(&submit(&stage, json!({"code": "3"})).await, "too_many_retry"));
     assert_eq!(wrong(&stage, "setup.pin").await, 3);
+}
+
+#[tokio::test]
+async fn a_set_up_ends_at_its_users_wish() {
+    let (stage, _) = stage_sending(OUTBOX, "");
+    waits_with(&stage, "pin", code_form()).await;
+    stage.flows.cancel_setup(&ada(), "f").await.unwrap();
+    assert_eq!(kept(&stage).await.open.stage, SetupStage::Ended { reason: "cancelled".to_owned() });
+    assert!(matches!(submit(&stage, json!({"code": "123"})).await, Err(FlowError::UnknownFlow)));
 }
 
 #[tokio::test]
