@@ -9,7 +9,9 @@ use crate::{
     clock::Timestamp,
     flow::{
         FlowError, Step,
-        record::{Account, AccountOpen, Document, Enrolment, Factors, OpenFlow, Sent, SentLink, Session, SessionStage},
+        record::{
+            Account, AccountOpen, Document, Enrolment, Factors, Grant, OpenFlow, Sent, SentLink, Session, SessionStage,
+        },
         test_stage::{NOW, TestStage, asker, enrolment, factors, interrupted, user, waiting},
         token,
     },
@@ -81,7 +83,12 @@ fn is_aborted(step: &Result<Step, FlowError>, with: &str) -> bool {
 async fn a_login_that_passed_leaves_the_list_and_the_others_stay() {
     let (stage, _) = stage_that_says(|_, _| accepted());
     waits_for_pin(&stage).await;
-    assert!(matches!(answer(&stage, json!({"code": "1"})).await, Ok(Step::Created(_))));
+    let mut of_a_client = waiting("ada", "pin");
+    let state = Some("the client's own".to_owned());
+    of_a_client.secret.grant = Grant::Code { redirect_hash: String::new(), code_challenge: None, state: state.clone() };
+    stage.put(&key_of_f(), &of_a_client).await;
+    let Ok(Step::Created(created)) = answer(&stage, json!({"code": "1"})).await else { panic!("it did not pass") };
+    assert!(created.result.is_some() && created.state == state);
     let account: Account = stage.read("account/ada").await;
     assert_eq!(account.open.sessions, [flow("other")]);
     assert_eq!(account.open.last_used["pin"], NOW);
