@@ -12,7 +12,7 @@ use crate::{
         record::{
             Account, AccountOpen, Document, Enrolment, Factors, Grant, OpenFlow, Sent, SentLink, Session, SessionStage,
         },
-        test_stage::{NOW, TestStage, asker, enrolment, factors, interrupted, user, waiting},
+        test_stage::{Log, NOW, TestStage, asker, enrolment, factors, interrupted, user, waiting},
         token,
     },
     module_host::word,
@@ -270,7 +270,9 @@ async fn a_confirmed_link_passes_without_its_module_and_only_while_its_factor_st
 async fn no_answer_of_a_module_ends_the_login_and_costs_nothing() {
     let (stage, _) = stage_that_says(|_, _| Reply::Failed { message: "no".to_owned() });
     waits_for_pin(&stage).await;
+    let log = Log::begin();
     assert!(is_aborted(&answer(&stage, json!({"code": "1"})).await, "unknown_error"));
+    assert_eq!(log.lines_with("module_failed").len(), 1);
     let account: Account = stage.read("account/ada").await;
     assert!(account.open.wrong.is_empty());
     let ended: Session = stage.read(&key_of_f()).await;

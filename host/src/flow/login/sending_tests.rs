@@ -255,6 +255,20 @@ async fn a_method_without_a_limit_always_has_attempts_left() {
 }
 
 #[tokio::test]
+async fn a_choice_is_among_ones_own_methods() {
+    let stage = stage_sending(OUTBOX, ADA, 300);
+    is_about_to_send(&stage, &["mail", "pin"], Cause::First).await;
+    let mut choosing = waiting("ada", "pin");
+    choosing.open.stage = SessionStage::Selecting;
+    stage.put(&key_of_f(), &choosing).await;
+    let step = shown(&stage, json!({"multi_factor_auth_module": "word"})).await;
+    assert_eq!(step.errors["base"], "invalid_auth_module");
+    assert_eq!(kept(&stage).await.open.stage, SessionStage::Selecting);
+    assert!(shown(&stage, json!({"multi_factor_auth_module": "pin"})).await.errors.is_empty());
+    assert_eq!(kept(&stage).await.open.stage, SessionStage::Waiting { module: "pin".to_owned() });
+}
+
+#[tokio::test]
 async fn a_wish_comes_too_late_when_the_login_is_over() {
     let stage = stage_sending(OUTBOX, ADA, 300);
     is_about_to_send(&stage, &["mail", "pin"], Cause::First).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::flow::{
     FlowError, Step,
-    record::{Account, AccountOpen, Address, Count, Document, Session, SessionStage},
+    record::{self, AccessSession, Account, AccountOpen, Address, Count, Document, Session, SessionStage},
     test_stage::{NOW, TestStage, asker, enrolment, factors, user, waiting},
     token,
 };
@@ -143,6 +143,26 @@ async fn only_message(stage: &TestStage) -> String {
     let mut messages = stage.flows.delivery().outbox();
     assert_eq!(messages.len(), 1);
     messages.remove(0).text
+}
+
+#[tokio::test]
+async fn a_way_back_may_stamp_with_a_word_of_its_own_that_is_no_other_modules_id() {
+    for (own, stamped) in [("on_paper", "on_paper"), ("pin", "codes")] {
+        let play = |_: &str, request: &Request| match &request.operation {
+            Operation::InputSchema {} => Reply::Form { form: Form::new().text("code", 64), code: None },
+            _ => Reply::Verdict(VerdictReply::Accepted { enrolment: None, advice: None }),
+        };
+        let codes = Description::new("codes", "Codes", Kind::Possession).recovery(true).stamp(own);
+        let stage = TestStage::playing(SETTINGS, &[Description::new("pin", "Pin", Kind::Knowledge), codes], play);
+        stage.put("user/ada", &user("ada")).await;
+        let open = factors(&["pin"]).open.with_way_back("codes", "codes", None, NOW);
+        stage.put("factors/ada", &Document { open, secret: () }).await;
+        stage.put("enrolment/ada/codes", &enrolment("codes")).await;
+        stage.put(&key_of_f(), &waiting("ada", "pin")).await;
+        assert!(matches!(answer(&stage, json!({"recovery_code": "x"})).await, Ok(Step::Created(_))));
+        let made = record::scan::<AccessSession>(&stage.flows.engine.store, "access/").await.unwrap();
+        assert_eq!(made[0].2.open.mfa_method_used.as_deref(), Some(stamped));
+    }
 }
 
 #[tokio::test]
