@@ -52,8 +52,9 @@ pub fn run(wanted: &Wanted) -> Result<(), Failure> {
     let accepted = accepted::read()?;
     println!("   {} mutations, {} to be tried; building them into one host", mutants.len(), chosen.len());
     let tree = Tree::copy(&mutants)?;
-    let compiled = tree.build(&mutants)?;
+    let compiled = tree.weave_all(&mutants)?;
     let outside_tests = if wanted.closest > 0 {
+        tree.build_host()?;
         test::build_outside()?;
         tree.keep(&tree::executable(&mut stage::cargo(&["test", "--quiet", "--package", "mfa-tests"]))?)?
     } else {
