@@ -135,44 +135,6 @@ impl TestStage {
     }
 }
 
-/// What this work comes to if something else happens the `nth` time it waits; and whether it waits so often.
-pub async fn interrupted<T>(work: impl Future<Output = T>, nth: usize, other: impl AsyncFnOnce()) -> (T, bool) {
-    let mut work = std::pin::pin!(work);
-    let mut waited = 0;
-    let early = std::future::poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => {
-            waited += 1;
-            if waited < nth { Poll::Pending } else { Poll::Ready(None) }
-        }
-    });
-    match early.await {
-        Some(done) => (done, false),
-        None => {
-            other().await;
-            (work.await, true)
-        }
-    }
-}
-
-/// The settings of a channel `email` whose other side takes no message, for good.
-pub fn channel_that_refuses() -> String {
-    let gateway = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = gateway.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for connection in gateway.incoming() {
-            let mut connection = connection.unwrap();
-            // All of a small request comes at once or nearly so; what is left unread would break the answer off.
-            let _ = connection.read(&mut [0; 16 * 1024]);
-            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-        }
-    });
-    format!(
-        "[[channel]]\nname = \"email\"\ntype = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\ntarget = \"email\"\n\
-         body = {{ to = \"{{to}}\", text = \"{{text}}\" }}\n"
-    )
-}
-
 /// What is logged on this thread for as long as it lives.
 pub struct Log {
     text: Arc<Mutex<Vec<u8>>>,
@@ -360,4 +322,42 @@ pub fn access(user: &str, stage: AccessStage) -> AccessSession {
     };
     let secret = AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None };
     Document { open, secret }
+}
+
+/// What this work comes to if something else happens the `nth` time it waits; and whether it waits so often.
+pub async fn interrupted<T>(work: impl Future<Output = T>, nth: usize, other: impl AsyncFnOnce()) -> (T, bool) {
+    let mut work = std::pin::pin!(work);
+    let mut waited = 0;
+    let early = std::future::poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => {
+            waited += 1;
+            if waited < nth { Poll::Pending } else { Poll::Ready(None) }
+        }
+    });
+    match early.await {
+        Some(done) => (done, false),
+        None => {
+            other().await;
+            (work.await, true)
+        }
+    }
+}
+
+/// The settings of a channel `email` whose other side takes no message, for good.
+pub fn channel_that_refuses() -> String {
+    let gateway = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = gateway.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for connection in gateway.incoming() {
+            let mut connection = connection.unwrap();
+            // All of a small request comes at once or nearly so; what is left unread would break the answer off.
+            let _ = connection.read(&mut [0; 16 * 1024]);
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    format!(
+        "[[channel]]\nname = \"email\"\ntype = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\ntarget = \"email\"\n\
+         body = {{ to = \"{{to}}\", text = \"{{text}}\" }}\n"
+    )
 }
