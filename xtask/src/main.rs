@@ -75,7 +75,8 @@ enum Command {
         /// Only one part of several, for example 2/4
         #[arg(long, default_value = "1/1", value_parser = shard)]
         shard: (usize, usize),
-        /// At most so many outside tests for each, the closest first: quick, and what survives may not survive them all
+        /// At most so many outside tests for each, the closest first: quick, and what survives may not survive them all;
+        /// with 0 the unit tests alone
         #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
         closest: usize,
         /// So many processes of tests at once; a test waits more than it computes

@@ -148,6 +148,13 @@ mod alarm_tests {
         assert_eq!(guess(&two), Some(Alarm::SeveralWrong { count: 5 }));
         assert_eq!([guess(&one), guess(&one)], [None, Some(Alarm::Locked)]);
         assert_eq!(guess(&one), None, "a row is told once");
+        let five_in_all = Count { in_a_row: WRONG_PER_MODULE, locked_until: None };
+        let account = AccountOpen { wrong_in_all: five_in_all, ..AccountOpen::default() };
+        assert_eq!(
+            alarm(&account, &Target::login("codes", true)),
+            None,
+            "what does not count says nothing of the rest"
+        );
         let recovery = Target::login("codes", true);
         assert_eq!([guess(&recovery), guess(&recovery), guess(&recovery), guess(&recovery)], [None; 4]);
         assert_eq!(guess(&recovery), Some(Alarm::Locked));

@@ -41,3 +41,43 @@ fn value(id: &str, user: &User, source: &str) -> Option<Value> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::flow::{
+        record::AccessStage,
+        test_stage::{NOW, TestStage, access, user},
+    };
+
+    const CLAIMS: &str = "[[provider]]\ntype = \"local\"\n[claims]\nid = \"user.id\"\nname = \"user.name\"\n\
+                          shown = \"user.display_name\"\nmail = \"user.email\"\nphone = \"user.phone\"\n\
+                          groups = \"user.groups\"\nlanguage = \"user.language\"\nzone = \"user.zone\"\n\
+                          fixed = \"=text\"";
+
+    #[tokio::test]
+    async fn each_claim_is_what_the_settings_say_and_what_is_not_known_is_left_out() {
+        let stage = TestStage::with(CLAIMS);
+        let mut ada = user("Ada");
+        stage.put("user/ada", &ada).await;
+        stage.put("access/s", &access("ada", AccessStage::Active { expires_at: NOW.plus_s(60) })).await;
+        let told = async || Value::Object(stage.flows.claims("s").await.unwrap());
+        assert_eq!(told().await, json!({"id": "ada", "name": "Ada", "groups": [], "fixed": "text"}));
+        ada.open.display_name = Some("Ada L.".to_owned());
+        (ada.open.language, ada.open.zone) = (Some("de".to_owned()), Some("Europe/Berlin".to_owned()));
+        ada.open.groups = vec!["admins".to_owned()];
+        let address =
+            |value: &str, proved_at| Address { value: value.to_owned(), added_at: NOW, proved_at, by_code: false };
+        ada.secret.addresses.email = vec![address("no", None), address("a@example.org", Some(NOW))];
+        ada.secret.addresses.phone = vec![address("+4915112345678", Some(NOW))];
+        stage.put("user/ada", &ada).await;
+        let all = json!({
+            "id": "ada", "name": "Ada", "shown": "Ada L.", "mail": "a@example.org", "phone": "+4915112345678",
+            "groups": ["admins"], "language": "de", "zone": "Europe/Berlin", "fixed": "text",
+        });
+        assert_eq!(told().await, all);
+        assert!(stage.flows.claims("another").await.unwrap().is_empty());
+    }
+}

@@ -97,6 +97,18 @@ async fn an_enrolment_is_for_the_type_that_made_it() {
     }
 }
 
+#[test]
+fn a_module_gets_all_that_is_kept_for_a_user() {
+    let mut kept = crate::flow::test_stage::enrolment("codes");
+    let data = |kept: &Enrolment| all_for_module(kept).into_iter().map(|one| one.data).collect::<Vec<_>>();
+    assert_eq!(data(&kept), ["kept"]);
+    for factor in ["one", "two"] {
+        let own = protocol::Enrolment { version: 1, data: factor.into() };
+        kept.secret.by_factor.insert(factor.to_owned(), own);
+    }
+    assert_eq!(data(&kept), ["one", "two"], "and nothing twice");
+}
+
 #[tokio::test]
 async fn other_settings_and_modules_take_the_place_of_the_former_and_nothing_else_does() {
     let stage = TestStage::new();
@@ -105,9 +117,13 @@ async fn other_settings_and_modules_take_the_place_of_the_former_and_nothing_els
     settings.name = "another".to_owned();
     let text = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"";
     let with_module = crate::settings::parse(std::path::Path::new("host.toml"), text).unwrap();
-    let next =
-        stage.flows.engine.with(Arc::new(settings), ModuleHost::offline(&with_module), stage.flows.delivery().clone());
+    let text = "[development]\n[[provider]]\ntype = \"local\"\n[[channel]]\nname = \"email\"\ntype = \"outbox\"\n\
+                target = \"email\"";
+    let with_channel = crate::settings::parse(std::path::Path::new("host.toml"), text).unwrap();
+    let delivery = Delivery::new(&with_channel, &stage.flows.engine.config_directory);
+    let next = stage.flows.engine.with(Arc::new(settings), ModuleHost::offline(&with_module), delivery);
     assert_eq!((next.settings.name.as_str(), next.modules.modules().len()), ("another", 1));
+    assert_eq!(next.delivery.channels().len(), 1);
     assert!(next.is_token_ended("a"));
 }
 

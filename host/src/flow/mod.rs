@@ -141,6 +141,8 @@ impl Flows {
 #[cfg(test)]
 mod access_tests;
 #[cfg(test)]
+mod restore_tests;
+#[cfg(test)]
 mod test_stage;
 #[cfg(test)]
 mod upkeep_tests;

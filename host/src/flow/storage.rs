@@ -62,6 +62,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_restore_leaves_word_of_itself() {
+        let changes = changes_of_restore(&OpenReport::default(), Timestamp(7));
+        assert!(matches!(&changes[..], [Change::Put(place, _)] if *place == key::restored().unwrap()));
+    }
+
+    #[test]
     fn a_clock_put_back_makes_no_code_good_again_and_one_gone_astray_locks_nobody_out() {
         let now = Timestamp(1_000_000_000_000);
         let until = |last_commit_ms| {

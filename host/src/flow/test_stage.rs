@@ -1,19 +1,26 @@
 //! For unit tests: the flows on a real store in a scratch directory, and a clock that stands where a test puts it.
 
 use std::{
+    io::{Read, Write},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
+    task::Poll,
+    time::Duration,
 };
 
+use mfa_sdk::{
+    form::Form,
+    protocol::{Description, Reply, Request},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{
     Access, Asker, Core, Flows,
     record::{
-        AccessOpen, AccessSecret, AccessSession, AccessStage, Addresses, Document, Found, Grant, NameOpen, ProviderId,
-        Session, SessionOpen, SessionSecret, SessionStage, Setup, SetupOpen, SetupSecret, SetupStage, Stored, Unknown,
-        User, UserSecret,
+        AccessOpen, AccessSecret, AccessSession, AccessStage, Addresses, Document, Enrolment, Factors, FactorsOpen,
+        Found, Grant, NameOpen, ProviderId, Session, SessionOpen, SessionSecret, SessionStage, Setup, SetupOpen,
+        SetupSecret, SetupStage, Stored, Unknown, User, UserSecret,
     },
     token,
 };
@@ -21,7 +28,8 @@ use crate::{
     clock::{Clock, Timestamp},
     delivery::Delivery,
     keys::MasterKey,
-    module_host::ModuleHost,
+    module_host::{ModuleHost, Play},
+    settings::Settings,
     store::{Change, Key, Store},
 };
 
@@ -41,8 +49,23 @@ impl TestStage {
         Self::with("[[provider]]\ntype = \"local\"")
     }
 
-    /// Flows under these settings, without modules.
+    /// Flows under these settings, whose modules do not run.
     pub fn with(settings: &str) -> Self {
+        Self::on(settings, ModuleHost::offline)
+    }
+
+    /// Flows under these settings, whose modules are so described and answer so.
+    pub fn playing(
+        settings: &str,
+        descriptions: &[Description],
+        play: impl Fn(&str, &Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let play: Play = Arc::new(play);
+        Self::on(settings, |settings| ModuleHost::played(settings, descriptions, &play))
+    }
+
+    fn on(settings: &str, modules: impl FnOnce(&Settings) -> ModuleHost) -> Self {
+        somebody_listens();
         let directory = tempfile::tempdir().unwrap();
         let clock_file = directory.path().join("clock.json");
         put_clock(&clock_file, NOW);
@@ -51,7 +74,7 @@ impl TestStage {
         let clock = Clock::read_from(Some(clock_file));
         let (store, _) = Store::open(directory.path(), &keys, clock.clone()).unwrap();
         let settings = Arc::new(crate::settings::parse(Path::new("host.toml"), settings).unwrap());
-        let modules = ModuleHost::offline(&settings);
+        let modules = modules(&settings);
         let config_directory = directory.path().to_owned();
         let delivery = Delivery::new(&settings, &config_directory);
         let flows = Flows::new(Core { store, modules, delivery, settings, clock, keys, config_directory });
@@ -67,6 +90,14 @@ impl TestStage {
         self.flows.engine.store.commit(vec![change], Vec::new()).await.unwrap();
     }
 
+    /// Factors of these modules, confirmed, and what the user set up for each.
+    pub async fn put_factors(&self, user: &str, modules: &[&str]) {
+        self.put(&format!("factors/{user}"), &factors(modules)).await;
+        for module in modules {
+            self.put(&format!("enrolment/{user}/{module}"), &enrolment(module)).await;
+        }
+    }
+
     pub async fn has(&self, key: &str) -> bool {
         self.flows.engine.store.read(&self.key(key)).await.unwrap().is_some()
     }
@@ -80,6 +111,13 @@ impl TestStage {
         let index = Document { open: NameOpen { user: id.to_owned() }, secret: () };
         self.put(&format!("user_name/{}", token::folded_name_hash(&user.open.name)), &index).await;
         self.put(&format!("user/{id}"), &user).await;
+    }
+
+    /// Waits until everything that was posted is sent.
+    pub async fn all_sent(&self) {
+        // What was posted just now begins first.
+        tokio::task::yield_now().await;
+        self.flows.finish_sending(Duration::from_secs(30)).await;
     }
 
     pub async fn phc(&self, password: &str) -> String {
@@ -117,6 +155,7 @@ pub struct Log {
 
 impl Log {
     pub fn begin() -> Self {
+        somebody_listens();
         let text: Arc<Mutex<Vec<u8>>> = Arc::default();
         let pen = Arc::clone(&text);
         let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || Pen(Arc::clone(&pen))).finish();
@@ -128,6 +167,16 @@ impl Log {
         let text = String::from_utf8(self.text.lock().unwrap().clone()).unwrap();
         text.lines().filter(|line| line.contains(word)).map(str::to_owned).collect()
     }
+}
+
+/// A line that one thread logs first while another begins to listen would be taken for one nobody wants, for good.
+fn somebody_listens() {
+    static LISTENER: Once = Once::new();
+    LISTENER.call_once(|| {
+        let nowhere = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+        // Somebody else may listen to all already.
+        let _ = tracing::subscriber::set_global_default(nowhere);
+    });
 }
 
 struct Pen(Arc<Mutex<Vec<u8>>>);
@@ -155,6 +204,28 @@ fn put_clock(file: &Path, moment: Timestamp) {
 pub fn user(name: &str) -> User {
     let open = json!({"name": name, "is_active": true, "is_owner": false, "created_at": NOW, "epoch": 0});
     Document { open: serde_json::from_value(open).unwrap(), secret: UserSecret::default() }
+}
+
+/// Factors of the modules of these ids and types, all confirmed; the first is the primary one.
+pub fn factors(modules: &[&str]) -> Factors {
+    let open = modules.iter().fold(FactorsOpen::default(), |list, id| list.with_confirmed(id, id, false, NOW));
+    Document { open, secret: () }
+}
+
+/// What somebody set up for the module of this id and type.
+pub fn enrolment(module: &str) -> Enrolment {
+    let open = json!({"module": module, "module_type": module, "created_at": NOW});
+    let secret = json!({"version": 1, "data": "kept"});
+    Document { open: serde_json::from_value(open).unwrap(), secret: serde_json::from_value(secret).unwrap() }
+}
+
+/// A login of this user that waits for the text `code` this module asks for.
+pub fn waiting(user: &str, module: &str) -> Session {
+    let mut waiting = session(user, NOW.plus_s(60), NOW.plus_s(60));
+    waiting.open.stage = SessionStage::Waiting { module: module.to_owned() };
+    waiting.secret.grant = Grant::Code { redirect_hash: String::new(), code_challenge: None, state: None };
+    waiting.secret.form = Some(Form::new().text("code", 64));
+    waiting
 }
 
 /// Somebody at this machine who reads English.
@@ -266,4 +337,42 @@ pub fn access(user: &str, stage: AccessStage) -> AccessSession {
     };
     let secret = AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None };
     Document { open, secret }
+}
+
+/// What this work comes to if something else happens the `nth` time it waits; and whether it waits so often.
+pub async fn interrupted<T>(work: impl Future<Output = T>, nth: usize, other: impl AsyncFnOnce()) -> (T, bool) {
+    let mut work = std::pin::pin!(work);
+    let mut waited = 0;
+    let early = std::future::poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => {
+            waited += 1;
+            if waited < nth { Poll::Pending } else { Poll::Ready(None) }
+        }
+    });
+    match early.await {
+        Some(done) => (done, false),
+        None => {
+            other().await;
+            (work.await, true)
+        }
+    }
+}
+
+/// The settings of a channel `email` whose other side takes no message, for good.
+pub fn channel_that_refuses() -> String {
+    let gateway = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = gateway.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for connection in gateway.incoming() {
+            let mut connection = connection.unwrap();
+            // All of a small request comes at once or nearly so; what is left unread would break the answer off.
+            let _ = connection.read(&mut [0; 16 * 1024]);
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    format!(
+        "[[channel]]\nname = \"email\"\ntype = \"http\"\nurl = \"http://127.0.0.1:{port}/\"\ntarget = \"email\"\n\
+         body = {{ to = \"{{to}}\", text = \"{{text}}\" }}\n"
+    )
 }

@@ -268,6 +268,12 @@ mod tests {
     }
 
     #[test]
+    fn codes_of_six_digits_reach_as_high_as_they_can() {
+        // One in thirty is as high as this: none of a thousand would be once in a hundred million million.
+        assert!((0..1000).any(|_| new_digits().as_str() >= "967296"));
+    }
+
+    #[test]
     fn a_spoken_code_is_the_same_however_it_is_typed() {
         let code = new_spoken_code(3);
         assert_eq!((code.len(), code.split('-').count()), (14, 3));

@@ -2,10 +2,10 @@
 
 use super::{
     record::{
-        self, AccessSession, AccessStage, Document, InvitationOpen, Restored, RestoredOpen, Session, SessionStage,
-        Setup, SetupStage, Stored, Unknown, User,
+        self, AccessSession, AccessStage, AddressProofOpen, AddressProofSecret, Document, InvitationOpen, Restored,
+        RestoredOpen, Sent, Session, SessionStage, Setup, SetupStage, Stored, Unknown, User,
     },
-    test_stage::{Log, NOW, TestStage, access, session, setup, user},
+    test_stage::{BOOT, Log, NOW, TestStage, access, session, setup, user},
     upkeep::{SWEEP_BATCH, is_flow, session_tombstone, short},
 };
 use crate::{
@@ -50,7 +50,20 @@ async fn a_sweep_takes_what_is_over_and_not_a_millisecond_sooner() {
     stage.put("invitation/i", &Document { open, secret: () }).await;
     stage.put("access/c", &issued("ada")).await;
     stage.put("access/a", &active("ada")).await;
-    let all = ["session/s", "setup/t", "invitation/i", "access/c", "access/a"];
+    let proof = AddressProofOpen {
+        user: "ada".to_owned(),
+        user_epoch: 0,
+        kind: "email".to_owned(),
+        created_at: NOW,
+        expires_at: END,
+        created_boot_ms: NOW.0,
+        boot_id: BOOT.to_owned(),
+        attempts_used: 0,
+        unknown: Unknown::new(),
+    };
+    let secret = AddressProofSecret { value: "a@example.org".to_owned(), mac: String::new(), sent: Sent::default() };
+    stage.put("address/p", &Document { open: proof, secret }).await;
+    let all = ["session/s", "setup/t", "invitation/i", "access/c", "access/a", "address/p"];
     for (moment, expected) in [(NOW, &all[..]), (END, &all[..]), (AFTER, &[][..])] {
         stage.move_clock_to(moment);
         stage.flows.sweep().await.unwrap();

@@ -27,3 +27,5 @@ pub use api::{CallError, ModuleHost, ModuleInstance, ModuleState, RefusedChange}
 pub use apply::Change;
 pub use check::quoted;
 pub use inspect::{Inspection, file_refusal, inspect};
+#[cfg(test)]
+pub use supervisor::played::{Play, word};

@@ -356,5 +356,8 @@ fn back_off(failures: u32) -> Duration {
 }
 
 #[cfg(test)]
+#[path = "played.rs"]
+pub(super) mod played;
+#[cfg(test)]
 #[path = "supervisor_tests.rs"]
 mod tests;

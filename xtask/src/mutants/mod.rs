@@ -30,7 +30,7 @@ pub struct Wanted {
     pub files: Vec<String>,
     /// The how manieth of how many parts, from 1.
     pub shard: (usize, usize),
-    /// At most so many outside tests for each, the closest first.
+    /// At most so many outside tests for each, the closest first; with 0 the unit tests alone.
     pub closest: usize,
     /// So many processes of tests at once.
     pub at_once: usize,
@@ -52,12 +52,17 @@ pub fn run(wanted: &Wanted) -> Result<(), Failure> {
     let accepted = accepted::read()?;
     println!("   {} mutations, {} to be tried; building them into one host", mutants.len(), chosen.len());
     let tree = Tree::copy(&mutants)?;
-    let compiled = tree.build(&mutants)?;
-    test::build_outside()?;
-    let outside_tests = tree::executable(&mut stage::cargo(&["test", "--quiet", "--package", "mfa-tests"]))?;
+    let compiled = tree.weave_all(&mutants)?;
+    let outside_tests = if wanted.closest > 0 {
+        tree.build_host()?;
+        test::build_outside()?;
+        tree.keep(&tree::executable(&mut stage::cargo(&["test", "--quiet", "--package", "mfa-tests"]))?)?
+    } else {
+        PathBuf::new()
+    };
     let mut trials = Trials {
         unit_tests: tree.unit_tests()?,
-        outside_tests: tree.keep(&outside_tests)?,
+        outside_tests,
         environment: vec![
             ("MFA_TEST_BIN_DIR", tree.binaries().into()),
             ("MFA_TEST_OUTSIDE_DIR", test::outside_target().join("debug").into()),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use syn::{
-    Arm, BinOp, Block, Expr, ExprBinary, ExprStruct, ExprUnary, ImplItemFn, ItemFn,
+    Arm, BinOp, Block, Expr, ExprBinary, ExprMatch, ExprStruct, ExprUnary, ImplItemFn, ItemFn, Pat,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -104,7 +104,8 @@ fn grouped(text: &str, mutants: &[(usize, &Mutant)]) -> Result<Grouped, Failure>
     let mut groups: Grouped = Vec::new();
     for (number, mutant) in mutants {
         let start = byte_of(text, &lines, mutant.line, mutant.column);
-        let mut finder = Finder { start, genre: &mutant.genre, found: None, text, replacement: &mutant.replacement };
+        let (genre, replacement) = (&mutant.genre, &mutant.replacement);
+        let mut finder = Finder { start, genre, found: None, text, replacement, has_arm_for_the_rest: false };
         finder.visit_file(&file);
         let Some((range, kind)) = finder.found else { continue };
         let mutation = Mutation { number: *number, kind };
@@ -123,6 +124,8 @@ struct Finder<'a> {
     text: &'a str,
     replacement: &'a str,
     found: Option<(Range<usize>, Kind)>,
+    /// Whether the innermost match takes what one of its arms takes no more.
+    has_arm_for_the_rest: bool,
 }
 
 impl Finder<'_> {
@@ -177,10 +180,17 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         visit::visit_expr_struct(self, expr);
     }
 
+    fn visit_expr_match(&mut self, expr: &'ast ExprMatch) {
+        let is_for_the_rest = |arm: &Arm| arm.guard.is_none() && matches!(arm.pat, Pat::Wild(_));
+        let around = std::mem::replace(&mut self.has_arm_for_the_rest, expr.arms.iter().any(is_for_the_rest));
+        visit::visit_expr_match(self, expr);
+        self.has_arm_for_the_rest = around;
+    }
+
     fn visit_arm(&mut self, arm: &'ast Arm) {
         let guard = arm.guard.as_ref().map(|(_, guard)| guard);
         match self.genre {
-            Genre::Arm if arm.span().byte_range().start == self.start => {
+            Genre::Arm if self.has_arm_for_the_rest && arm.span().byte_range().start == self.start => {
                 let range = guard.map_or_else(|| arm.pat.span(), |guard| guard.span()).byte_range();
                 self.found = Some((range, Kind::NoArm { has_guard: guard.is_some() }));
             }
@@ -342,6 +352,18 @@ mod tests {
         let guard = "(crate::mutant(0) || (!crate::mutant(1) && (if crate::mutant(2) { (a) == (2) } else { a < 2 })))";
         assert!(woven.text.contains(guard), "{}", woven.text);
         assert_eq!(woven.at(woven.text.find("(a) == (2)").unwrap()), [2]);
+    }
+
+    #[test]
+    fn an_arm_goes_only_where_another_takes_what_it_took() {
+        let code = |rest: &str| {
+            format!("fn f(a: u8) -> u8 {{\n    match a {{\n        1 => 2,\n        {rest} => 3,\n    }}\n}}\n")
+        };
+        let mutant = mutant(Genre::Arm, "", (3, 9));
+        for (rest, is_there) in [("_", true), ("_ if a > 2", false), ("0 | 2..", false)] {
+            let woven = weave(&code(rest), &[(0, &mutant)]).unwrap();
+            assert_eq!(woven.text.contains("1 if !crate::mutant(0) => 2"), is_there, "{rest}: {}", woven.text);
+        }
     }
 
     #[test]

@@ -207,6 +207,16 @@ fn handler(provider: &ProviderId) -> Handler {
 
 #[cfg(test)]
 mod first_factor_tests;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
+mod second_factor_played_tests;
+#[cfg(test)]
+mod sending_tests;
+#[cfg(test)]
+mod way_back_tests;
 
 #[cfg(test)]
 mod tests {

@@ -207,6 +207,8 @@ mod tests {
         assert!(!misfits(&six, &json!({"code": ""})) && !misfits(&six, &json!({})));
         assert!(!misfits(&six, &json!({"code": "abcdefghjk", "note": "x"})));
         assert!(misfits(&six.clone().boolean("keep").optional(), &json!({"code": "abcdefghjk", "keep": null})));
+        let and_a_note = six.clone().text("note", 9).optional();
+        assert!(!misfits(&and_a_note, &json!({"code": "abcdefghjk", "note": "x"})), "whoever writes a note means it");
         let two = Form::new().digits("code", 6).text("name", 9);
         assert!(!misfits(&two, &json!({"code": "abcdefghjk", "name": ""})));
         assert!(!misfits(&Form::new().boolean("yes"), &json!({"yes": "abcdefghjk"})));

@@ -46,6 +46,11 @@ impl Engine {
         provider::permits(&entries, &user.open.name, &user.open.groups)
     }
 
+    /// The same of a user as the record stands now, who has to be there and switched on.
+    fn may_be(&self, provider: &ProviderSettings, asker: &Asker, user: &User) -> bool {
+        user.open.is_active && self.may_choose(provider, asker, user)
+    }
+
     /// Whom the asker may choose to be; what is chosen is checked again against the user's own record.
     async fn choices(&self, provider: &ProviderSettings, asker: &Asker) -> Result<Vec<(String, User)>, FlowError> {
         if !self.lets_in(provider, asker) {
@@ -54,7 +59,7 @@ impl Engine {
         let users = record::scan::<User>(&self.store, "user/").await?;
         let mut users: Vec<(String, User)> = users
             .into_iter()
-            .filter(|(_, _, user)| user.open.is_active && self.may_choose(provider, asker, user))
+            .filter(|(_, _, user)| self.may_be(provider, asker, user))
             .map(|(key, _, user)| (key.as_str().trim_start_matches("user/").to_owned(), user))
             .collect();
         users.sort_by(|(_, one), (_, other)| shown_name(one).cmp(shown_name(other)));
@@ -93,11 +98,7 @@ impl Turn<'_> {
         }
         let (user_id, _) = choices.remove(0);
         let user: Found<User> = self.engine.read(record::key::user(&user_id)).await?;
-        let still = user
-            .record
-            .as_ref()
-            .is_some_and(|user| user.open.is_active && self.engine.may_choose(provider, self.asker, user));
-        if !still {
+        if !user.record.as_ref().is_some_and(|user| self.engine.may_be(provider, self.asker, user)) {
             return Ok(self.not_allowed(id));
         }
         let vouched = Vouched {

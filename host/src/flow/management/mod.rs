@@ -83,3 +83,8 @@ fn unavailable(module: &str, error: &CallError) -> FlowError {
     };
     FlowError::ModuleUnavailable { module: module.to_owned(), reason }
 }
+
+#[cfg(test)]
+mod played_tests;
+#[cfg(test)]
+mod removal_tests;

@@ -135,6 +135,8 @@ fn tag(key: &[u8; 32], parts: &[&str]) -> String {
 }
 
 #[cfg(test)]
+mod messages_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
 

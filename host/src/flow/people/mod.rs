@@ -99,4 +99,6 @@ fn id_of(found: &Found<User>) -> String {
 }
 
 #[cfg(test)]
+mod addresses_tests;
+#[cfg(test)]
 mod people_tests;

@@ -11,9 +11,10 @@ use crate::{
             AccessSession, AccessStage, Account, AccountOpen, Count, Document, EnrolmentOpen, EnrolmentSecret, Factors,
             FactorsOpen, OpenFlow, Unknown, User,
         },
-        test_stage::{Log, NOW, TestStage, access, asker, signed_in, user},
+        test_stage::{Log, NOW, TestStage, access, asker, interrupted, signed_in, user},
     },
     provider::Metadata,
+    store::Change,
 };
 
 const OLD: &str = "correct horse battery";
@@ -219,6 +220,39 @@ async fn an_invitation_is_good_once_to_its_last_millisecond() {
     let elsewhere = Asker { address: std::net::Ipv4Addr::new(192, 0, 2, 1).into(), ..asker() };
     let late = stage.flows.sign_up("eve", &secret(NEW), Some(&other.code.0), &elsewhere).await;
     assert!(is_invalid(late), "too late");
+}
+
+#[tokio::test]
+async fn an_invitation_used_while_the_password_is_hashed_is_none_and_a_name_taken_then_is_taken() {
+    for takes_name in [false, true] {
+        let stage = stage().await;
+        let invited = stage.flows.invite("test", &[]).await.unwrap();
+        let (password, asker) = (secret(NEW), asker());
+        let work = stage.flows.sign_up("bob", &password, Some(&invited.code.0), &asker);
+        let other = async || match takes_name {
+            true => stage.put_person("b", &user("bob"), None).await,
+            false => {
+                let store = &stage.flows.engine.store;
+                let (invitation, _) = store.scan("invitation/").await.unwrap().remove(0);
+                store.commit(vec![Change::Delete(invitation)], Vec::new()).await.unwrap();
+            }
+        };
+        let (signed_up, is_interrupted) = interrupted(work, 1, other).await;
+        assert!(is_interrupted);
+        let code = match signed_up {
+            Err(FlowError::Forbidden { code, .. } | FlowError::NotPossible { code, .. }) => code,
+            _ => "neither",
+        };
+        assert_eq!(code, if takes_name { "name_taken" } else { "invalid_invite" });
+    }
+}
+
+#[tokio::test]
+async fn whoever_invites_learns_whether_anybody_can_sign_up() {
+    for (mode, is_off) in [("off", true), ("invite", false), ("open", false)] {
+        let stage = TestStage::with(&format!("[[provider]]\ntype = \"local\"\n[sign_up]\nmode = \"{mode}\""));
+        assert_eq!(stage.flows.invite("test", &[]).await.unwrap().sign_up_is_off, is_off, "{mode}");
+    }
 }
 
 #[tokio::test]

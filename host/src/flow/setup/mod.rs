@@ -153,6 +153,10 @@ fn ended(setup: &Setup, reason: &str) -> Setup {
 }
 
 #[cfg(test)]
+mod issue_tests;
+#[cfg(test)]
+mod played_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::flow::record::OpenFlow;

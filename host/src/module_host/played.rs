@@ -1,0 +1,84 @@
+//! For unit tests: modules whose worker is a function of the test's own. What it says goes through the frames, the
+//! deadline and the checks of a real worker's answers, and through nothing else.
+
+use std::io::{Read, Write};
+
+use mfa_sdk::protocol::Operation;
+
+use super::{
+    super::{api::Configured, api::ModuleHost, slot::host_end},
+    *,
+};
+use crate::settings::Settings;
+
+/// Calls of one module that are under way at once.
+const SLOTS: usize = 4;
+
+/// What the module of this id says to an operation.
+pub type Play = Arc<dyn Fn(&str, &Request) -> Reply + Send + Sync>;
+
+impl ModuleHost {
+    /// The modules of these settings; those of the described types answer what `play` says, the others do not run.
+    pub fn played(settings: &Settings, descriptions: &[Description], play: &Play) -> Self {
+        let offline = Self::offline(settings);
+        let playing = |configured: &Configured| {
+            let mut configured = configured.clone();
+            let described = |description: &&Description| description.module_type == configured.recipe.module_type;
+            if let Some(description) = descriptions.iter().find(described) {
+                let id = configured.recipe.plan.id.clone();
+                configured.supervised = Arc::new(Supervised::played(&id, description.clone(), play));
+            }
+            configured
+        };
+        Self { modules: offline.modules.iter().map(playing).collect(), workers: offline.workers }
+    }
+}
+
+impl Supervised {
+    fn played(id: &str, description: Description, play: &Play) -> Self {
+        let supervised = Self::new();
+        let slots = (0..SLOTS).map(|_| slot(id.to_owned(), play.clone())).collect();
+        let (complaints, _) = mpsc::unbounded_channel();
+        let (_, ending) = watch::channel(None);
+        *supervised.description.write().unwrap() = Some(Arc::new(description));
+        supervised.stage.send_replace(Stage::Serving(Arc::new(Serving::new(slots, complaints, ending))));
+        supervised
+    }
+}
+
+/// The host's end of a slot whose other end plays until the host's is gone.
+fn slot(id: String, play: Play) -> BlockingStream {
+    let (near_end, mut far_end) = BlockingStream::pair().unwrap();
+    std::thread::spawn(move || {
+        while let Some(request) = next_request(&mut far_end) {
+            let reply = play(&id, &request);
+            if far_end.write_all(&framed_json(&reply).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    host_end(near_end).unwrap()
+}
+
+fn next_request(socket: &mut BlockingStream) -> Option<Request> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length).ok()?;
+    let mut request = vec![0; u32::from_be_bytes(length) as usize];
+    socket.read_exact(&mut request).ok()?;
+    serde_json::from_slice(&request).ok()
+}
+
+/// The word for an operation, as a test tells what was asked.
+pub fn word(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::InputSchema {} => "input_schema",
+        Operation::SetupFlow { .. } => "setup_flow",
+        Operation::InitializeLoginMfaStep { .. } => "initialize_login_mfa_step",
+        Operation::Validate { .. } => "validate",
+        Operation::Issue {} => "issue",
+        Operation::Depose { .. } => "depose",
+        Operation::Migrate { .. } => "migrate",
+        Operation::Overview { .. } => "overview",
+        Operation::ChangeDevice { .. } => "change_device",
+    }
+}
