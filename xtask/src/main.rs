@@ -7,6 +7,7 @@ mod host;
 mod mail;
 mod measure;
 mod mutants;
+mod node;
 mod once;
 mod packages;
 mod python;
