@@ -4,6 +4,9 @@
 mod addresses;
 mod admin_races;
 mod backup_codes;
+mod browser;
+mod browser_ground;
+mod browser_links;
 mod cli;
 mod command_line;
 mod crash;
