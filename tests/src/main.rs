@@ -15,6 +15,7 @@ mod delivery_gateways;
 mod delivery_settings;
 mod devices;
 mod doctor;
+mod every_page;
 mod expiry;
 mod factors;
 mod fixtures;

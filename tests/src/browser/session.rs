@@ -17,12 +17,13 @@ use super::{
 };
 use crate::harness::PATIENCE;
 
-/// No window, no graphics card, and nothing of its own accord over the network. The tests may run as root, for whom the
-/// browser has no sandbox.
-const ARGUMENTS: [&str; 10] = [
+/// No window, no graphics card, scroll bars that take no room as on a telephone, and nothing of its own accord over the
+/// network. The tests may run as root, for whom the browser has no sandbox.
+const ARGUMENTS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--hide-scrollbars",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
