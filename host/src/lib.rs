@@ -16,3 +16,4 @@ pub mod system_clock;
 pub mod tls;
 mod unbroken;
 pub mod wire;
+pub mod words;

@@ -39,6 +39,7 @@ mod module_calls;
 mod modules;
 mod notices;
 mod openapi;
+mod pages_sign_in;
 mod passwords;
 mod people;
 mod plain_login;

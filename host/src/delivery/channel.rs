@@ -15,7 +15,6 @@ use super::{
     gateway::Gateway,
     outbox::Outbox,
     post::Post,
-    problem::{Place, Problem},
     secret,
     smtp::{Server, ServerEncryption},
     target::{self, TargetRule},
@@ -23,6 +22,7 @@ use super::{
 use crate::{
     settings::{ChannelKind, ChannelSettings, Encryption, Settings},
     tls::Trust,
+    words::{Place, Problem},
 };
 
 /// A channel that can send.

@@ -13,11 +13,12 @@ use ureq::{
 use super::{
     contract::{Parcel, SendError, Told},
     secret,
-    values::{filled, percent},
+    values::percent,
 };
 use crate::{
     settings::{GatewayBody, GatewayRequest, Method},
     tls::Trust,
+    words::filled,
 };
 
 /// Nobody needs more of an answer than its first words.

@@ -7,19 +7,18 @@ mod contract;
 mod gateway;
 mod outbox;
 mod post;
-mod problem;
 mod room;
 mod secret;
 mod smtp;
 mod target;
 mod templates;
-mod texts;
 mod values;
 
 pub use contract::{MessageId, Parcel, Rendered, SendError, Told};
 pub use outbox::OutboxMessage;
-pub use problem::{Place, Problem};
 pub use room::{ChannelState, Delivery};
 pub use target::TargetError;
 pub use templates::{RenderError, TEMPLATES, TemplateKind};
 pub use values::one_line;
+
+pub use crate::words::{Place, Problem};

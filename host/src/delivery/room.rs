@@ -8,11 +8,16 @@ use super::{
     channel::Way,
     contract::{Parcel, Rendered, SendError},
     outbox::{Outbox, OutboxMessage},
-    problem::Problem,
     target::TargetError,
     templates::{RenderError, Renderer},
 };
-use crate::settings::{ChannelKind, ChannelSettings, Settings};
+use crate::{
+    settings::{ChannelKind, ChannelSettings, Settings},
+    words::{Problem, Words},
+};
+
+/// The folder of the admin's sentences.
+const TRANSLATIONS: &str = "translations";
 
 /// Channels and templates as they are set up; cheap to clone. Changed settings make the next one.
 #[derive(Clone)]
@@ -21,6 +26,7 @@ pub struct Delivery(Arc<Inner>);
 struct Inner {
     channels: Vec<Kept>,
     renderer: Renderer,
+    words: Words,
     outbox: Outbox,
     problems: Vec<Problem>,
 }
@@ -52,7 +58,9 @@ impl Delivery {
     }
 
     fn with_outbox(settings: &Settings, config_directory: &Path, outbox: Outbox) -> Self {
-        let (renderer, mut problems) = Renderer::load(config_directory, &settings.name, &settings.base_url());
+        let (words, mut problems) = Words::load(&config_directory.join(TRANSLATIONS));
+        let (renderer, wrong) = Renderer::load(config_directory, words.clone(), &settings.name, &settings.base_url());
+        problems.extend(wrong);
         let kept = |(index, channel): (usize, &ChannelSettings)| {
             let place = format!("channel.{index}");
             let way = channel.enabled.then(|| Way::open(settings, channel, &place, config_directory, &outbox));
@@ -67,7 +75,7 @@ impl Delivery {
         let channels: Vec<Kept> = settings.channels.iter().enumerate().map(kept).collect();
         let closed = channels.iter().filter_map(|channel| channel.way.as_ref()?.as_ref().err());
         problems.splice(0..0, closed.cloned());
-        Self(Arc::new(Inner { channels, renderer, outbox, problems }))
+        Self(Arc::new(Inner { channels, renderer, words, outbox, problems }))
     }
 
     /// Channels that can send, as modules may know them.
@@ -91,6 +99,11 @@ impl Delivery {
     /// What of channels, templates and translations cannot be used.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
+    }
+
+    /// The words of messages, which are those of the whole host.
+    pub fn words(&self) -> &Words {
+        &self.0.words
     }
 
     /// A target as it is kept and sent to.

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::problem::{Place, Problem};
-use crate::{secret_file, settings::ChannelSettings};
+use crate::{
+    secret_file,
+    settings::ChannelSettings,
+    words::{Place, Problem},
+};
 
 /// The secret of a channel; none if it has none. `place` is the channel's block.
 ///

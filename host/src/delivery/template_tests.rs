@@ -8,7 +8,8 @@ fn load(files: &[(&str, &str)]) -> (tempfile::TempDir, Renderer, Vec<Problem>) {
     for (name, text) in files {
         std::fs::write(directory.path().join("templates").join(name), text).unwrap();
     }
-    let (renderer, problems) = Renderer::load(directory.path(), "Müller & Söhne", "https://login.example.org");
+    let (renderer, problems) =
+        Renderer::load(directory.path(), Words::built_in(), "Müller & Söhne", "https://login.example.org");
     (directory, renderer, problems)
 }
 
@@ -40,7 +41,7 @@ fn every_template_says_the_same_in_both_parts_in_every_language() {
     let (_directory, renderer, problems) = load(&[]);
     assert_eq!(problems, []);
     for (name, kind, needed) in TEMPLATES {
-        for language in ["en", "de"] {
+        for language in ["en", "de", "fr", "es", "zh"] {
             let mail = renderer.render(name, language, &everything()).unwrap();
             let shown = [mail.subject.as_str(), &mail.text, &mail.html, &mail.short];
             assert!(

@@ -3,8 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::Read,
+    convert::Infallible,
     path::{Path, PathBuf},
 };
 
@@ -12,10 +11,9 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::Synta
 
 use super::{
     contract::Rendered,
-    problem::{Place, Problem},
-    texts::Texts,
     values::{one_line, several_lines},
 };
+use crate::words::{Place, Problem, Words, files_in, filled, read};
 
 /// Which built-in files show a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +61,8 @@ const BUILT_IN: [(&str, &str); 9] = [
 
 /// An admin's file may be called so; other files in the folder are not of this room.
 const PREFIX: &str = "mail_";
+/// Keys of the sentences that messages are made of begin so.
+const SENTENCES: &str = "message.";
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Steps one template may take; the built-in ones take a few hundred.
 const STEPS_MAX: u64 = 100_000;
@@ -77,21 +77,21 @@ pub enum RenderError {
     Broken { template: String, reason: String },
 }
 
-/// Templates and texts, ready to use.
+/// Templates and words, ready to use.
 pub struct Renderer {
     environment: Environment<'static>,
-    texts: Texts,
+    words: Words,
     host_name: String,
     public_url: String,
 }
 
 impl Renderer {
     /// What is built in with the admin's files in their places, and what of the admin's cannot be used.
-    pub fn load(config_directory: &Path, host_name: &str, public_url: &str) -> (Self, Vec<Problem>) {
-        let (texts, mut problems) = Texts::load(&config_directory.join("translations"));
+    pub fn load(config_directory: &Path, words: Words, host_name: &str, public_url: &str) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
         let mut renderer = Self {
             environment: environment(),
-            texts,
+            words,
             host_name: host_name.to_owned(),
             public_url: public_url.to_owned(),
         };
@@ -165,8 +165,8 @@ impl Renderer {
         // Last, so that no value of a module takes their place.
         values.insert("host_name".into(), self.host_name.clone());
         values.insert("public_url".into(), self.public_url.clone());
-        let language = self.texts.language_for(language);
-        let words = self.texts.filled(language, &values);
+        let language = self.words.language_for(language);
+        let words = self.sentences(language, &values);
         let word = |key: &str| words.get(&format!("{name}.{key}")).cloned();
         let subject = one_line(&word("subject").unwrap_or_default());
         let short = match (kind, word("short")) {
@@ -186,6 +186,13 @@ impl Renderer {
             |ending: &str| self.shown_by(name, kind, ending).and_then(|template| template.render(context.clone()));
         let (html, text) = (show("html")?, show("txt")?);
         Ok(Rendered { subject, text: format!("{}\n", text.trim()), html, short: short.trim().to_owned() })
+    }
+
+    /// All sentences of messages, filled with the values.
+    fn sentences(&self, language: &str, values: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let value = |name: &str| values.get(name).map(|value| Ok::<_, Infallible>(value.clone()));
+        let fill = |(key, sentence): (&str, &str)| (key.to_owned(), filled(sentence, value).unwrap_or_default());
+        self.words.section(language, SENTENCES).map(fill).collect()
     }
 
     /// The admin's file of this very template, else the one of its kind.
@@ -222,7 +229,7 @@ impl Renderer {
             let least = needed.iter().map(|value| ((*value).to_owned(), "1".to_owned())).collect();
             let optional = ["user", "time", "source", "client"];
             let all = needed.iter().chain(&optional).map(|value| ((*value).to_owned(), "1".to_owned())).collect();
-            for language in self.texts.languages() {
+            for language in self.words.languages() {
                 for values in [&least, &all] {
                     let Err(error) = self.rendered(name, *kind, language, values) else { continue };
                     let at_fault = error.name().filter(|name| own.contains_key(*name)).map(str::to_owned);
@@ -267,26 +274,6 @@ fn wrong(path: &Path, line: usize, message: String) -> Problem {
         place: Place::Line { path: path.to_owned(), line },
         message: format!("the template cannot be used: {message}"),
         remedy: "correct it, or remove the file; the built-in one is used meanwhile".to_owned(),
-    }
-}
-
-/// Files of a folder whose names are wanted, in order; none if there is no folder.
-pub fn files_in(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> =
-        entries.filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted)).map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
-}
-
-/// A small text file.
-pub fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    match file.take(bytes_max + 1).read_to_string(&mut text) {
-        Ok(bytes) if bytes as u64 > bytes_max => Err(format!("it has more than {bytes_max} bytes")),
-        Ok(_) => Ok(text),
-        Err(error) => Err(error.to_string()),
     }
 }
 

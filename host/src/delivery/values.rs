@@ -1,25 +1,8 @@
 //! Values and the places they go to. Each place has its own form of a value, so that none can break out of it.
 
-use crate::settings::{Part, parts};
-
 /// Longest value but for whole texts; a name of ten thousand characters helps nobody.
 const VALUE_CHARACTERS_MAX: usize = 200;
 const TEXT_CHARACTERS_MAX: usize = 2000;
-
-/// Fills the places of a text. `value` gives the form that fits; a place it does not know stays as it stands.
-pub fn filled<E>(text: &str, value: impl Fn(&str) -> Option<Result<String, E>>) -> Result<String, E> {
-    let mut filled = String::with_capacity(text.len());
-    for part in parts(text) {
-        match part {
-            Part::Words(words) => filled.push_str(words),
-            Part::Place(name) => match value(name) {
-                Some(value) => filled.push_str(&value?),
-                None => filled.extend(["{", name, "}"]),
-            },
-        }
-    }
-    Ok(filled)
-}
 
 /// A value as it may stand anywhere in a message: one line, without characters that steer a screen or turn text around.
 pub fn one_line(value: &str) -> String {
@@ -67,19 +50,7 @@ pub fn percent(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
-
-    #[test]
-    fn a_value_is_never_taken_for_a_place() {
-        let value = |name: &str| match name {
-            "a" => Some(Ok::<_, Infallible>("{b}".to_owned())),
-            "b" => Some(Ok("{a}".to_owned())),
-            _ => None,
-        };
-        assert_eq!(filled("{a}{b} {c} { {{a}}", value).unwrap(), "{b}{a} {c} { {{b}}");
-    }
 
     #[test]
     fn values_cannot_steer() {

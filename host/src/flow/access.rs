@@ -43,6 +43,8 @@ pub struct Access {
     pub(super) user_epoch: u64,
     pub(super) has_password: bool,
     pub(super) addresses: Addresses,
+    /// The user's own setting.
+    pub(super) language: Option<String>,
     /// When the first factor was last right.
     pub(super) first_factor_at: Option<Timestamp>,
     pub(super) factor_at: Option<Timestamp>,
@@ -154,7 +156,28 @@ impl Flows {
         if !is_open || now > token_expires_at {
             return Err(FlowError::Unauthenticated);
         }
-        let user = engine.user_in_epoch(&record.open.user, record.open.user_epoch).await?;
+        self.access_of(id, record).await
+    }
+
+    /// Whose a refresh token is, without a new access token: for a browser that shows it with every request. Nothing is
+    /// written, and the session lives `lifetime_s` from its beginning at most.
+    pub async fn authenticate_browser(&self, refresh_token: &str, lifetime_s: u64) -> Result<Access, FlowError> {
+        let engine = &self.engine;
+        let now = engine.clock.now().wall;
+        let (id, _, record) = match claimed(engine, refresh_token).await {
+            Err(TokenError::Flow(error)) => return Err(error),
+            other => other.map_err(|_| FlowError::Unauthenticated)?,
+        };
+        let is_in_time = now <= record.open.created_at.plus_s(lifetime_s);
+        let is_open = matches!(record.open.stage, AccessStage::Active { expires_at } if now <= expires_at);
+        if !is_refresh_token(&record, refresh_token) || !is_open || !is_in_time {
+            return Err(FlowError::Unauthenticated);
+        }
+        self.access_of(id, record).await
+    }
+
+    async fn access_of(&self, id: String, record: AccessSession) -> Result<Access, FlowError> {
+        let user = self.engine.user_in_epoch(&record.open.user, record.open.user_epoch).await?;
         let user = user.and_then(|user| user.record).ok_or(FlowError::Unauthenticated)?;
         Ok(Access {
             session_id: id,
@@ -171,6 +194,7 @@ impl Flows {
             user_epoch: record.open.user_epoch,
             has_password: user.secret.password.is_some(),
             addresses: user.secret.addresses,
+            language: user.open.language,
             factor_at: record.open.factor_at,
         })
     }

@@ -16,10 +16,11 @@ use mfa_sdk::{
 };
 
 use super::{
-    Core, FlowError,
+    Access, Asker, Core, FlowError,
     lifetime::{self, Life},
     messages::Messages,
     record::{self, Addresses, Enrolment, Found, SessionOpen, Stored, User, key},
+    render::Voice,
     token::{self, TokenKeys},
 };
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     provider::{CommandRunner, FirstFactorThrottle, PasswordHasher},
     settings::Settings,
     store::{Change, CommitError, Expectation, Key, Revision, Store, StoreError},
+    words::Words,
 };
 
 /// How often a decision is made again when a record it rests on changed meanwhile.
@@ -122,6 +124,26 @@ impl Engine {
     /// The same with other settings, modules and channels; counters, queues and the hasher stay.
     pub fn with(&self, settings: Arc<Settings>, modules: ModuleHost, delivery: Delivery) -> Self {
         Self { settings, modules, delivery, ..self.clone() }
+    }
+
+    /// The host's own sentences. They come with the channels, so that a mail and the page it leads to say the same.
+    pub fn words(&self) -> &Words {
+        self.delivery.words()
+    }
+
+    /// The language somebody reads: their own setting if there are words in it, else what their program asks for.
+    pub fn reader<'a>(&'a self, own: Option<&str>, asker: &'a Asker) -> &'a str {
+        own.and_then(|own| self.words().known_language(own)).unwrap_or(&asker.language)
+    }
+
+    /// The language the caller reads, as [`Engine::reader`] has it.
+    pub fn language_of<'a>(&'a self, access: &Access, asker: &'a Asker) -> &'a str {
+        self.reader(access.language.as_deref(), asker)
+    }
+
+    /// The host's own words in a language.
+    pub fn voice<'a>(&'a self, language: &'a str) -> Voice<'a> {
+        Voice { words: self.words(), language }
     }
 
     /// Reads a record by a key that may not be one: what names no record is not there.

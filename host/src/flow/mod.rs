@@ -23,13 +23,17 @@ mod storage;
 mod token;
 mod upkeep;
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
 pub use login::{
     ApiLogin, BeginLogin, Click, Clicked, Confirmation, LinkView, PlainAnswer, ProviderView, RECOVERY_FIELD,
-    SecondFactor, ServiceLogin, Verified,
+    SecondFactor, ServiceLogin, Standing, Verified,
 };
 pub use management::{DeviceView, MethodDetails, MethodView, OverviewView, Wish, Words};
 pub use people::{
@@ -42,7 +46,7 @@ pub use storage::changes_of_restore;
 pub use upkeep::SessionView;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     delivery::Delivery,
     keys::MasterKey,
     module_host::ModuleHost,
@@ -108,9 +112,29 @@ impl Flows {
         self.engine.settings.clone()
     }
 
+    /// The time the flows go by.
+    pub fn now(&self) -> Timestamp {
+        self.engine.clock.now().wall
+    }
+
+    /// DIR, for files the settings name.
+    pub fn config_directory(&self) -> &Path {
+        &self.engine.config_directory
+    }
+
     /// Channels and templates.
     pub fn delivery(&self) -> &Delivery {
         &self.engine.delivery
+    }
+
+    /// Every sentence of the host's own.
+    pub fn words(&self) -> &crate::words::Words {
+        self.engine.words()
+    }
+
+    /// The language the caller reads: their own setting if there are words in it, else what their program asks for.
+    pub fn language_of<'a>(&'a self, access: &Access, asker: &'a Asker) -> &'a str {
+        self.engine.language_of(access, asker)
     }
 
     /// The modules.

@@ -127,6 +127,7 @@ mod tests {
             user_epoch: 0,
             has_password: true,
             addresses: Addresses::default(),
+            language: None,
             first_factor_at,
             factor_at,
         }

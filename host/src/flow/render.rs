@@ -9,14 +9,47 @@ use mfa_sdk::{
 use qrcode::{EcLevel, QrCode, render::svg};
 
 use super::{Block, Field, FieldInput, FormStep, Handler};
-use crate::{clock::Timestamp, module_host::ModuleInstance};
+use crate::{clock::Timestamp, module_host::ModuleInstance, words::Words};
+
+/// The host's own words in the language of who reads them.
+#[derive(Clone, Copy)]
+pub struct Voice<'a> {
+    pub words: &'a Words,
+    pub language: &'a str,
+}
+
+impl Voice<'_> {
+    fn of(&self, kind: &str, word: &str) -> Option<String> {
+        let key = format!("step.{kind}.{word}");
+        self.words.has(&key).then(|| self.words.say(self.language, &key).to_owned())
+    }
+
+    fn label(&self, name: &str) -> String {
+        self.of("label", name).unwrap_or_else(|| name.replace('_', " "))
+    }
+
+    /// What an error says to a person; the word itself where it is none of the host's.
+    pub fn error(&self, word: &str) -> String {
+        self.of("error", word).unwrap_or_else(|| word.to_owned())
+    }
+
+    /// What an abort says to a person, with what to do next.
+    pub fn abort(&self, reason: &str) -> String {
+        self.of("abort", reason).unwrap_or_else(|| reason.to_owned())
+    }
+
+    /// A sentence of the host's own.
+    pub fn say(&self, key: &str) -> String {
+        self.words.say(self.language, key).to_owned()
+    }
+}
 
 /// Where a form is shown.
 pub struct Place<'a> {
     pub flow_id: &'a str,
     pub handler: Handler,
     pub step_id: &'static str,
-    pub language: &'a str,
+    pub voice: Voice<'a>,
     pub expires_at: Option<Timestamp>,
 }
 
@@ -38,12 +71,12 @@ impl From<&str> for Wrong {
 pub fn module_step(place: Place<'_>, form: &Form, module: &ModuleInstance, error: Option<&Wrong>) -> FormStep {
     let none = Texts::new();
     let texts = module.description.as_ref().map_or(&none, |description| &description.texts);
-    let words = Words { texts, language: place.language };
-    let mut step = form_step(place, form, &words);
+    let speaker = Speaker { texts, voice: place.voice };
+    let mut step = form_step(place, form, &speaker);
     step.placeholders.insert("mfa_module_id".to_owned(), module.id.clone());
     step.placeholders.insert("mfa_module_name".to_owned(), module.name.clone());
     if let Some(Wrong { word, text }) = error {
-        let sentence = text.as_ref().map_or_else(|| words.error(word), |text| words.of(text));
+        let sentence = text.as_ref().map_or_else(|| speaker.error(word), |text| speaker.of(text));
         step.error_texts.insert("base".to_owned(), sentence);
         step.errors.insert("base".to_owned(), word.clone());
         for (name, value) in text.iter().flat_map(|text| &text.values) {
@@ -55,8 +88,8 @@ pub fn module_step(place: Place<'_>, form: &Form, module: &ModuleInstance, error
 }
 
 /// The two digits a link asks for, to be shown where it is waited for.
-pub fn add_link_number(step: &mut FormStep, number: String) {
-    let text = format!("If the page behind the link asks for a number, type {number} there.");
+pub fn add_link_number(step: &mut FormStep, voice: Voice<'_>, number: String) {
+    let text = voice.words.fill(voice.language, "step.link_number", &[("number", &number)]);
     step.blocks.push(Block::Text { text });
     step.placeholders.insert("link_number".to_owned(), number);
 }
@@ -68,56 +101,57 @@ pub fn own_text(key: &str, module: &ModuleInstance, language: &str) -> Option<St
 }
 
 /// The fields of a form, in the module's own words.
-pub fn fields(form: &Form, module: &ModuleInstance, language: &str) -> Vec<Field> {
+pub fn fields(form: &Form, module: &ModuleInstance, voice: Voice<'_>) -> Vec<Field> {
     let none = Texts::new();
     let texts = module.description.as_ref().map_or(&none, |description| &description.texts);
-    let words = Words { texts, language };
-    form.fields.iter().map(|field| self::field(field, &words)).collect()
+    let speaker = Speaker { texts, voice };
+    form.fields.iter().map(|field| self::field(field, &speaker)).collect()
 }
 
 /// A step of the host's own.
 pub fn host_step(place: Place<'_>, form: &Form, error: Option<&str>) -> FormStep {
     let none = Texts::new();
-    let words = Words { texts: &none, language: place.language };
-    let mut step = form_step(place, form, &words);
+    let speaker = Speaker { texts: &none, voice: place.voice };
+    let mut step = form_step(place, form, &speaker);
     if let Some(error) = error {
-        step.error_texts.insert("base".to_owned(), words.error(error));
+        step.error_texts.insert("base".to_owned(), speaker.error(error));
         step.errors.insert("base".to_owned(), error.to_owned());
     }
     step
 }
 
-struct Words<'a> {
+/// A module's words, and the host's where it has none.
+struct Speaker<'a> {
     texts: &'a Texts,
-    language: &'a str,
+    voice: Voice<'a>,
 }
 
-impl Words<'_> {
+impl Speaker<'_> {
     fn of(&self, text: &Text) -> String {
-        text.render(self.texts, self.language)
+        text.render(self.texts, self.voice.language)
     }
 
     /// A module's own sentence for its error, else the host's.
     fn error(&self, key: &str) -> String {
         let own = self.of(&Text::new(key));
-        if own == key { error_text(key).to_owned() } else { own }
+        if own == key { self.voice.error(key) } else { own }
     }
 
     fn label(&self, name: &str, label: Option<&Text>) -> String {
-        label.map_or_else(|| host_label(name), |label| self.of(label))
+        label.map_or_else(|| self.voice.label(name), |label| self.of(label))
     }
 }
 
-fn form_step(place: Place<'_>, form: &Form, words: &Words<'_>) -> FormStep {
-    let blocks: Vec<Block> = form.blocks.iter().map(|block| self::block(block, words)).collect();
+fn form_step(place: Place<'_>, form: &Form, speaker: &Speaker<'_>) -> FormStep {
+    let blocks: Vec<Block> = form.blocks.iter().map(|block| self::block(block, speaker)).collect();
     FormStep {
         flow_id: place.flow_id.to_owned(),
         handler: place.handler,
         step_id: place.step_id,
-        title: form.title.as_ref().map(|title| words.of(title)),
+        title: form.title.as_ref().map(|title| speaker.of(title)),
         placeholders: blocks.iter().filter_map(placeholder).collect(),
         blocks,
-        fields: form.fields.iter().map(|field| self::field(field, words)).collect(),
+        fields: form.fields.iter().map(|field| self::field(field, speaker)).collect(),
         errors: BTreeMap::new(),
         error_texts: BTreeMap::new(),
         expires_at: place.expires_at,
@@ -130,7 +164,7 @@ fn form_step(place: Place<'_>, form: &Form, words: &Words<'_>) -> FormStep {
     }
 }
 
-fn field(field: &form::Field, words: &Words<'_>) -> Field {
+fn field(field: &form::Field, speaker: &Speaker<'_>) -> Field {
     let input = match &field.kind {
         FieldKind::Text { length_max } => FieldInput::Text { length_max: *length_max },
         FieldKind::Digits { length_min, length_max } => {
@@ -144,34 +178,34 @@ fn field(field: &form::Field, words: &Words<'_>) -> Field {
         FieldKind::Phone => FieldInput::Phone,
         FieldKind::Boolean => FieldInput::Boolean,
         FieldKind::Select { options } => {
-            let options = options.iter().map(|(value, text)| (value.clone(), words.of(text))).collect();
+            let options = options.iter().map(|(value, text)| (value.clone(), speaker.of(text))).collect();
             FieldInput::Select { options }
         }
     };
     Field {
         name: field.name.clone(),
         input,
-        label: words.label(&field.name, field.label.as_ref()),
-        help: field.help.as_ref().map(|help| words.of(help)),
+        label: speaker.label(&field.name, field.label.as_ref()),
+        help: field.help.as_ref().map(|help| speaker.of(help)),
         required: field.required,
         default: field.default.clone(),
         masked: field.masked,
     }
 }
 
-fn block(block: &form::Block, words: &Words<'_>) -> Block {
+fn block(block: &form::Block, speaker: &Speaker<'_>) -> Block {
     match block {
-        form::Block::Text { text } => Block::Text { text: words.of(text) },
+        form::Block::Text { text } => Block::Text { text: speaker.of(text) },
         form::Block::Qr { name, content } => {
             Block::Qr { name: name.clone(), content: content.clone(), svg: qr_svg(content) }
         }
         form::Block::Secret { name, value, label } => {
-            Block::Secret { name: name.clone(), value: value.clone(), label: words.label(name, label.as_ref()) }
+            Block::Secret { name: name.clone(), value: value.clone(), label: speaker.label(name, label.as_ref()) }
         }
         form::Block::Uri { name, value } => Block::Uri { name: name.clone(), value: value.clone() },
         form::Block::Codes { name, codes } => Block::Codes { name: name.clone(), codes: codes.clone() },
         form::Block::Image { name, data_uri, alt } => {
-            Block::Image { name: name.clone(), data_uri: data_uri.clone(), alt: words.of(alt) }
+            Block::Image { name: name.clone(), data_uri: data_uri.clone(), alt: speaker.of(alt) }
         }
     }
 }
@@ -194,54 +228,9 @@ fn qr_svg(content: &str) -> String {
         .unwrap_or_default()
 }
 
-fn host_label(name: &str) -> String {
-    match name {
-        "username" => "User name".to_owned(),
-        "password" => "Password".to_owned(),
-        "new_password" => "New password".to_owned(),
-        "user" => "Who are you?".to_owned(),
-        "multi_factor_auth_module" => "Second factor".to_owned(),
-        "code" => "Code".to_owned(),
-        "saved" => "I have saved them".to_owned(),
-        other => other.replace('_', " "),
-    }
-}
-
-pub fn error_text(key: &str) -> &str {
-    match key {
-        "invalid_auth" => "The user name or password is wrong.",
-        "invalid_code" => "The code is wrong. Check it and try again.",
-        "too_short" => "The password is too short.",
-        "too_long" => "The password is too long.",
-        "too_common" => "This password is one of those everybody tries first. Choose another.",
-        "is_a_name" => "The password is little more than a name. Choose another.",
-        "no_blocklist" => "No password can be set now. Ask your administrator.",
-        "delivery_failed" => "The message could not be sent. Try again, or choose another second factor.",
-        "not_saved" => "Save the codes first.",
-        "invalid_auth_module" => "Choose one of the second factors listed.",
-        other => other,
-    }
-}
-
-/// What an abort says to a person, with what to do next.
-pub fn abort_text(reason: &str) -> String {
-    match reason {
-        "login_expired" => "This sign-in took too long. Start again.",
-        "refused_by_user" => "This sign-in was refused from the message that was sent.",
-        "link_refused" => "Wrong numbers were given behind the link. Start again.",
-        "too_many_retry" => "Too many wrong codes. Start again.",
-        "unknown_error" => "The second factor could not be checked. Start again, or ask your administrator.",
-        "not_allowed" => "You cannot sign in this way from here.",
-        "module_unavailable" => "Your second factor is not available now. Ask your administrator.",
-        "delivery_failed" => "The message could not be sent. Choose another second factor or ask your administrator.",
-        other => return other.to_owned(),
-    }
-    .to_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use serde_json::json;
 
@@ -266,9 +255,15 @@ mod tests {
         }
     }
 
+    static WORDS: LazyLock<Words> = LazyLock::new(Words::built_in);
+
+    fn voice(language: &str) -> Voice<'_> {
+        Voice { words: &WORDS, language }
+    }
+
     fn place(language: &str) -> Place<'_> {
         let handler = Handler { kind: "pin".to_owned(), id: None };
-        Place { flow_id: "f", handler, step_id: "mfa", language, expires_at: None }
+        Place { flow_id: "f", handler, step_id: "mfa", voice: voice(language), expires_at: None }
     }
 
     fn form() -> Form {
@@ -327,29 +322,61 @@ mod tests {
 
     #[test]
     fn every_word_the_host_uses_has_a_sentence_and_another_is_shown_as_it_is() {
-        for word in [
-            "invalid_auth",
-            "invalid_code",
-            "too_short",
-            "too_long",
-            "too_common",
-            "is_a_name",
-            "no_blocklist",
-            "invalid_auth_module",
-        ] {
-            assert!(error_text(word).ends_with('.'), "{word}");
+        for language in WORDS.languages() {
+            let voice = voice(language);
+            for word in [
+                "invalid_auth",
+                "invalid_code",
+                "too_short",
+                "too_long",
+                "too_common",
+                "is_a_name",
+                "no_blocklist",
+                "invalid_auth_module",
+                "delivery_failed",
+                "not_saved",
+            ] {
+                assert!(voice.error(word).ends_with(['.', '。']), "{language} {word}");
+            }
+            for reason in [
+                "login_expired",
+                "refused_by_user",
+                "link_refused",
+                "too_many_retry",
+                "unknown_error",
+                "not_allowed",
+                "module_unavailable",
+                "delivery_failed",
+                "test_expired",
+                "setup_expired",
+                "setup_too_many_retry",
+                "setup_unknown_error",
+                "superseded",
+            ] {
+                assert!(voice.abort(reason).ends_with(['.', '。']), "{language} {reason}");
+            }
+            let names = ["username", "password", "new_password", "user", "multi_factor_auth_module", "code", "saved"];
+            for name in names {
+                assert!(WORDS.has(&format!("step.label.{name}")), "{name}");
+                assert!(!voice.label(name).contains("step."), "{language} {name}");
+            }
         }
-        for reason in
-            ["login_expired", "too_many_retry", "unknown_error", "not_allowed", "module_unavailable", "delivery_failed"]
-        {
-            assert!(abort_text(reason).ends_with('.'), "{reason}");
-        }
-        for name in ["username", "password", "new_password", "user", "multi_factor_auth_module", "code"] {
-            assert_ne!(host_label(name), name, "{name}");
-        }
+        let english = voice("en");
         assert_eq!(
-            (error_text("other"), &*abort_text("other"), &*host_label("my_field")),
+            (&*english.error("other"), &*english.abort("other"), &*english.label("my_field")),
             ("other", "other", "my field")
         );
+    }
+
+    #[test]
+    fn the_hosts_own_words_are_in_the_readers_language_too() {
+        let own = host_step(place("fr"), &Form::default(), Some("invalid_auth"));
+        assert_eq!(own.errors["base"], "invalid_auth", "the word stays");
+        assert_eq!(own.error_texts["base"], WORDS.say("fr", "step.error.invalid_auth"));
+        let mut step = module_step(place("zh"), &form(), &module(), Some(&"invalid_code".into()));
+        assert_eq!(step.title.as_deref(), Some("Hello Ada"), "a module without this language speaks English");
+        assert_eq!(step.error_texts["base"], WORDS.say("zh", "step.error.invalid_code"));
+        add_link_number(&mut step, voice("de"), "42".to_owned());
+        assert!(matches!(step.blocks.last(), Some(Block::Text { text }) if text.contains("dort 42 ein")), "filled");
     }
 }

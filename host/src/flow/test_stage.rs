@@ -167,6 +167,7 @@ pub fn signed_in(user_id: &str, user_epoch: u64) -> Access {
         user_epoch,
         has_password: true,
         addresses: Addresses::default(),
+        language: None,
         first_factor_at: None,
         factor_at: None,
     }
@@ -190,6 +191,7 @@ pub fn session(user: &str, expires_at: Timestamp, retain_until: Timestamp) -> Se
         attempts_used: 0,
         password_at: None,
         must_set_password: false,
+        language: None,
         stage: SessionStage::Selecting,
     };
     let secret = SessionSecret {

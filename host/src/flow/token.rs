@@ -21,6 +21,7 @@ pub struct TokenKeys {
     access: Zeroizing<[u8; 32]>,
     seeds: Zeroizing<[u8; 32]>,
     waiting: Zeroizing<[u8; 32]>,
+    pages: Zeroizing<[u8; 32]>,
 }
 
 impl TokenKeys {
@@ -30,6 +31,7 @@ impl TokenKeys {
             access: master.derive("access tokens"),
             seeds: master.derive("first seeds"),
             waiting: master.derive("waiting browsers"),
+            pages: master.derive("pages"),
         }
     }
 }
@@ -63,6 +65,14 @@ pub fn new_link_number() -> u8 {
 /// What tells a browser as the one in which this flow waits; nobody else can make it.
 pub fn waiting_tag(flow_hash: &str, keys: &TokenKeys) -> String {
     URL_SAFE_NO_PAD.encode(tag(&keys.waiting, &[flow_hash.as_bytes()]))
+}
+
+/// What a page gave to a browser, bound to these parts and where one ends; nobody else can make it.
+pub fn page_tag(parts: &[&str], keys: &TokenKeys) -> String {
+    let lengths: Vec<[u8; 8]> = parts.iter().map(|part| (part.len() as u64).to_be_bytes()).collect();
+    let framed: Vec<&[u8]> =
+        lengths.iter().zip(parts).flat_map(|(length, part)| [length.as_slice(), part.as_bytes()]).collect();
+    URL_SAFE_NO_PAD.encode(tag(&keys.pages, &framed))
 }
 
 /// A seed for one module call: 256 random bits in hexadecimal.

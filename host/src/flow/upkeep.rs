@@ -230,6 +230,7 @@ pub(super) fn session_tombstone(now: &Now, limits: &Limits) -> Session {
             attempts_used: 0,
             password_at: None,
             must_set_password: false,
+            language: None,
             stage: SessionStage::Ended { reason: "dropped".to_owned() },
         },
         secret: SessionSecret {

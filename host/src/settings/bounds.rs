@@ -1,6 +1,6 @@
 //! Between which values each number may be set.
 
-use super::{Argon2Settings, ChannelSettings, DeliverySettings, Limits, Passwords, SignUp};
+use super::{Argon2Settings, ChannelSettings, DeliverySettings, Limits, PagesSettings, Passwords, SignUp};
 
 /// A number of the settings with its bounds, both included.
 pub struct Bounded {
@@ -77,6 +77,11 @@ pub fn of_people(passwords: &Passwords, sign_up: &SignUp) -> Vec<Bounded> {
         bounded("passwords.length_min", passwords.length_min as u64, 8, 128),
         bounded("sign_up.invitation_lifetime_s", sign_up.invitation_lifetime_s, 60, 31 * DAY_S),
     ]
+}
+
+/// The number of `[pages]`.
+pub fn of_pages(pages: &PagesSettings) -> Vec<Bounded> {
+    vec![bounded("pages.session_lifetime_s", pages.session_lifetime_s, 60, 31 * 24 * 3600)]
 }
 
 /// The number of one `[[provider]]`; the place is without its position.

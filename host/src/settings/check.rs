@@ -82,7 +82,8 @@ fn numbers(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
         .into_iter()
         .chain(bounds::of_argon2(&settings.argon2))
         .chain(bounds::of_delivery(&settings.delivery))
-        .chain(bounds::of_people(&settings.passwords, &settings.sign_up));
+        .chain(bounds::of_people(&settings.passwords, &settings.sign_up))
+        .chain(bounds::of_pages(&settings.pages));
     for Bounded { place, value, min, max } in all {
         if !(min..=max).contains(&value) {
             let name = place.rsplit('.').next().unwrap_or(place);

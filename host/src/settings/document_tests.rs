@@ -157,6 +157,7 @@ fn numbers() -> Vec<Bounded> {
     let limits = bounds::of_limits(&Limits::default()).into_iter();
     let delivery = bounds::of_delivery(&DeliverySettings::default());
     let people = bounds::of_people(&Passwords::default(), &SignUp::default());
+    let pages = bounds::of_pages(&PagesSettings::default());
     let least = format!(
         "{}{}",
         of_channels.before,
@@ -168,6 +169,7 @@ fn numbers() -> Vec<Bounded> {
         .chain(bounds::of_argon2(&Argon2Settings::default()))
         .chain(delivery)
         .chain(people)
+        .chain(pages)
         .chain([bounds::of_any_provider()])
         .chain(bounds::of_channel(&channel))
         .collect()

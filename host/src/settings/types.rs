@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{
     channel::{ChannelSettings, DeliverySettings},
+    pages::PagesSettings,
     provider_types::ProviderSettings,
     recovery::RecoverySettings,
 };
@@ -72,6 +73,9 @@ pub struct Settings {
     /// Ways to bring a message to a person.
     #[serde(default, rename = "channel")]
     pub channels: Vec<ChannelSettings>,
+    /// The host's own pages.
+    #[serde(default)]
+    pub pages: PagesSettings,
     /// For tests and demonstrations only; each start warns of it.
     #[serde(default)]
     pub development: Option<Development>,

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{ChannelKind, ProviderKind, Settings, SignUpMode, bounds};
+use super::{ChannelKind, Colour, ProviderKind, Settings, SignUpMode, bounds};
+
+/// WCAG 2.2, success criterion 1.4.3.
+const CONTRAST_MIN: f64 = 4.5;
 
 /// Sentences for the log and for `status`.
 pub fn warnings(settings: &Settings) -> Vec<String> {
@@ -47,6 +50,14 @@ pub fn warnings(settings: &Settings) -> Vec<String> {
         }
     }
     found.extend(proxies_in_trusted_networks(settings));
+    let too_faint = |name: &str, on: &str, contrast: Option<f64>| {
+        contrast.filter(|contrast| *contrast < CONTRAST_MIN).map(|contrast| {
+            format!("pages.{name}: {on} text on it has a contrast of {contrast:.1}; choose a colour with {CONTRAST_MIN} at least")
+        })
+    };
+    let pages = &settings.pages;
+    found.extend(too_faint("accent", "white", pages.accent.map(Colour::contrast_with_white)));
+    found.extend(too_faint("accent_dark", "black", pages.accent_dark.map(Colour::contrast_with_black)));
     if settings.sign_up.mode == SignUpMode::Open {
         found.push("sign_up is open: anybody who reaches this host adds themselves as a user".to_owned());
     }

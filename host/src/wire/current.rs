@@ -1,15 +1,18 @@
 //! What is in force now: one state of settings and modules, and what is to be told of the settings.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::flow::Flows;
+use crate::{flow::Flows, wire::pages::Look};
 
 /// Replaced as a whole; whoever answers a request keeps the one it began with.
 #[derive(Clone)]
 pub struct Current {
     pub flows: Flows,
     pub settings: SettingsNews,
+    pub look: Arc<Look>,
 }
 
 /// What an admin should know of the latest edit of the settings.

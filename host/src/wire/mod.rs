@@ -4,3 +4,4 @@ pub mod cli;
 pub mod control;
 pub mod current;
 pub mod http;
+pub mod pages;

@@ -3,11 +3,12 @@
 use super::Source;
 
 /// A folder of the host and the folders it must not know.
-const LINES: [(&str, &[&str]); 6] = [
-    ("host/src/store/", &["flow", "wire", "module_host", "provider", "delivery", "settings"]),
-    ("host/src/settings/", &["flow", "wire", "module_host", "provider", "delivery", "store"]),
-    ("host/src/provider/", &["flow", "wire", "module_host", "store", "delivery"]),
-    ("host/src/module_host/", &["flow", "wire", "provider", "store", "delivery"]),
+const LINES: [(&str, &[&str]); 7] = [
+    ("host/src/store/", &["flow", "wire", "module_host", "provider", "delivery", "settings", "words"]),
+    ("host/src/settings/", &["flow", "wire", "module_host", "provider", "delivery", "store", "words"]),
+    ("host/src/provider/", &["flow", "wire", "module_host", "store", "delivery", "words"]),
+    ("host/src/module_host/", &["flow", "wire", "provider", "store", "delivery", "words"]),
+    ("host/src/words/", &["flow", "wire", "module_host", "provider", "store", "delivery"]),
     ("host/src/delivery/", &["flow", "wire", "module_host", "provider", "store"]),
     ("host/src/flow/", &["wire"]),
 ];

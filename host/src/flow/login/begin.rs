@@ -40,15 +40,27 @@ pub struct BeginLogin {
 impl Flows {
     /// The enabled providers in order; those that let only some networks in, for these.
     pub fn providers(&self, asker: &Asker) -> Vec<ProviderView> {
+        let voice = self.engine.voice(&asker.language);
         let enabled = self.engine.settings.providers.iter().filter(|provider| provider.enabled);
         enabled
             .filter(|provider| self.engine.lets_in(provider, asker))
             .map(|provider| ProviderView {
-                name: provider.name.clone().unwrap_or_else(|| default_name(provider.kind).to_owned()),
+                name: provider
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| voice.say(&format!("step.provider.{}", provider.kind.word()))),
                 id: provider.id.clone(),
                 kind: provider.kind.word().to_owned(),
             })
             .collect()
+    }
+
+    /// Whether this client may ask for logins that lead to this address.
+    ///
+    /// # Errors
+    /// [`FlowError::InvalidClient`].
+    pub fn check_client(&self, client_id: &str, redirect_uri: &str) -> Result<(), FlowError> {
+        check_client(&self.engine.settings, client_id, Some(redirect_uri))
     }
 
     /// Starts a login flow; nothing is stored yet.
@@ -96,7 +108,7 @@ impl Turn<'_> {
             flow_id: self.flow_id,
             handler: handler(provider),
             step_id: "init",
-            language: &self.asker.language,
+            voice: self.voice(None),
             expires_at: None,
         };
         Ok(Step::Form(render::host_step(place, &form, error)))
@@ -134,16 +146,6 @@ pub(super) fn find_provider<'a>(settings: &'a Settings, wanted: &ProviderId) -> 
 fn provider_id((kind, id): &(String, Option<String>)) -> ProviderId {
     let kind = if kind == "homeassistant" && id.is_none() { "local" } else { kind };
     ProviderId { kind: kind.to_owned(), id: id.clone() }
-}
-
-fn default_name(kind: ProviderKind) -> &'static str {
-    match kind {
-        ProviderKind::Local => "User name and password",
-        ProviderKind::LegacyApiPassword => "Legacy API password",
-        ProviderKind::Service => "Application",
-        ProviderKind::CommandLine => "User name and password (program)",
-        ProviderKind::TrustedNetworks => "This network",
-    }
 }
 
 /// A redirect URI belongs to the configured client, or has the origin of the URL that is the client's id. A client

@@ -194,7 +194,7 @@ impl Turn<'_> {
             user_id: &standing.session.open.user,
             user_name: &user.open.name,
             addresses: &user.secret.addresses,
-            language: &self.asker.language,
+            language: self.language_of(user),
             seed: &standing.record.secret.seed,
             now: self.now.wall,
         };

@@ -128,7 +128,8 @@ impl Turn<'_> {
         if !self.engine.end_token(self.flow_hash(), self.forgotten_at(token.created_at())) {
             return Err(FlowError::UnknownFlow);
         }
-        Ok(Some(Outcome::Aborted { provider: token.provider.clone(), reason: "login_expired".to_owned() }))
+        let (provider, reason) = (token.provider.clone(), "login_expired".to_owned());
+        Ok(Some(Outcome::Aborted { provider, reason, language: None }))
     }
 
     async fn claim<'c>(

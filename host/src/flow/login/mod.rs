@@ -16,6 +16,7 @@ mod second_factor;
 mod sending;
 mod session;
 mod set_password;
+mod show;
 mod switch;
 mod telling;
 mod trial;
@@ -30,6 +31,7 @@ pub use link::LinkView;
 pub use plain::{ApiLogin, PlainAnswer, SecondFactor, Verified};
 pub use recovery::CODE_FIELD as RECOVERY_FIELD;
 pub(super) use session::ended;
+pub use show::Standing;
 use switch::Wish;
 pub use trial::Confirmation;
 pub(super) use trial::code_required;
@@ -38,8 +40,9 @@ use super::{
     Abort, Asker, Created, FlowError, Flows, Handler, Step,
     engine::Engine,
     messages::HandedOver,
-    record::{Found, Grant, ProviderId, Session, key},
-    render, token,
+    record::{Found, Grant, ProviderId, Session, User, key},
+    render::Voice,
+    token,
 };
 use crate::clock::Now;
 
@@ -62,7 +65,7 @@ pub(super) enum Outcome {
     /// The flow is through.
     Granted { provider: ProviderId, granted: finish::Granted },
     /// The flow is over without success.
-    Aborted { provider: ProviderId, reason: String },
+    Aborted { provider: ProviderId, reason: String, language: Option<String> },
 }
 
 impl Outcome {
@@ -147,6 +150,16 @@ impl<'a> Turn<'a> {
         self.engine.read(key::session(&self.flow_hash)).await
     }
 
+    /// The host's own words for the reader, whose own language is known after the first factor.
+    fn voice(&self, own: Option<&str>) -> Voice<'_> {
+        self.engine.voice(self.engine.reader(own, self.asker))
+    }
+
+    /// The language this user reads here.
+    fn language_of(&self, user: &User) -> &str {
+        self.engine.reader(user.open.language.as_deref(), self.asker)
+    }
+
     /// The outcome as a step in the reader's language.
     pub(super) async fn step(&self, outcome: Outcome) -> Result<Step, FlowError> {
         Ok(match outcome {
@@ -162,10 +175,10 @@ impl<'a> Turn<'a> {
                 advice: granted.advice,
                 ..Created::new(self.flow_id, handler(&provider))
             }),
-            Outcome::Aborted { provider, reason } => Step::Abort(Abort {
+            Outcome::Aborted { provider, reason, language } => Step::Abort(Abort {
                 flow_id: self.flow_id.to_owned(),
                 handler: handler(&provider),
-                text: render::abort_text(&reason),
+                text: self.voice(language.as_deref()).abort(&reason),
                 reason,
             }),
         })

@@ -14,8 +14,8 @@ use crate::{
         FlowError,
         engine::{Committed, TRIES_MAX},
         record::{
-            Account, AccountOpen, Document, Factors, Found, Grant, OpenFlow, ProviderId, Session, SessionOpen,
-            SessionSecret, SessionStage, User, key,
+            Account, AccountOpen, Document, Factors, Found, Grant, OpenFlow, Session, SessionOpen, SessionSecret,
+            SessionStage, User, key,
         },
         selection::{self, Selection},
         token,
@@ -74,7 +74,7 @@ impl Turn<'_> {
                 },
                 Selection::Unavailable { module, reason } => {
                     tracing::error!(target: "audit", event = "login_refused", user = user_id, module, reason);
-                    return Ok(self.over(start.vouched.provider, "module_unavailable"));
+                    return Ok(self.over(start.vouched, "module_unavailable"));
                 }
                 Selection::Several { .. } if !start.at_once => SessionStage::Selecting,
                 Selection::One(module) | Selection::Several { preselected: module, .. } => {
@@ -89,7 +89,7 @@ impl Turn<'_> {
                     Ok(asked) => record = asked.session,
                     Err(reason) => {
                         self.tell_end(&user_id, reason);
-                        return Ok(self.over(start.vouched.provider, reason));
+                        return Ok(self.over(start.vouched, reason));
                     }
                 }
             }
@@ -121,9 +121,11 @@ impl Turn<'_> {
     }
 
     /// A flow id whose first factor was right but whose second cannot be asked is over.
-    fn over(&self, provider: ProviderId, reason: &str) -> Outcome {
+    fn over(&self, vouched: Vouched, reason: &str) -> Outcome {
         self.engine.end_token(self.flow_hash(), self.forgotten_at(self.now.wall));
-        Outcome::Aborted { provider, reason: reason.to_owned() }
+        let Vouched { provider, user, .. } = vouched;
+        let language = user.record.and_then(|user| user.open.language);
+        Outcome::Aborted { provider, reason: reason.to_owned(), language }
     }
 
     /// A user that changed since the password was checked has to be checked anew.
@@ -150,6 +152,7 @@ impl Turn<'_> {
                 attempts_used: 0,
                 password_at: start.vouched.by_password.then_some(self.now.wall),
                 must_set_password: start.vouched.must_set_password,
+                language: user.and_then(|user| user.open.language.clone()),
                 stage,
             },
             secret: SessionSecret {
@@ -193,7 +196,10 @@ impl Turn<'_> {
         let found = self.session().await?;
         match found.record {
             Some(_) => self.show_again(found).await,
-            None => Ok(Outcome::Aborted { provider: record.open.provider, reason: "login_expired".to_owned() }),
+            None => {
+                let SessionOpen { provider, language, .. } = record.open;
+                Ok(Outcome::Aborted { provider, reason: "login_expired".to_owned(), language })
+            }
         }
     }
 
@@ -276,7 +282,7 @@ mod tests {
         let turn = Turn::new(&stage.flows.engine, "f", &asker);
         let vouched = Vouched {
             user: stage.flows.engine.user_by_id("ada").await.unwrap().unwrap(),
-            provider: ProviderId { kind: "local".to_owned(), id: None },
+            provider: crate::flow::record::ProviderId { kind: "local".to_owned(), id: None },
             by_password: true,
             must_set_password: false,
             supports_mfa: true,

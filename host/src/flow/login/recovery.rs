@@ -143,7 +143,7 @@ impl Turn<'_> {
             user_id: &session.open.user,
             user_name: &user.open.name,
             addresses: &user.secret.addresses,
-            language: &self.asker.language,
+            language: self.language_of(user),
             seed: &session.secret.seed,
             now: self.now.wall,
         };

@@ -22,7 +22,7 @@ use crate::{
         FlowError,
         attempts::{self, Alarm, Refusal, Target},
         engine::{Ask, Committed, TRIES_MAX},
-        record::{Account, Document, Enrolment, Factors, Found, Grant, Session, SessionStage, User, key},
+        record::{Account, Document, Enrolment, Factors, Found, Grant, Session, SessionOpen, SessionStage, User, key},
         token,
     },
     module_host::ModuleInstance,
@@ -216,7 +216,7 @@ impl Turn<'_> {
             user_id: &basis.session.open.user,
             user_name: &user.open.name,
             addresses: &user.secret.addresses,
-            language: &self.asker.language,
+            language: self.language_of(user),
             seed,
             now: self.now.wall,
         };
@@ -288,7 +288,8 @@ impl Turn<'_> {
         }
         finish.tell();
         let texts = guess.module.description.as_ref().map(|description| &description.texts);
-        let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, &self.asker.language));
+        let language = self.engine.reader(basis.session.open.language.as_deref(), self.asker);
+        let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, language));
         let provider = basis.session.open.provider.clone();
         Ok(Some(Outcome::Granted { provider, granted: Granted { advice, ..proved.granted } }))
     }
@@ -321,14 +322,13 @@ impl Turn<'_> {
 
     /// No verdict: the flow ends, and the same commit gives the attempt back to the account.
     async fn fail(&self, found: Found<Session>, guess: &Guess) -> Result<Outcome, FlowError> {
-        let provider = found.record.as_ref().map(|session| session.open.provider.clone());
-        let provider = provider.ok_or(FlowError::UnknownFlow)?;
+        let SessionOpen { provider, language, .. } = found.record.as_ref().ok_or(FlowError::UnknownFlow)?.open.clone();
         self.end_and(found, "unknown_error", |account| match guess.ordinal {
             Some(_) => attempts::refund(account, &guess.target),
             None => account,
         })
         .await?;
-        Ok(Outcome::Aborted { provider, reason: "unknown_error".to_owned() })
+        Ok(Outcome::Aborted { provider, reason: "unknown_error".to_owned(), language })
     }
 }
 

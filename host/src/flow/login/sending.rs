@@ -8,7 +8,8 @@ use crate::flow::{
     engine::{Committed, TRIES_MAX},
     messages::{HandedOver, Known, Unsendable, WantedBy, Writing, Written},
     record::{Account, AccountOpen, Document, Found, Sent, Session, SessionStage, User, key},
-    render, token,
+    render::{self, Voice},
+    token,
 };
 
 /// A step that sends ends with its code, so long after the first factor at most.
@@ -35,7 +36,7 @@ impl Turn<'_> {
         let link = self.new_link(&messages);
         let writing = Writing {
             user: &next.open.user,
-            language: record.open.language.as_deref().unwrap_or(&self.asker.language),
+            language: self.language_of(record),
             place: Some(&found.key),
             known: Known { addresses: &confirming, typed: &[], sent_to: &sent_to },
             link: link.as_ref().map(NewLink::url),
@@ -147,6 +148,7 @@ impl Turn<'_> {
         &self,
         session: &Session,
         delivery: Option<HandedOver>,
+        voice: Voice<'_>,
         step: &mut FormStep,
     ) -> Result<(), FlowError> {
         let Some(sent) = &session.secret.sent else { return Ok(()) };
@@ -155,10 +157,10 @@ impl Turn<'_> {
         step.delivery = delivery.map(HandedOver::word);
         if matches!(delivery, Some(HandedOver::Failed | HandedOver::Refused)) {
             step.errors.insert("base".to_owned(), "delivery_failed".to_owned());
-            step.error_texts.insert("base".to_owned(), render::error_text("delivery_failed").to_owned());
+            step.error_texts.insert("base".to_owned(), voice.error("delivery_failed"));
         }
         if let Some(number) = self.link_number(session).await? {
-            render::add_link_number(step, number);
+            render::add_link_number(step, voice, number);
         }
         let (options, _) = self.options(session).await?;
         if options.len() > 1 {

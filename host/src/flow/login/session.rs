@@ -105,7 +105,7 @@ impl Turn<'_> {
                     user_id: &session.open.user,
                     user_name: &user.open.name,
                     addresses: &user.secret.addresses,
-                    language: &self.asker.language,
+                    language: self.language_of(user),
                     seed: &session.secret.seed,
                     now: self.now.wall,
                 };
@@ -145,10 +145,9 @@ impl Turn<'_> {
 
     /// Ends a session that lives and says why.
     pub(super) async fn end_with(&self, found: Found<Session>, reason: &str) -> Result<Outcome, FlowError> {
-        let provider = found.record.as_ref().map(|session| session.open.provider.clone());
-        let provider = provider.ok_or(FlowError::UnknownFlow)?;
+        let SessionOpen { provider, language, .. } = found.record.as_ref().ok_or(FlowError::UnknownFlow)?.open.clone();
         self.end(found, reason).await?;
-        Ok(Outcome::Aborted { provider, reason: reason.to_owned() })
+        Ok(Outcome::Aborted { provider, reason: reason.to_owned(), language })
     }
 
     /// Makes the session a tombstone and takes it from the user's list.
@@ -199,11 +198,12 @@ impl Turn<'_> {
         error: Option<&str>,
         delivery: Option<HandedOver>,
     ) -> Result<Step, FlowError> {
+        let voice = self.voice(session.open.language.as_deref());
         let place = |step_id| Place {
             flow_id: self.flow_id,
             handler: handler(&session.open.provider),
             step_id,
-            language: &self.asker.language,
+            voice,
             expires_at: Some(session.open.expires_at),
         };
         match &session.open.stage {
@@ -215,7 +215,7 @@ impl Turn<'_> {
                     // The protocol has one word for a wrong answer; what the module says of it is for people.
                     step.errors.insert("base".to_owned(), "invalid_code".to_owned());
                 }
-                self.tell_delivery(session, delivery, &mut step).await?;
+                self.tell_delivery(session, delivery, voice, &mut step).await?;
                 step.recovery = self.offered(session).await?;
                 Ok(Step::Form(step))
             }

@@ -35,10 +35,11 @@ fn form() -> Form {
 
 /// The step; an error is the word of a [`PasswordRefusal`].
 pub(super) fn step(place: Place<'_>, error: Option<&str>) -> FormStep {
+    let voice = place.voice;
     let mut step = render::host_step(place, &form(), None);
     if let Some(word) = error {
         step.errors = BTreeMap::from([(NEW_PASSWORD.to_owned(), word.to_owned())]);
-        step.error_texts = BTreeMap::from([(NEW_PASSWORD.to_owned(), render::error_text(word).to_owned())]);
+        step.error_texts = BTreeMap::from([(NEW_PASSWORD.to_owned(), voice.error(word))]);
     }
     step
 }

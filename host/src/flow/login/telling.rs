@@ -31,7 +31,8 @@ impl Turn<'_> {
     /// That a way back in was used, and what its module says of what is left, as part of the commit that lets in.
     pub(super) fn notices_of_way_back(&self, guess: &Guess, basis: &Basis<'_>, advice: Option<&Text>) -> Written {
         let user = basis.user.record.as_ref();
-        let language = user.and_then(|user| user.open.language.as_deref()).unwrap_or("en");
+        let own = user.and_then(|user| user.open.language.as_deref()).unwrap_or_default();
+        let language = self.engine.words().language_for(own);
         let texts = guess.module.description.as_ref().map(|description| &description.texts);
         let advice = advice.zip(texts).map(|(advice, texts)| advice.render(texts, language));
         let about = About { user: basis.user, source: Some(self.asker.address), also: &[], now: self.now.wall };

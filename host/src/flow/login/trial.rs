@@ -167,6 +167,7 @@ impl Turn<'_> {
                 attempts_used: 0,
                 password_at: None,
                 must_set_password: false,
+                language: access.language.clone(),
                 stage: SessionStage::Initialising { module: module.id.clone(), cause: Cause::First },
             },
             secret: SessionSecret {
@@ -218,15 +219,16 @@ impl Turn<'_> {
 
     /// The outcome as a step of a trial and not of a login.
     async fn trial_step(&self, outcome: Outcome) -> Result<Step, FlowError> {
+        let outcome = match outcome {
+            Outcome::Aborted { provider, reason, language } if reason == "login_expired" => {
+                Outcome::Aborted { provider, reason: "test_expired".to_owned(), language }
+            }
+            other => other,
+        };
         Ok(match self.step(outcome).await? {
             Step::Form(mut form) => {
                 form.step_id = "test";
                 Step::Form(form)
-            }
-            Step::Abort(mut abort) if abort.reason == "login_expired" => {
-                abort.reason = "test_expired".to_owned();
-                abort.text = "This took too long. Start again.".to_owned();
-                Step::Abort(abort)
             }
             other => other,
         })

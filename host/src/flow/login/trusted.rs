@@ -120,6 +120,6 @@ impl Turn<'_> {
     /// The same for whatever reason, so that it tells nothing of who there is.
     pub(super) fn not_allowed(&self, provider: ProviderId) -> Outcome {
         self.engine.end_token(self.flow_hash(), self.forgotten_at(self.now.wall));
-        Outcome::Aborted { provider, reason: "not_allowed".to_owned() }
+        Outcome::Aborted { provider, reason: "not_allowed".to_owned(), language: None }
     }
 }

@@ -55,7 +55,7 @@ impl Flows {
         asker: &Asker,
     ) -> Result<MethodDetails, FlowError> {
         let engine = &self.engine;
-        let methods = engine.methods_of(&access.user_id, &asker.language).await?;
+        let methods = engine.methods_of(&access.user_id, engine.language_of(access, asker)).await?;
         let method = methods.into_iter().find(|method| method.id == module);
         let method = method.ok_or(FlowError::NotFound { what: "such method" })?;
         let factors: Found<Factors> = engine.read(key::factors(&access.user_id)).await?;
@@ -90,7 +90,9 @@ impl Engine {
     async fn setup_fields(&self, module: &ModuleInstance, ask: Ask<'_>) -> Option<Vec<Field>> {
         let operation = Operation::SetupFlow { state: None, input: None, replaces: None };
         match self.ask(&module.id, ask, operation).await {
-            Ok(Reply::Setup(SetupReply::Form { form, .. })) => Some(render::fields(&form, module, ask.language)),
+            Ok(Reply::Setup(SetupReply::Form { form, .. })) => {
+                Some(render::fields(&form, module, self.voice(ask.language)))
+            }
             _ => None,
         }
     }

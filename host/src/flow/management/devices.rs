@@ -144,13 +144,13 @@ impl Engine {
     }
 
     /// A question about this user; seed and moment are the asker's to say.
-    pub(super) fn about<'a>(&self, access: &'a Access, user: &'a Found<User>, asker: &'a Asker) -> Ask<'a> {
+    pub(super) fn about<'a>(&'a self, access: &'a Access, user: &'a Found<User>, asker: &'a Asker) -> Ask<'a> {
         let addresses = user.record.as_ref().map_or(&access.addresses, |user| &user.secret.addresses);
         Ask {
             user_id: &access.user_id,
             user_name: &access.user_name,
             addresses,
-            language: &asker.language,
+            language: self.language_of(access, asker),
             seed: "",
             now: self.clock.now().wall,
         }

@@ -5,9 +5,10 @@ use mfa_sdk::protocol::{Description, Kind};
 use crate::{
     clock::Timestamp,
     flow::{
-        Access, FlowError, Flows,
+        Access, Asker, FlowError, Flows,
         engine::Engine,
         record::{Account, AccountOpen, Factors, FactorsOpen, Found, key},
+        render::Voice,
         selection::is_answering,
     },
     module_host::{ModuleInstance, ModuleState},
@@ -42,8 +43,17 @@ pub struct MethodView {
 
 impl Flows {
     /// Every enabled module, and what this user has of it; also what the user has of modules that went away.
-    pub async fn methods(&self, access: &Access, language: &str) -> Result<Vec<MethodView>, FlowError> {
-        self.engine.methods_of(&access.user_id, language).await
+    pub async fn methods(&self, access: &Access, asker: &Asker) -> Result<Vec<MethodView>, FlowError> {
+        self.engine.methods_of(&access.user_id, self.engine.language_of(access, asker)).await
+    }
+
+    /// How a factor ranks, in words; none of a way back in and of what is not there.
+    pub fn strength_in_words(&self, module: &str, language: &str) -> Option<String> {
+        let module = self.engine.modules.module(module)?;
+        let own = module.description.as_ref().filter(|own| !own.recovery)?;
+        let configured = self.engine.settings.modules.iter().find(|configured| configured.id() == module.id);
+        let key = format!("step.strength.{}", strength_word(strength(own, configured)));
+        Some(self.engine.words().say(language, &key).to_owned())
     }
 }
 
@@ -57,7 +67,7 @@ impl Engine {
         let shown = |module: &&ModuleInstance| module.state != ModuleState::Disabled || listed.of(&module.id).is_some();
         let configured = modules.iter().filter(shown).map(|module| {
             let configured = self.settings.modules.iter().find(|configured| configured.id() == module.id);
-            view(module, configured, &listed, &counted, language)
+            view(module, configured, &listed, &counted, self.voice(language))
         });
         let gone = listed.factors.iter().filter(|factor| !modules.iter().any(|module| module.id == factor.module));
         let gone = gone.map(|factor| MethodView {
@@ -87,7 +97,7 @@ fn view(
     configured: Option<&ModuleSettings>,
     listed: &FactorsOpen,
     counted: &AccountOpen,
-    language: &str,
+    voice: Voice<'_>,
 ) -> MethodView {
     let factor = listed.of(&module.id);
     let description = module.description.as_ref();
@@ -107,11 +117,11 @@ fn view(
         sends: description.is_some_and(|description| description.sends),
         recovery: is_way_back,
         strength: strength.map(|strength| strength_word(strength).to_owned()),
-        strength_text: strength.map(|strength| strength_text(strength, language).to_owned()),
+        strength_text: strength.map(|strength| voice.say(&format!("step.strength.{}", strength_word(strength)))),
         created_at: factor.map(|factor| factor.created_at),
         last_used_at: counted.last_used.get(&module.id).copied(),
         setup_message: description.and_then(|description| {
-            description.setup_message.as_ref().map(|message| message.render(&description.texts, language))
+            description.setup_message.as_ref().map(|message| message.render(&description.texts, voice.language))
         }),
         label: factor.and_then(|factor| factor.label.clone()),
     }
@@ -129,19 +139,6 @@ fn strength_word(strength: Strength) -> &'static str {
         Strength::Basic => "basic",
         Strength::Good => "good",
         Strength::Strong => "strong",
-    }
-}
-
-fn strength_text(strength: Strength, language: &str) -> &'static str {
-    match (strength, language.starts_with("de")) {
-        (Strength::Basic, false) => {
-            "Better than a password alone. Somebody may watch it, guess it or have it sent elsewhere."
-        }
-        (Strength::Basic, true) => "Besser als ein Passwort allein. Man kann es absehen, erraten oder umleiten.",
-        (Strength::Good, false) => "Good. Somebody would need a thing of yours.",
-        (Strength::Good, true) => "Gut. Man bräuchte einen Gegenstand von Ihnen.",
-        (Strength::Strong, false) => "Strongest. Nobody can trick you into giving it away.",
-        (Strength::Strong, true) => "Am stärksten. Niemand kann es Ihnen mit einer List entlocken.",
     }
 }
 
@@ -173,7 +170,9 @@ mod tests {
     fn a_method_shows_what_its_user_has_of_it() {
         let two = listed(&[("a", false), ("b", false)]);
         let counted = AccountOpen { last_used: [("a".to_owned(), NOW)].into(), ..AccountOpen::default() };
-        let shown = |id: &str, state| view(&module(id, state), None, &two, &counted, "en");
+        let words = crate::words::Words::built_in();
+        let voice = Voice { words: &words, language: "en" };
+        let shown = |id: &str, state| view(&module(id, state), None, &two, &counted, voice);
         let a = shown("a", ModuleState::Ready);
         assert!(a.is_available && a.is_setup && a.is_active && a.is_primary);
         assert_eq!((a.created_at, a.last_used_at), (Some(NOW), Some(NOW)));

@@ -64,7 +64,7 @@ impl Flows {
     }
 
     async fn own_method(&self, access: &Access, module: &str, asker: &Asker) -> Result<MethodView, FlowError> {
-        let methods = self.methods(access, &asker.language).await?;
+        let methods = self.methods(access, asker).await?;
         let method = methods.into_iter().find(|method| method.id == module);
         method.ok_or(FlowError::NotFound { what: "such method of yours" })
     }

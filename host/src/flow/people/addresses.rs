@@ -240,7 +240,7 @@ impl Engine {
             let message = Message::code(&channel.name, &value, &code, CODE_LIFETIME_S);
             let writing = Writing {
                 user: &access.user_id,
-                language: record.open.language.as_deref().unwrap_or(&asker.language),
+                language: self.reader(record.open.language.as_deref(), asker),
                 place: Some(&place.key),
                 known: Known { addresses: &addresses, typed: std::slice::from_ref(&value), sent_to: &[] },
                 link: None,

@@ -108,7 +108,7 @@ impl Engine {
         }
         let writing = Writing {
             user: user_id,
-            language: user.open.language.as_deref().unwrap_or(&asker.language),
+            language: self.reader(user.open.language.as_deref(), asker),
             place: None,
             known: Known { addresses: &addresses, typed: &[], sent_to: &[] },
             link: None,

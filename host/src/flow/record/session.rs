@@ -29,6 +29,9 @@ pub struct SessionOpen {
     /// Whether a one-time code was the first factor, which leads to a new password before anything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub must_set_password: bool,
+    /// The user's own language when the first factor was right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     #[serde(flatten)]
     pub stage: SessionStage,
 }

@@ -223,7 +223,7 @@ impl Turn<'_> {
             user_id: &self.access.user_id,
             user_name: &self.access.user_name,
             addresses: &self.access.addresses,
-            language: &self.asker.language,
+            language: self.language(),
             seed,
             now: self.now.wall,
         }

@@ -33,6 +33,11 @@ impl Turn<'_> {
         token::hash(self.flow_id)
     }
 
+    /// The language the caller reads.
+    fn language(&self) -> &str {
+        self.engine.language_of(self.access, self.asker)
+    }
+
     /// The flow, if it is one of the caller's own that was not ended.
     async fn own_open(&self) -> Result<Found<Setup>, FlowError> {
         let found: Found<Setup> = self.engine.read(key::setup(&self.flow_hash())).await?;
@@ -89,21 +94,23 @@ impl Turn<'_> {
             flow_id: self.flow_id.to_owned(),
             handler: handler(setup),
             reason: reason.to_owned(),
-            text: match reason {
-                "setup_expired" => "This set-up took too long. Start again.".to_owned(),
-                "too_many_retry" => "Too many wrong codes. Start the set-up again.".to_owned(),
-                "superseded" => "Other codes were saved meanwhile. These count for nothing.".to_owned(),
-                "unknown_error" => "The set-up could not go on. Start again, or ask your administrator.".to_owned(),
-                other => self.module_text(setup, other),
-            },
+            text: self.ended_text(setup, reason),
         })
     }
 
-    /// A reason in the module's own words, if it has any, else in the host's.
-    fn module_text(&self, setup: &SetupOpen, reason: &str) -> String {
-        let module = self.engine.modules.module(&setup.module);
-        let own = module.and_then(|module| render::own_text(reason, &module, &self.asker.language));
-        own.unwrap_or_else(|| render::abort_text(reason))
+    /// What the end says to a person: in the host's words for a set-up, else in the module's own, else as of a login.
+    fn ended_text(&self, setup: &SetupOpen, reason: &str) -> String {
+        let voice = self.engine.voice(self.language());
+        match reason {
+            "setup_expired" | "superseded" => voice.abort(reason),
+            "too_many_retry" => voice.abort("setup_too_many_retry"),
+            "unknown_error" => voice.abort("setup_unknown_error"),
+            other => {
+                let module = self.engine.modules.module(&setup.module);
+                let own = module.and_then(|module| render::own_text(other, &module, voice.language));
+                own.unwrap_or_else(|| voice.abort(other))
+            }
+        }
     }
 
     fn created(&self, setup: &SetupOpen, recovery: Vec<IssuedCodes>) -> Step {
@@ -117,7 +124,7 @@ impl Turn<'_> {
             flow_id: self.flow_id,
             handler: handler(&setup.open),
             step_id: "setup",
-            language: &self.asker.language,
+            voice: self.engine.voice(self.language()),
             expires_at: Some(setup.open.expires_at),
         };
         let form = setup.secret.form.clone().unwrap_or_default();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use mfa_sdk::{
     form::{Field, FieldKind, Form},
     protocol,
+    text::Text,
 };
 use serde_json::{Map, Value};
 
@@ -26,9 +27,6 @@ use crate::{
 };
 
 const SAVED: &str = "saved";
-const KEEP: &str = "Print these codes or write them down, and keep them where you find them without your telephone. They are \
-                    shown only now, and they count once you have said that they are saved.";
-const SHOWN_ONCE: &str = "The codes were shown and cannot be shown again. If you have not saved them, make new ones.";
 
 /// The question whether the codes are saved; with the codes where they are shown.
 pub(super) fn step(
@@ -38,15 +36,16 @@ pub(super) fn step(
     codes: Option<&Vec<String>>,
     error: Option<&str>,
 ) -> FormStep {
+    let voice = turn.engine.voice(turn.language());
     let form = match codes {
-        Some(codes) => asked().sentence(KEEP).codes("codes", codes.clone()),
-        None => asked().sentence(SHOWN_ONCE),
+        Some(codes) => asked().sentence(Text::new(voice.say("step.codes.keep"))).codes("codes", codes.clone()),
+        None => asked().sentence(Text::new(voice.say("step.codes.shown_once"))),
     };
     let place = Place {
         flow_id: turn.flow_id,
         handler: handler(&setup.open),
         step_id: "setup",
-        language: &turn.asker.language,
+        voice,
         expires_at: Some(setup.open.expires_at),
     };
     let mut step = render::host_step(place, &form, error);

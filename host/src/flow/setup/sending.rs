@@ -146,7 +146,7 @@ impl Turn<'_> {
         let record = user.record.as_ref().ok_or(FlowError::UnknownFlow)?;
         let writing = Writing {
             user: &setup.open.user,
-            language: record.open.language.as_deref().unwrap_or(&self.asker.language),
+            language: self.engine.reader(record.open.language.as_deref(), self.asker),
             place: Some(place),
             known: Known { addresses: &record.secret.addresses, typed, sent_to: &setup.secret.sent_to },
             link: None,

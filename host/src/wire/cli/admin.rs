@@ -16,6 +16,7 @@ use crate::{
     wire::{
         control::{self, AskError, Command, Host, Outcome, channel_lines, test_channel},
         current::{Current, SettingsNews},
+        pages::Look,
     },
 };
 
@@ -96,7 +97,8 @@ pub async fn execute(config_directory: &Path, command: Command) -> Result<Outcom
                 };
                 let flows = Flows::new(core);
                 take_up(&flows, &report).await?;
-                let current = Current { flows: flows.clone(), settings: SettingsNews::default() };
+                let look = Arc::new(Look::load(config_directory, flows.settings(), flows.words()));
+                let current = Current { flows: flows.clone(), settings: SettingsNews::default(), look };
                 let current = watch::Sender::new(current).subscribe();
                 let host = Host { current, config_directory: directory, report, listening_on: None };
                 let outcome = control::execute(&host, &own_actor(), command).await;

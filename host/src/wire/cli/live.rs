@@ -15,7 +15,9 @@ use crate::{
     wire::{
         current::{Current, SettingsNews},
         http::Site,
+        pages::Look,
     },
+    words::Words,
 };
 
 /// Takes edits over. Requests that run end under the settings they began with.
@@ -29,8 +31,10 @@ pub struct Live {
 impl Live {
     /// `at_start` is what the host started with, and `flows` stand on it.
     pub fn new(config_directory: &Path, at_start: AtStart, flows: Flows) -> Self {
-        tell_problems(config_directory, flows.delivery(), &[]);
-        let current = Current { flows, settings: SettingsNews::default() };
+        let look = Look::load(config_directory, flows.settings(), flows.words());
+        tell_problems(config_directory, flows.delivery().problems(), &[]);
+        tell_problems(config_directory, &look.problems, &[]);
+        let current = Current { flows, settings: SettingsNews::default(), look: Arc::new(look) };
         let site = watch::Sender::new(Arc::new(Site::new(&current)));
         Self { config_directory: config_directory.to_owned(), at_start, current: watch::Sender::new(current), site }
     }
@@ -88,16 +92,18 @@ impl Live {
         let is_edited = *former.flows.settings() != settings;
         // Templates, translations and secrets may have changed without an edit of host.toml; reading them is cheap.
         let delivery = self.read_delivery(former.flows.delivery(), &settings).await;
-        tell_problems(&self.config_directory, &delivery, former.flows.delivery().problems());
+        let look = self.read_look(&former.look, &settings, delivery.words()).await;
+        tell_problems(&self.config_directory, delivery.problems(), former.flows.delivery().problems());
+        tell_problems(&self.config_directory, &look.problems, &former.look.problems);
         if !is_edited && changes.is_empty() && news == former.settings {
             let (settings, modules) = (former.flows.settings_shared(), former.flows.modules().clone());
-            return self.put(Current { flows: former.flows.with(settings, modules, delivery), ..former });
+            return self.put(Current { flows: former.flows.with(settings, modules, delivery), look, ..former });
         }
         if is_edited {
             settings::warnings(&settings).iter().for_each(|warning| tracing::warn!("{warning}"));
             tracing::info!(target: "audit", event = "settings_changed", "the settings in host.toml are in force");
         }
-        self.put(Current { flows: former.flows.with(Arc::new(settings), modules, delivery), settings: news });
+        self.put(Current { flows: former.flows.with(Arc::new(settings), modules, delivery), settings: news, look });
     }
 
     async fn read_delivery(&self, former: &Delivery, settings: &Settings) -> Delivery {
@@ -105,6 +111,15 @@ impl Live {
         let reading = tokio::task::spawn_blocking(move || kept.with(&settings, &directory)).await;
         reading.unwrap_or_else(|error| {
             tracing::error!("channels and templates could not be read: {error}");
+            former.clone()
+        })
+    }
+
+    async fn read_look(&self, former: &Arc<Look>, settings: &Settings, words: &Words) -> Arc<Look> {
+        let (settings, directory, words) = (settings.clone(), self.config_directory.clone(), words.clone());
+        let reading = move || Arc::new(Look::load(&directory, &settings, &words));
+        tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| {
+            tracing::error!("templates of pages could not be read: {error}");
             former.clone()
         })
     }
@@ -131,8 +146,8 @@ impl Live {
 }
 
 /// What was told before is not told again.
-fn tell_problems(config_directory: &Path, delivery: &Delivery, told: &[Problem]) {
-    for problem in delivery.problems().iter().filter(|problem| !told.contains(problem)) {
+fn tell_problems(config_directory: &Path, problems: &[Problem], told: &[Problem]) {
+    for problem in problems.iter().filter(|problem| !told.contains(problem)) {
         let place = match &problem.place {
             Place::Setting(place) => format!("{}: {place}", config_directory.join(settings::FILE_NAME).display()),
             Place::Line { path, line } => format!("{}:{line}", path.display()),

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use crate::{
     delivery::one_line,
     flow::{Asker, Flows},
+    words::Words,
 };
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -48,7 +49,7 @@ impl FromRequestParts<Flows> for Client {
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
         let (address, is_certain) = address(peer, &parts.headers, &flows.settings().trusted_proxies);
         let is_by_our_name = is_by_our_name(&parts.headers, flows.settings().public_url.as_ref());
-        let (language, browser) = (language(&parts.headers), browser(&parts.headers));
+        let (language, browser) = (language(&parts.headers, flows.words()), browser(&parts.headers));
         Ok(Self(Asker { address, is_certain, is_by_our_name, language, browser }))
     }
 }
@@ -111,15 +112,11 @@ fn browser(headers: &HeaderMap) -> Option<String> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// Primary subtag of the first language in `Accept-Language`, else `en`.
-fn language(headers: &HeaderMap) -> String {
-    let first = headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split([',', ';', '-']).next())
-        .map(|tag| tag.trim().to_ascii_lowercase())
-        .filter(|tag| (2..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_lowercase()));
-    first.unwrap_or_else(|| "en".to_owned())
+/// The language of ours that `Accept-Language` asks for (RFC 9110 section 12.5.4), English if it asks for none of them.
+/// Lines of one name are one list.
+fn language(headers: &HeaderMap, words: &Words) -> String {
+    let lines = headers.get_all(header::ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
+    words.language_for(&lines.collect::<Vec<_>>().join(",")).to_owned()
 }
 
 #[cfg(test)]
@@ -214,17 +211,20 @@ mod tests {
     }
 
     #[test]
-    fn the_language_is_the_first_primary_subtag() {
-        let read = |text: &str| {
+    fn the_language_is_one_of_ours() {
+        let read = |lines: &[&str]| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT_LANGUAGE, text.parse().unwrap());
-            language(&headers)
+            for line in lines {
+                headers.append(header::ACCEPT_LANGUAGE, line.parse().unwrap());
+            }
+            language(&headers, &Words::built_in())
         };
-        assert_eq!(read("de-CH, fr;q=0.9"), "de");
-        assert_eq!(read("FR;q=0.3, de"), "fr");
-        for odd in ["*", "", "../../etc", "x", "abcdefghi", "d3"] {
-            assert_eq!(read(odd), "en", "{odd:?}");
+        assert_eq!(read(&["de-CH, fr;q=0.9"]), "de");
+        assert_eq!(read(&["FR;q=0.3, de;q=0.2"]), "fr");
+        assert_eq!(read(&["it", "zh-CN;q=0.5"]), "zh", "two lines are one list");
+        for odd in ["*", "", "../../etc", "x", "nl", "de;q=0"] {
+            assert_eq!(read(&[odd]), "en", "{odd:?}");
         }
-        assert_eq!(language(&HeaderMap::new()), "en");
+        assert_eq!(read(&[]), "en");
     }
 }

@@ -59,7 +59,8 @@ fn text_of(bytes: &[u8]) -> Result<String, Failure> {
     if text.contains('\0') { Err(malformed()) } else { Ok(text.to_owned()) }
 }
 
-fn urlencoded(bytes: &[u8]) -> Result<BTreeMap<String, String>, Failure> {
+/// Pairs of a form or a query.
+pub fn urlencoded(bytes: &[u8]) -> Result<BTreeMap<String, String>, Failure> {
     let mut fields = BTreeMap::new();
     for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());

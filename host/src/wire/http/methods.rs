@@ -157,7 +157,7 @@ pub async fn list(
     Bearer(access): Bearer,
     Client(asker): Client,
 ) -> Result<Answer<Vec<MethodView>>, Failure> {
-    Ok(Answer(flows.methods(&access, &asker.language).await?))
+    Ok(Answer(flows.methods(&access, &asker).await?))
 }
 
 /// One method in full: how long its codes are good, what its set-up asks for, and what its module says of what the caller has set up.

@@ -24,7 +24,11 @@ mod step_json;
 mod token;
 mod waiting_cookie;
 
+pub use client_address::Client;
 pub use connections::serve;
+pub use error::Failure;
+pub use form::{Form, urlencoded};
 pub use openapi::document;
-pub use routes::Site;
+pub use routes::{Route, Site};
+pub use same_origin::may_be_our_page;
 pub use waiting_cookie::waiting_cookie;

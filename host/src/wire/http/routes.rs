@@ -12,7 +12,10 @@ use axum::{
 
 use crate::{
     flow::Flows,
-    wire::current::{Current, SettingsNews},
+    wire::{
+        current::{Current, SettingsNews},
+        pages::{self, Look},
+    },
 };
 
 use super::{addresses, fences, link, login_api, login_flow, methods, mfa, openapi, outbox, people, status, token};
@@ -79,12 +82,16 @@ pub struct Site {
     pub(super) flows: Flows,
     pub(super) router: Router,
     news: Arc<SettingsNews>,
+    look: Arc<Look>,
 }
 
 impl Site {
     pub fn new(current: &Current) -> Self {
         let flows = current.flows.clone();
-        let router = routes().into_iter().fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
+        let router = routes()
+            .into_iter()
+            .chain(pages::routes())
+            .fold(Router::new(), |router, (_, path, handler)| router.route(path, handler));
         let router = match flows.settings().development {
             // Of no use to a client, and codes can be read there: not part of the documented interface.
             Some(_) => {
@@ -100,13 +107,19 @@ impl Site {
         } else {
             router
         };
-        Self { router: router.with_state(flows.clone()), flows, news: Arc::new(current.settings.clone()) }
+        Self {
+            router: router.with_state(flows.clone()),
+            flows,
+            news: Arc::new(current.settings.clone()),
+            look: current.look.clone(),
+        }
     }
 
     /// Answers one request of this peer.
     pub async fn answer(&self, peer: SocketAddr, mut request: Request) -> Response {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(self.news.clone());
+        request.extensions_mut().insert(self.look.clone());
         fences::answer(self, request).await
     }
 }

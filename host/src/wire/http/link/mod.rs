@@ -161,7 +161,7 @@ fn refused(flows: &Flows, asker: &Asker, error: FlowError) -> Response {
 }
 
 fn answered(flows: &Flows, asker: &Asker, status: StatusCode, page: Page) -> Response {
-    let html = page.html(&flows.settings().name, &asker.language);
+    let html = page.html(flows.words(), &flows.settings().name, &asker.language);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, page::content_security_policy()),

@@ -1,30 +1,23 @@
 //! The words and looks of the page behind a link. No script, nothing loaded, one small style within it.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 
 use axum::http::HeaderValue;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use minijinja::{Environment, context};
+use minijinja::{Environment, Value, context};
 use sha2::{Digest, Sha256};
 
-use crate::flow::LinkView;
+use crate::{flow::LinkView, words::Words};
 
 const TEMPLATE: &str = "page.html";
 const STYLE: &str = include_str!("page.css");
-const ENGLISH: &str = "en";
-const TEXTS: [(&str, &str); 2] = [(ENGLISH, include_str!("texts/en.json")), ("de", include_str!("texts/de.json"))];
-
-type Sentences = BTreeMap<String, String>;
+/// Keys of the sentences of this page begin so.
+const SENTENCES: &str = "link.";
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.add_template(TEMPLATE, include_str!("page.html")).expect("the page is a template");
     environment
-});
-
-static SENTENCES: LazyLock<BTreeMap<&'static str, Sentences>> = LazyLock::new(|| {
-    let parsed = |(language, text)| (language, serde_json::from_str(text).expect("sentences are a map of texts"));
-    TEXTS.into_iter().map(parsed).collect()
 });
 
 /// What is shown.
@@ -71,30 +64,31 @@ impl Notice {
 impl Page {
     /// The page in the user's own language, else in the browser's. What is said of a link that is dead depends on the
     /// browser alone.
-    pub fn html(&self, host_name: &str, browser_language: &str) -> String {
+    pub fn html(&self, words: &Words, host_name: &str, browser_language: &str) -> String {
         let view = match self {
             Self::Question { view, .. } => Some(view),
             Self::Notice(_) => None,
         };
-        let own = view.and_then(|view| view.language.as_deref());
-        let language = language_for(own.unwrap_or(browser_language));
-        let words = &SENTENCES[language];
+        let own = view.and_then(|view| words.known_language(view.language.as_deref()?));
+        let language = own.unwrap_or_else(|| words.language_for(browser_language));
         let (key, problem, minutes) = match self {
             Self::Question { problem, .. } => ("question", *problem, 0),
             Self::Notice(Notice::Locked { retry_after_s }) => ("locked", None, retry_after_s.div_ceil(60)),
             Self::Notice(notice) => (notice.key(), None, 0),
         };
-        let word = |key: &str| words.get(key).map_or("", String::as_str);
+        let minutes = minutes.to_string();
+        let word = |key: &str| words.fill(language, &format!("{SENTENCES}{key}"), &[("minutes", &minutes)]);
         let values = context! {
-            language, host_name, words,
-            style => minijinja::Value::from_safe_string(STYLE.to_owned()),
+            language, host_name,
+            words => words.section(language, SENTENCES).collect::<Value>(),
+            style => Value::from_safe_string(STYLE.to_owned()),
             title => word(&format!("{key}.title")),
-            text => word(&format!("{key}.text")).replace("{minutes}", &minutes.to_string()),
+            text => word(&format!("{key}.text")),
             problem => problem.map(word),
             question => view.map(|view| context! {
                 time => view.began_at.minute_utc(),
                 address => view.address.to_string(),
-                browser => view.browser.as_deref().unwrap_or(word("question.no_browser")),
+                browser => view.browser.clone().unwrap_or_else(|| word("question.no_browser")),
                 asks_number => view.asks_number,
             }),
         };
@@ -102,10 +96,6 @@ impl Page {
         let rendered = ENVIRONMENT.get_template(TEMPLATE).and_then(|template| template.render(values));
         rendered.unwrap_or_default()
     }
-}
-
-fn language_for(asked: &str) -> &'static str {
-    SENTENCES.keys().copied().find(|language| asked.split('-').next() == Some(*language)).unwrap_or(ENGLISH)
 }
 
 /// Nothing but the style of the page itself, and forms to where it came from.
@@ -136,16 +126,6 @@ mod tests {
     }
 
     #[test]
-    fn every_language_has_every_sentence() {
-        for (language, sentences) in &*SENTENCES {
-            assert!(sentences.keys().eq(SENTENCES[ENGLISH].keys()), "{language} lacks or adds keys");
-            for (key, sentence) in sentences {
-                assert_eq!(sentence.contains("{minutes}"), key == "locked.text", "{language} {key}");
-            }
-        }
-    }
-
-    #[test]
     fn every_notice_has_its_words_in_every_language() {
         let notices = [
             Notice::Confirmed,
@@ -158,42 +138,42 @@ mod tests {
             Notice::Unreadable,
             Notice::Busy,
         ];
-        for notice in notices {
-            for (language, sentences) in &*SENTENCES {
-                let html = Page::Notice(notice).html("Test host", language);
-                let (title, text) = (format!("{}.title", notice.key()), format!("{}.text", notice.key()));
-                assert!(html.contains(&sentences[&title]), "{language} {notice:?}: {html}");
-                assert!(html.contains(&sentences[&text].replace("{minutes}", "2")), "{language} {notice:?}: {html}");
-                assert!(html.contains(&format!("<html lang=\"{language}\">")) && !html.contains("<form"), "{html}");
+        let words = Words::built_in();
+        for (notice, language) in notices.iter().flat_map(|notice| words.languages().map(move |tag| (notice, tag))) {
+            let html = Page::Notice(*notice).html(&words, "Test host", language);
+            for part in ["title", "text"] {
+                let sentence = words.fill(language, &format!("link.{}.{part}", notice.key()), &[("minutes", "2")]);
+                assert!(html.contains(&sentence), "{language} {notice:?}: {html}");
             }
+            assert!(html.contains(&format!("<html lang=\"{language}\">")) && !html.contains("<form"), "{html}");
         }
     }
 
     #[test]
     fn what_a_browser_calls_itself_is_no_markup() {
         let page = Page::Question { view: view(true, None), problem: Some("number_wrong") };
-        let html = page.html("<b>Host</b>", "en");
+        let html = page.html(&Words::built_in(), "<b>Host</b>", "en");
         assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
-        for words in ["2035-01-01 00:00 UTC", "203.0.113.9", "&lt;script&gt;", "Firefox", "name=\"number\""] {
-            assert!(html.contains(words), "{words} in {html}");
+        for shown in ["2035-01-01 00:00 UTC", "203.0.113.9", "&lt;script&gt;", "Firefox", "name=\"number\""] {
+            assert!(html.contains(shown), "{shown} in {html}");
         }
-        assert!(html.contains(&SENTENCES["en"]["number_wrong"]));
+        assert!(html.contains(Words::built_in().say("en", "link.number_wrong")));
     }
 
     #[test]
     fn the_users_own_language_goes_before_the_browsers_and_the_number_is_asked_only_where_it_must_be() {
         let html = |asks, own: Option<&str>, asked: &str| {
-            Page::Question { view: view(asks, own), problem: None }.html("Test host", asked)
+            Page::Question { view: view(asks, own), problem: None }.html(&Words::built_in(), "Test host", asked)
         };
         assert!(html(false, Some("de"), "en").contains("<html lang=\"de\">"));
         assert!(html(false, None, "de").contains("<html lang=\"de\">"));
-        assert!(html(false, Some("fr"), "de").contains("<html lang=\"en\">"));
+        assert!(html(false, Some("it"), "de").contains("<html lang=\"de\">"));
         assert!(!html(false, None, "en").contains("name=\"number\""));
     }
 
     #[test]
     fn the_style_stands_in_the_page_as_the_policy_has_it() {
-        let html = Page::Notice(Notice::Gone).html("Test host", "en");
+        let html = Page::Notice(Notice::Gone).html(&Words::built_in(), "Test host", "en");
         let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).unwrap();
         let hash = STANDARD.encode(Sha256::digest(style.as_bytes()));
         assert!(content_security_policy().to_str().unwrap().contains(&hash));

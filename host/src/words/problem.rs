@@ -1,4 +1,4 @@
-//! What keeps a channel or a template of the admin's from being used, and where it stands.
+//! What keeps something of the admin's (a channel, a template, a translation) from being used, and where it stands.
 
 use std::path::PathBuf;
 

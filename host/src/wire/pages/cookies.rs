@@ -1,0 +1,73 @@
+//! Cookies of the pages. All of them are bound to this very host and sent by TLS alone (`__Host-`, RFC 6265bis section
+//! 4.1.3.2); browsers take a loopback address for as good.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+/// Tells one browser from another; forms carry a tag of it.
+pub const BROWSER: &str = "__Host-mfa_browser";
+/// Refresh token of the session the pages work under.
+pub const SESSION: &str = "__Host-mfa_session";
+/// What the next page has to say of the form before it.
+pub const FLASH: &str = "__Host-mfa_flash";
+/// What the id of a flow is kept in; its handle follows.
+pub const FLOW_PREFIX: &str = "__Host-mfa_flow_";
+
+const VALUE_BYTES_MAX: usize = 4096;
+
+/// The cookies of one request. A name that stands twice stands not at all.
+pub struct Cookies(Vec<(String, String)>);
+
+impl Cookies {
+    pub fn of(headers: &HeaderMap) -> Self {
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let fits = pairs.filter(|(_, value)| !value.is_empty() && value.len() <= VALUE_BYTES_MAX);
+        Self(fits.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let mut values = self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (Some(value), None) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Names that begin so.
+    pub fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().map(|(name, _)| name.as_str()).filter(move |name| name.starts_with(prefix))
+    }
+}
+
+/// Value of `Set-Cookie`. Without a life it goes when the browser is closed. Lax, because a mail program or an
+/// application leads here, which is another site; forms are held to more than that.
+pub fn set(name: &str, value: &str, lifetime_s: Option<u64>) -> Option<HeaderValue> {
+    let life = lifetime_s.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+    HeaderValue::try_from(format!("{name}={value}; Path=/{life}; Secure; HttpOnly; SameSite=Lax")).ok()
+}
+
+/// Value of `Set-Cookie` that takes one away.
+pub fn clear(name: &str) -> Option<HeaderValue> {
+    set(name, "", Some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_stands_twice_is_none() {
+        let headers = [(header::COOKIE, "a=1; b=2".parse().unwrap()), (header::COOKIE, "b=3; c=".parse().unwrap())];
+        let cookies = Cookies::of(&headers.into_iter().collect());
+        assert_eq!((cookies.value("a"), cookies.value("b"), cookies.value("c")), (Some("1"), None, None));
+        assert_eq!(cookies.names("b").count(), 2);
+    }
+
+    #[test]
+    fn no_cookie_leaves_this_host_or_is_seen_by_a_script() {
+        let line = set(SESSION, "x", Some(60)).unwrap();
+        assert_eq!(line, "__Host-mfa_session=x; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Lax");
+        assert!(clear(SESSION).unwrap().to_str().unwrap().contains("Max-Age=0"));
+        assert!(set(SESSION, "a\nb", None).is_none());
+    }
+}

@@ -1,0 +1,175 @@
+//! A page on its way to the browser: template and words in, response with all its headers out.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use minijinja::{Value, context};
+
+use super::{
+    cookies,
+    files::{SCRIPT, STYLE},
+    flash::Flash,
+    visit::Visit,
+};
+use crate::{flow::FlowError, wire::http::Failure};
+
+/// Where the forms of a page may lead in the end (CSP `form-action`, which browsers hold redirects to as well).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forms {
+    Here,
+    /// And to the application that asked for the login.
+    AndTo {
+        redirect_uri: String,
+    },
+}
+
+/// A page that is not rendered yet.
+pub struct Page {
+    template: &'static str,
+    context: Value,
+    status: StatusCode,
+    forms: Forms,
+    cookies: Vec<HeaderValue>,
+    retry_after_s: Option<u64>,
+}
+
+impl Page {
+    pub fn new(template: &'static str, context: Value) -> Self {
+        Self { template, context, status: StatusCode::OK, forms: Forms::Here, cookies: Vec::new(), retry_after_s: None }
+    }
+
+    pub fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    pub fn forms(self, forms: Forms) -> Self {
+        Self { forms, ..self }
+    }
+
+    pub fn cookie(mut self, cookie: Option<HeaderValue>) -> Self {
+        self.cookies.extend(cookie);
+        self
+    }
+
+    /// Why the flows do not answer, with what to do next.
+    pub fn of_error(visit: &Visit, error: FlowError) -> Self {
+        let (key, wait_s) = match &error {
+            FlowError::Throttled { retry_after_s } => ("page.wait", Some(*retry_after_s)),
+            FlowError::UnknownFlow => ("page.over", None),
+            FlowError::InvalidClient => ("page.wrong_client", None),
+            FlowError::InvalidRequest(_) | FlowError::UnknownHandler | FlowError::InvalidInput(_) => {
+                ("page.wrong_request", None)
+            }
+            FlowError::ModuleUnavailable { .. } => ("page.module_unavailable", None),
+            FlowError::NotFound { .. } => ("page.not_found", None),
+            FlowError::Forbidden { .. } => ("page.forbidden", None),
+            _ => ("page.busy", None),
+        };
+        // What it is exactly is for the log, and told there.
+        let status = Failure::from(error).status;
+        let wait = wait_s.map(|wait_s| wait_text(visit, wait_s)).unwrap_or_default();
+        let (title, text) =
+            (visit.say(&format!("{key}.title")), visit.fill(&format!("{key}.text"), &[("wait", &wait)]));
+        let mut page = visit.page("page_message.html", context! { title, text }).status(status);
+        page.retry_after_s = wait_s;
+        page
+    }
+
+    /// The response.
+    pub fn reply(self, visit: &Visit) -> Response {
+        let shell = context! {
+            language => visit.language.clone(),
+            brand => context! { name => visit.look.brand.name.clone(), logo => visit.look.brand.logo.clone() },
+            style => visit.look.files.address(STYLE),
+            script => visit.look.files.address(SCRIPT),
+            form_tag => visit.form_tag(),
+            ..self.context
+        };
+        let mut response = Response::new(Body::from(visit.look.html(self.template, &shell)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy(&self.forms));
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        // A form then says where it comes from; another site learns nothing.
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        let was_told = visit.cookies.value(cookies::FLASH).and_then(|_| cookies::clear(cookies::FLASH));
+        for cookie in self.cookies.into_iter().chain(visit.new_browser()).chain(was_told) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// How long to wait, for a person.
+pub fn wait_text(visit: &Visit, wait_s: u64) -> String {
+    match wait_s {
+        0..=90 => visit.fill("page.seconds", &[("count", &wait_s.max(1).to_string())]),
+        _ => visit.fill("page.minutes", &[("count", &wait_s.div_ceil(60).to_string())]),
+    }
+}
+
+/// 303 to a page of ours or of the application, which a browser then fetches anew.
+pub fn see_other(visit: &Visit, to: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+    let Ok(location) = HeaderValue::try_from(to) else {
+        return visit.message("page.wrong_request").status(StatusCode::BAD_REQUEST).reply(visit);
+    };
+    let mut response = if visit.by_script {
+        // A script cannot follow to another site; it goes there as a person would.
+        axum::Json(serde_json::json!({ "next": to })).into_response()
+    } else {
+        (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+    };
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// As [`see_other`], with words for the page there.
+pub fn tell_at(visit: &Visit, to: &str, at: &str, flash: Flash) -> Response {
+    see_other(visit, to, flash.carried_to(at))
+}
+
+fn policy(forms: &Forms) -> HeaderValue {
+    let to = match forms {
+        Forms::Here => String::new(),
+        Forms::AndTo { redirect_uri } => url::Url::parse(redirect_uri).map_or_else(
+            |_| String::new(),
+            |url| match url.origin() {
+                origin @ url::Origin::Tuple(..) => format!(" {}", origin.ascii_serialization()),
+                // An application of its own on a phone: `door://…`.
+                url::Origin::Opaque(_) => format!(" {}:", url.scheme()),
+            },
+        ),
+    };
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; connect-src \
+         'self'; form-action 'self'{to}; base-uri 'none'; frame-ancestors 'none'"
+    );
+    // Origins and schemes are ASCII.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_lead_here_and_to_the_application_that_asked() {
+        let of = |redirect_uri: &str| {
+            let policy = policy(&Forms::AndTo { redirect_uri: redirect_uri.to_owned() });
+            let text = policy.to_str().unwrap().to_owned();
+            text.split("form-action ").nth(1).unwrap().split(';').next().unwrap().to_owned()
+        };
+        assert_eq!(of("https://app.example:8443/back?x=1"), "'self' https://app.example:8443");
+        assert_eq!(of("door://back"), "'self' door:");
+        assert_eq!(of("no url"), "'self'");
+        assert!(policy(&Forms::Here).to_str().unwrap().contains("script-src 'self';"));
+    }
+}

@@ -1,0 +1,13 @@
+//! Every sentence the host says, by language: built in, and replaced one by one by `DIR/translations/<language>.json`.
+//! This room knows no domain word of others: keys are texts to it, and a sentence is what somebody asks for by its key.
+
+mod asked;
+mod built_in;
+mod files;
+mod problem;
+mod room;
+mod translation;
+
+pub use files::{files_in, read};
+pub use problem::{Place, Problem};
+pub use room::{ENGLISH, Words, filled};
