@@ -1,6 +1,6 @@
 //! The words and looks of the page behind a link. No script, nothing loaded, one small style within it.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::http::HeaderValue;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -80,7 +80,7 @@ impl Page {
         let word = |key: &str| words.fill(language, &format!("{SENTENCES}{key}"), &[("minutes", &minutes)]);
         let values = context! {
             language, host_name,
-            words => words.section(language, SENTENCES).collect::<Value>(),
+            words => words.section(language, SENTENCES).map(owned).collect::<BTreeMap<_, _>>(),
             style => Value::from_safe_string(STYLE.to_owned()),
             title => word(&format!("{key}.title")),
             text => word(&format!("{key}.text")),
@@ -96,6 +96,10 @@ impl Page {
         let rendered = ENVIRONMENT.get_template(TEMPLATE).and_then(|template| template.render(values));
         rendered.unwrap_or_default()
     }
+}
+
+fn owned((key, sentence): (&str, &str)) -> (String, String) {
+    (key.to_owned(), sentence.to_owned())
 }
 
 /// Nothing but the style of the page itself, and forms to where it came from.
@@ -154,7 +158,9 @@ mod tests {
         let page = Page::Question { view: view(true, None), problem: Some("number_wrong") };
         let html = page.html(&Words::built_in(), "<b>Host</b>", "en");
         assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
-        for shown in ["2035-01-01 00:00 UTC", "203.0.113.9", "&lt;script&gt;", "Firefox", "name=\"number\""] {
+        for shown in
+            ["2035-01-01 00:00 UTC", "203.0.113.9", "&lt;script&gt;", "Firefox", "name=\"number\"", ">Yes, it was me<"]
+        {
             assert!(html.contains(shown), "{shown} in {html}");
         }
         assert!(html.contains(Words::built_in().say("en", "link.number_wrong")));
