@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::{
-    browser::{Browser, Key, Scheme},
+    browser::{Browser, Key},
     harness::{ADA, Directory, Stage, another_number, assert_abort, assert_form, number_of, result_of},
 };
 
@@ -121,19 +121,4 @@ fn not_me_needs_no_number_and_ends_the_login_in_the_other_window() {
     browser.back();
     browser.until_text("This link leads nowhere");
     assert_abort(&waiting.stage.submit(&waiting.flow_id, json!({})).expect(200), "refused_by_user");
-}
-
-#[test]
-fn the_page_keeps_nobody_out_and_fits_everywhere() {
-    let waiting = Waiting::new();
-    let browser = Browser::new();
-    browser.open(&waiting.url);
-    for scheme in [Scheme::Light, Scheme::Dark] {
-        browser.prefer(scheme);
-        browser.assert_accessible();
-        for width in [320, 768, 1280] {
-            browser.resize(width, 800);
-            browser.assert_fits();
-        }
-    }
 }
