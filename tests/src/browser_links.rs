@@ -1,5 +1,5 @@
 //! The page behind a link of a mail, in a real browser: what a person does there with a mouse, with the keyboard alone,
-//! without scripts, in the dark and on a narrow screen.
+//! without scripts.
 
 use serde_json::json;
 
