@@ -31,16 +31,25 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Day and minute for a person, in UTC and labelled so.
-    pub fn minute_utc(self) -> String {
-        let moment = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
-        moment.format("%Y-%m-%d %H:%M UTC").to_string()
-    }
-
     /// RFC 3339 with milliseconds, in UTC.
     pub fn rfc3339(self) -> String {
         DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
+}
+
+/// Day and minute for a person in their zone, by its name in the IANA database; in UTC without one. The zone is always
+/// said, as in `2026-07-01 14:30 CEST`.
+pub fn zoned(moment: Timestamp, zone: Option<&str>) -> String {
+    let zone = zone.and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC);
+    let moment = DateTime::<Utc>::from_timestamp_millis(moment.0).unwrap_or_default().with_timezone(&zone);
+    // A zone without an abbreviation has its distance from UTC in that place.
+    let from_utc = if moment.format("%Z").to_string().starts_with(['+', '-']) { "UTC" } else { "" };
+    format!("{} {from_utc}{}", moment.format("%Y-%m-%d %H:%M"), moment.format("%Z"))
+}
+
+/// Whether there is a zone of this name.
+pub fn is_zone(name: &str) -> bool {
+    name.parse::<chrono_tz::Tz>().is_ok()
 }
 
 impl Serialize for Timestamp {
@@ -107,6 +116,38 @@ impl Clock {
                     .unwrap_or_else(|error| panic!("clock file {}: {error}", path.display()));
                 Now { wall: Timestamp(reading.wall_ms), boot_ms: reading.boot_ms, boot_id: reading.boot_id.into() }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_in_the_readers_zone_and_the_zone_with_it() {
+        let (winter, summer) = (Timestamp(2_051_222_410_000), Timestamp(2_066_860_800_000));
+        for (moment, zone, told) in [
+            (winter, None, "2035-01-01 00:00 UTC"),
+            (winter, Some("Mars"), "2035-01-01 00:00 UTC"),
+            (winter, Some("Europe/Berlin"), "2035-01-01 01:00 CET"),
+            (summer, Some("Europe/Berlin"), "2035-07-01 02:00 CEST"),
+            (winter, Some("America/New_York"), "2034-12-31 19:00 EST"),
+            (winter, Some("Asia/Kolkata"), "2035-01-01 05:30 IST"),
+            (winter, Some("America/Sao_Paulo"), "2034-12-31 21:00 UTC-03"),
+            (winter, Some("UTC"), "2035-01-01 00:00 UTC"),
+        ] {
+            assert_eq!(zoned(moment, zone), told, "{zone:?}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_the_database_are_zones() {
+        for name in ["Europe/Berlin", "UTC", "Etc/GMT+1", "America/Port-au-Prince", "Asia/Shanghai"] {
+            assert!(is_zone(name), "{name}");
+        }
+        for name in ["Mars", "", "../etc", "Europe/", "europe/berlin", "Europe/Berlin ", "CEST"] {
+            assert!(!is_zone(name), "{name}");
         }
     }
 }

@@ -28,6 +28,7 @@ mod hostile;
 mod hostile_files;
 mod hostile_words;
 mod input;
+mod languages;
 mod leaks;
 mod ledger;
 mod links;

@@ -59,6 +59,7 @@ fn what_is_no_address_or_word_is_refused_and_nothing_changes() {
         ["--phone", "+49 30 12ab"],
         ["--language", "german language"],
         ["--zone", "../../etc/passwd"],
+        ["--zone", "Mars"],
         ["--group", "Family Hill"],
         ["--display-name", "Bob\u{202e}nimda"],
     ] {
@@ -95,6 +96,7 @@ fn users_change_their_own_words_but_no_address_and_no_group() {
         json!({"is_owner": true}),
         json!({"name": ADA}),
         json!({"language": "../x"}),
+        json!({"zone": "Mars"}),
         json!({"display_name": "a\u{200b}"}),
     ] {
         assert_eq!(patch(&stage, &bob, "/api/me", &body).status, 400, "{body}");

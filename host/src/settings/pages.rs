@@ -55,8 +55,10 @@ impl FromStr for Colour {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no colour such as \"#0b57d0\"");
-        let digits =
-            text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii()).ok_or_else(wrong)?;
+        let digits = text
+            .strip_prefix('#')
+            .filter(|digits| digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .ok_or_else(wrong)?;
         let mut parts = [0; 3];
         for (part, at) in parts.iter_mut().zip([0, 2, 4]) {
             *part = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| wrong())?;

@@ -49,8 +49,9 @@ pub struct LinkView {
     pub browser: Option<String>,
     /// Whether the number has to be typed: this browser is not known as the one that waits.
     pub asks_number: bool,
-    /// The user's own language, if it is known.
+    /// The user's own language and zone, if they are known.
     pub language: Option<String>,
+    pub zone: Option<String>,
 }
 
 /// A link whose login waits for it, with all that says so.
@@ -123,6 +124,7 @@ impl Engine {
             browser: browser.clone(),
             asks_number: !self.is_waiting(standing, waiting),
             language: user.and_then(|user| user.open.language.clone()),
+            zone: user.and_then(|user| user.open.zone.clone()),
         }
     }
 

@@ -7,7 +7,7 @@ use mfa_sdk::TargetKind;
 
 use super::{Outgoing, Written};
 use crate::{
-    clock::Timestamp,
+    clock::{Timestamp, zoned},
     flow::{
         engine::Engine,
         record::{Document, Found, MessageOpen, MessageRecord, MessageSecret, SentTo, Unknown, User, key},
@@ -114,7 +114,7 @@ impl Engine {
         }
         let mut values = notice.values.clone();
         values.insert("user".to_owned(), user.open.display_name.clone().unwrap_or_else(|| user.open.name.clone()));
-        values.insert("time".to_owned(), moment(about.now));
+        values.insert("time".to_owned(), zoned(about.now, user.open.zone.as_deref()));
         if let Some(source) = about.source {
             values.insert("source".to_owned(), source.to_string());
         }
@@ -182,22 +182,5 @@ impl Engine {
         let is_mail = |name: &str| channels.iter().any(|known| known.name == name && known.target == TargetKind::Email);
         about.also.iter().filter(|sent| is_mail(&sent.channel)).for_each(|sent| add(&sent.channel, &sent.to));
         targets
-    }
-}
-
-/// To the second, as anybody reads it.
-fn moment(now: Timestamp) -> String {
-    let text = now.rfc3339();
-    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
-    format!("{date} {} UTC", time.get(..8).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_readable() {
-        assert_eq!(moment(Timestamp(2_051_222_410_123)), "2035-01-01 00:00:10 UTC");
     }
 }

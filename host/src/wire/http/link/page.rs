@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use minijinja::{Environment, Value, context};
 use sha2::{Digest, Sha256};
 
-use crate::{flow::LinkView, words::Words};
+use crate::{clock::zoned, flow::LinkView, words::Words};
 
 const TEMPLATE: &str = "page.html";
 const STYLE: &str = include_str!("page.css");
@@ -78,15 +78,17 @@ impl Page {
         };
         let minutes = minutes.to_string();
         let word = |key: &str| words.fill(language, &format!("{SENTENCES}{key}"), &[("minutes", &minutes)]);
+        let sentences: BTreeMap<String, String> =
+            words.section(language, SENTENCES).map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         let values = context! {
             language, host_name,
-            words => words.section(language, SENTENCES).map(owned).collect::<BTreeMap<_, _>>(),
+            words => sentences,
             style => Value::from_safe_string(STYLE.to_owned()),
             title => word(&format!("{key}.title")),
             text => word(&format!("{key}.text")),
             problem => problem.map(word),
             question => view.map(|view| context! {
-                time => view.began_at.minute_utc(),
+                time => zoned(view.began_at, view.zone.as_deref()),
                 address => view.address.to_string(),
                 browser => view.browser.clone().unwrap_or_else(|| word("question.no_browser")),
                 asks_number => view.asks_number,
@@ -96,10 +98,6 @@ impl Page {
         let rendered = ENVIRONMENT.get_template(TEMPLATE).and_then(|template| template.render(values));
         rendered.unwrap_or_default()
     }
-}
-
-fn owned((key, sentence): (&str, &str)) -> (String, String) {
-    (key.to_owned(), sentence.to_owned())
 }
 
 /// Nothing but the style of the page itself, and forms to where it came from.
@@ -126,6 +124,7 @@ mod tests {
             browser: Some("<script>alert(1)</script> \"Firefox\"".to_owned()),
             asks_number,
             language: language.map(str::to_owned),
+            zone: None,
         }
     }
 
@@ -158,12 +157,14 @@ mod tests {
         let page = Page::Question { view: view(true, None), problem: Some("number_wrong") };
         let html = page.html(&Words::built_in(), "<b>Host</b>", "en");
         assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
-        for shown in
-            ["2035-01-01 00:00 UTC", "203.0.113.9", "&lt;script&gt;", "Firefox", "name=\"number\"", ">Yes, it was me<"]
-        {
+        for shown in ["2035-01-01 00:00 UTC", "203.0.113.9", "&lt;script&gt;", "Firefox", "name=\"number\""] {
             assert!(html.contains(shown), "{shown} in {html}");
         }
-        assert!(html.contains(Words::built_in().say("en", "link.number_wrong")));
+        let words = Words::built_in();
+        for key in ["question.time", "question.number", "question.number_help", "question.confirm", "question.not_me"] {
+            assert!(html.contains(words.say("en", &format!("link.{key}"))), "{key} in {html}");
+        }
+        assert!(html.contains(words.say("en", "link.number_wrong")));
     }
 
     #[test]
