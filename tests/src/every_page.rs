@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     browser::{Application, Browser, Scheme},
-    harness::{ADA, Directory, Stage, number_of},
+    harness::{ADA, Directory, Stage, number_of, run_host},
 };
 
 /// A telephone, a tablet, a desk; the height is what one sees at once.
@@ -19,7 +19,7 @@ struct Scene {
     go: fn(&Browser) -> Stage,
 }
 
-const SIGN_IN: [Scene; 9] = [
+const SIGN_IN: [Scene; 13] = [
     Scene { name: "sign-in", go: sign_in },
     Scene { name: "sign-in-refused", go: give_wrong_password },
     Scene { name: "wrong-client", go: come_from_nowhere },
@@ -29,6 +29,10 @@ const SIGN_IN: [Scene; 9] = [
     Scene { name: "over", go: wait_too_long },
     Scene { name: "mailed-code", go: wait_for_code },
     Scene { name: "waiting-for-link", go: wait_for_link },
+    Scene { name: "locked", go: guess_too_often },
+    Scene { name: "forgotten", go: forget_password },
+    Scene { name: "elsewhere", go: come_by_another_name },
+    Scene { name: "new-password", go: come_with_one_time_code },
 ];
 
 const LINK: [Scene; 3] = [
@@ -142,6 +146,54 @@ fn wait_for_link(browser: &Browser) -> Stage {
     stage.set_up_email(&stage.login(ADA), "ada@example.org");
     browser.give_password(&stage, &Application::new());
     browser.until_text("a•••@example.org");
+    stage
+}
+
+fn guess_too_often(browser: &Browser) -> Stage {
+    let (stage, ada) = Stage::ada_with_totp();
+    let application = Application::new();
+    let flow_id = stage.begin_to_mfa(ADA);
+    for _ in 0..5 {
+        stage.submit_code(&flow_id, &ada.totp.wrong_code(stage.now_ms()));
+    }
+    browser.give_password(&stage, &application);
+    browser.fill("Code from the app", &ada.totp.code(stage.now_ms()));
+    browser.press("Confirm");
+    browser.until_text("There were too many tries");
+    stage
+}
+
+fn forget_password(browser: &Browser) -> Stage {
+    let stage = Stage::with(|directory| {
+        directory.with_outbox();
+        directory.append_settings("[passwords]\nforgotten = \"mail\"");
+    });
+    browser.open(&Application::new().sign_in(&stage));
+    browser.press("Forgot your password?");
+    browser.until_text("Send a code");
+    stage
+}
+
+fn come_by_another_name(browser: &Browser) -> Stage {
+    let stage = Stage::with(|directory| {
+        let settings = directory.settings();
+        let named = format!("public_url = \"https://login.example.org\"\n{settings}");
+        std::fs::write(directory.path().join("host.toml"), named).expect("host.toml is written");
+    });
+    browser.open(&Application::new().sign_in(&stage));
+    browser.until_text("This address does not work for signing in");
+    stage
+}
+
+fn come_with_one_time_code(browser: &Browser) -> Stage {
+    let stage = Stage::new();
+    let reset = run_host(&stage.directory.path(), &["--json", "user", "reset", ADA]).success().json();
+    let code = reset["code"].as_str().expect("a code");
+    browser.open(&Application::new().sign_in(&stage));
+    browser.fill("User name", ADA);
+    browser.fill("Password", code);
+    browser.press("Sign in");
+    browser.until_text("Choose a new password");
     stage
 }
 

@@ -6,6 +6,7 @@ mod admin_races;
 mod backup_codes;
 mod browser;
 mod browser_ground;
+mod browser_hostile_words;
 mod browser_in_between;
 mod browser_links;
 mod browser_sign_in;

@@ -1,4 +1,5 @@
-//! An application that leaves signing in to the host: where it sends a browser, and what it makes of one that comes back.
+//! An application that leaves signing in to the host: where it sends a browser, and what it makes of one that comes
+//! back; and what a person does in a browser again and again.
 
 use super::session::Browser;
 use crate::harness::{ADA, PASSWORD, Site, Stage, Tokens};
@@ -49,6 +50,11 @@ impl Browser {
     #[track_caller]
     pub fn give_password(&self, stage: &Stage, application: &Application) {
         self.open(&application.sign_in(stage));
+        self.give_password_here();
+    }
+
+    #[track_caller]
+    fn give_password_here(&self) {
         self.fill("User name", ADA);
         self.fill("Password", PASSWORD);
         self.press("Sign in");

@@ -50,13 +50,13 @@ impl Browser {
         format!("{} {}", of("computedrole"), of("computedlabel"))
     }
 
-    /// Goes from stop to stop until one is called this.
+    /// Goes from stop to stop until one is called just this.
     #[track_caller]
     pub fn tab_to(&self, name: &str) {
         let mut stops = Vec::new();
         while stops.len() < STOPS_MAX {
             let focused = self.focused();
-            if focused.split_once(' ').is_some_and(|(_, label)| label.starts_with(name)) {
+            if focused.split_once(' ').is_some_and(|(_, label)| label == name) {
                 return;
             }
             stops.push(focused);
