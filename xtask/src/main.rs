@@ -7,10 +7,12 @@ mod host;
 mod mail;
 mod measure;
 mod mutants;
+mod node;
 mod once;
 mod packages;
 mod python;
 mod results;
+mod screenshots;
 mod skew;
 mod stage;
 mod test;
@@ -94,6 +96,8 @@ enum Command {
         /// Name of the directory under tests/fixtures/
         name: String,
     },
+    /// Pictures of every page at three widths, light and dark, into target/screenshots/
+    Screenshots,
     /// Write docs/settings.md anew from the settings' types
     SettingsDoc,
 }
@@ -110,6 +114,7 @@ fn main() -> ExitCode {
         }
         Command::Tidy => tidy::run(),
         Command::Fixture { name } => fixture::run(&name),
+        Command::Screenshots => screenshots::run(),
         Command::SettingsDoc => settings_doc(),
     };
     match outcome {

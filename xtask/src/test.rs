@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use crate::{
-    Failure, coverage, packages, python,
+    Failure, coverage, node, packages, python,
     results::{Ending, Results},
     root, skew,
     stage::{Stages, cargo, check, check_and_keep},
@@ -14,8 +14,9 @@ use crate::{
 pub fn run(only: Option<&str>) -> Result<(), Failure> {
     let mut stages = Stages::default();
     let mut results = Results::default();
-    stages.run("tools", || packages::install_what_is_lacking(&packages::all()));
+    stages.run("tools", install_tools);
     stages.run("python packages", python::install_what_is_lacking);
+    stages.run("node packages", node::install_what_is_lacking);
     if only.is_none() {
         stages.run("format", format);
         stages.run("lints", lints);
@@ -32,6 +33,12 @@ pub fn run(only: Option<&str>) -> Result<(), Failure> {
         stages.run("coverage", || coverage::check(&results));
     }
     close(&stages, &results)
+}
+
+/// Tools and fonts from Debian.
+pub fn install_tools() -> Result<(), Failure> {
+    packages::install_what_is_lacking(&packages::all())?;
+    packages::install_lacking_fonts()
 }
 
 fn format() -> Result<(), Failure> {
@@ -67,10 +74,7 @@ fn run_tests(stages: &mut Stages, results: &mut Results, only: Option<&str>) {
     for (name, arguments) in runs {
         stages.run(name, || {
             let mut command = cargo(arguments);
-            command
-                .env("MFA_TEST_BIN_DIR", target_directory().join("debug"))
-                .env("MFA_TEST_OUTSIDE_DIR", outside_target().join("debug"))
-                .env("MFA_TEST_PYTHON", python::interpreter());
+            tell_where_things_are(&mut command);
             if let Some(filter) = only {
                 command.args(["--", filter]);
             }
@@ -79,6 +83,15 @@ fn run_tests(stages: &mut Stages, results: &mut Results, only: Option<&str>) {
             outcome
         });
     }
+}
+
+/// Tests from outside build nothing; these say where everything lies.
+pub fn tell_where_things_are(command: &mut Command) {
+    command
+        .env("MFA_TEST_BIN_DIR", target_directory().join("debug"))
+        .env("MFA_TEST_OUTSIDE_DIR", outside_target().join("debug"))
+        .env("MFA_TEST_PYTHON", python::interpreter())
+        .env("MFA_TEST_AXE", node::axe());
 }
 
 /// The tests another author has beside their module, the contract among them.

@@ -77,7 +77,7 @@ pub fn mistakes(root: &Path, sources: &[Source]) -> Result<Vec<String>, Failure>
     Ok(mistakes)
 }
 
-const COMMANDS: [&str; 7] = ["demo", "test", "bench", "tidy", "fixture", "mutants", "settings-doc"];
+const COMMANDS: [&str; 8] = ["demo", "test", "bench", "tidy", "fixture", "mutants", "screenshots", "settings-doc"];
 
 fn xtask_command(text: &str) -> Option<&str> {
     text.strip_prefix("cargo xtask ")?.split_whitespace().next()

@@ -24,8 +24,9 @@ for (const form of document.querySelectorAll("form[data-once]")) {
     form.dataset.sent = "yes";
   });
 }
-addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+// A page that was kept while another was looked at may show a sign-in that is over.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
 });
 
 const ticking = (seconds, tell) => {

@@ -1,0 +1,62 @@
+//! An application that leaves signing in to the host: where it sends a browser, and what it makes of one that comes
+//! back; and what a person does in a browser again and again.
+
+use super::session::Browser;
+use crate::harness::{ADA, PASSWORD, Site, Stage, Tokens};
+
+const WELCOME: &str = "<!doctype html><html lang=en><title>Application</title><h1>Welcome back</h1>";
+/// What it wants to find again; with a character that has to be written otherwise in an address.
+const STATE: &str = "st&te";
+
+/// An application at an address of its own, which is its id as well.
+pub struct Application {
+    site: Site,
+}
+
+impl Application {
+    pub fn new() -> Self {
+        Self { site: Site::new(&[("/callback", WELCOME)]) }
+    }
+
+    fn id(&self) -> String {
+        format!("{}/", self.site.origin)
+    }
+
+    /// Where it sends a browser whose user is not known to it.
+    pub fn sign_in(&self, stage: &Stage) -> String {
+        let origin = self.site.origin.replace(':', "%3A").replace('/', "%2F");
+        format!(
+            "{}/auth/authorize?response_type=code&client_id={origin}%2F&redirect_uri={origin}%2Fcallback&state=st%26te",
+            stage.host().base
+        )
+    }
+
+    /// The tokens for what the browser brings back.
+    #[track_caller]
+    pub fn tokens(&self, stage: &Stage, browser: &Browser) -> Tokens {
+        browser.until_text("Welcome back");
+        let target = self.site.next();
+        let query = target.strip_prefix("/callback?").unwrap_or_else(|| panic!("{target}"));
+        let (code, state) = query.split_once('&').unwrap_or_else(|| panic!("{query}"));
+        assert_eq!(state, format!("state={}", STATE.replace('&', "%26")));
+        let code = code.strip_prefix("code=").unwrap_or_else(|| panic!("{query}"));
+        let fields = [("grant_type", "authorization_code"), ("client_id", &*self.id()), ("code", code)];
+        Tokens::of(&stage.wire().post_form("/auth/token", &fields).expect(200))
+    }
+}
+
+impl Browser {
+    /// Comes from the application and gives ada's name and password.
+    #[track_caller]
+    pub fn give_password(&self, stage: &Stage, application: &Application) {
+        self.open(&application.sign_in(stage));
+        self.give_password_here();
+    }
+
+    #[track_caller]
+    fn give_password_here(&self) {
+        self.fill("User name", ADA);
+        self.fill("Password", PASSWORD);
+        self.press("Sign in");
+    }
+}

@@ -1,0 +1,81 @@
+//! Signing in with a browser: an application sends a person here and gets them back, by whatever way they went.
+
+use crate::{
+    browser::{Application, Browser, Key},
+    harness::{ADA, PASSWORD, PIN, Stage},
+};
+
+const CODE: &str = "Code from the app";
+
+#[test]
+fn a_password_alone_leads_back_to_the_application() {
+    let (stage, application, browser) = (Stage::new(), Application::new(), Browser::new());
+    browser.open(&application.sign_in(&stage));
+    browser.until_text("to go on to 127.0.0.1");
+    assert_eq!(browser.focused(), "textbox User name", "one can type at once");
+    browser.fill("User name", ADA);
+    browser.fill("Password", PASSWORD);
+    browser.press("Sign in");
+    assert_eq!(stage.signed_in_name(&application.tokens(&stage, &browser)), ADA);
+}
+
+#[test]
+fn a_wrong_password_and_a_wrong_code_are_told_and_what_was_typed_is_kept() {
+    let ((stage, ada), application, browser) = (Stage::ada_with_totp(), Application::new(), Browser::new());
+    browser.open(&application.sign_in(&stage));
+    browser.fill("User name", ADA);
+    browser.fill("Password", "not this one");
+    browser.press("Sign in");
+    let said = browser.until_text("Sign in");
+    assert!(said.contains("name or password"), "{said}");
+    browser.assert_accessible();
+    assert_eq!((browser.value("User name"), browser.value("Password")), (ADA.to_owned(), String::new()));
+    browser.fill("Password", PASSWORD);
+    browser.press("Sign in");
+    browser.until_text("Confirm that it is you");
+    assert_eq!(browser.focused(), format!("textbox {CODE}"));
+    browser.fill(CODE, &ada.totp.wrong_code(stage.now_ms()));
+    browser.press("Confirm");
+    let said = browser.until_text("Confirm that it is you");
+    assert!(said.contains("This is not the code the app shows now"), "{said}");
+    browser.assert_accessible();
+    let code = ada.totp.code(stage.now_ms());
+    browser.fill(CODE, &format!(" {} {}", &code[..3], &code[3..]));
+    browser.press("Confirm");
+    assert_eq!(stage.session(&application.tokens(&stage, &browser))["mfa_method_used"], "totp");
+}
+
+#[test]
+fn without_script_and_by_keyboard_alone_one_signs_in_as_well() {
+    let ((stage, ada), application) = (Stage::ada_with_totp(), Application::new());
+    let mut stage = stage;
+    for browser in [Browser::without_script(), Browser::new()] {
+        browser.open(&application.sign_in(&stage));
+        browser.tab_to("User name");
+        browser.write(ADA);
+        browser.key(Key::Tab);
+        assert_eq!(browser.focused().split_once(' ').map(|(_, name)| name.to_owned()).as_deref(), Some("Password"));
+        browser.write(PASSWORD);
+        browser.key_to_page(Key::Enter);
+        browser.until_text("Confirm that it is you");
+        browser.tab_to(CODE);
+        browser.write(&ada.totp.code(stage.now_ms()));
+        browser.key_to_page(Key::Enter);
+        application.tokens(&stage, &browser);
+        stage.clock.advance_s(30);
+    }
+}
+
+#[test]
+fn another_way_is_chosen_from_those_that_are_set_up() {
+    let ((stage, ada), application, browser) = (Stage::ada_with_totp(), Application::new(), Browser::new());
+    stage.set_up_pin(&ada.tokens);
+    browser.give_password(&stage, &application);
+    browser.until_text(CODE);
+    browser.press_here("Try another way");
+    browser.assert_accessible();
+    browser.press("Insecure example (PIN)");
+    browser.fill("PIN", PIN);
+    browser.press("Confirm");
+    assert_eq!(stage.session(&application.tokens(&stage, &browser))["mfa_method_used"], "insecure_example");
+}
