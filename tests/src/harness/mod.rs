@@ -13,6 +13,7 @@ mod login;
 mod mail;
 mod methods;
 mod older_copy;
+mod pages;
 mod qr;
 mod recovery;
 mod scratch;
@@ -35,6 +36,7 @@ pub use login::{
 };
 pub use methods::{Account, TotpSecret};
 pub use older_copy::{copy_of_store, put_back, put_back_what_was_before};
+pub use pages::{Page, PlainBrowser};
 pub use qr::decode_svg;
 pub use recovery::{Codes, enable_backup_codes};
 pub use server::{Certificates, Server, closed_port};

@@ -8,6 +8,7 @@ mod files;
 mod flash;
 mod look;
 mod page;
+mod profile;
 mod reached;
 mod sign_in;
 mod visit;
@@ -24,4 +25,7 @@ pub fn routes() -> Vec<Route> {
         ("get", "/auth/authorize", get(sign_in::show).post(sign_in::answer)),
         ("get", "/static/{file}", get(files::serve)),
     ]
+    .into_iter()
+    .chain(profile::routes())
+    .collect()
 }

@@ -5,7 +5,7 @@
 mod answers;
 mod ask;
 mod finish;
-mod handle;
+pub mod handle;
 
 use axum::{extract::RawQuery, response::Response};
 use minijinja::context;
@@ -21,7 +21,7 @@ use crate::{
     settings::ForgottenPassword,
     wire::http::{Failure, Form},
 };
-use ask::Ask;
+pub use ask::Ask;
 
 /// The page of a login: its first step, or the one it stands at. Changes nothing.
 pub async fn show(visit: Visit, RawQuery(query): RawQuery) -> Response {
@@ -115,7 +115,8 @@ async fn standing_step(visit: &Visit, ask: &Ask, flow_id: &str) -> Response {
     }
 }
 
-fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Page {
+/// The page of a step, of a login or a proof.
+pub fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Page {
     let now = visit.flows.now();
     let seconds_until =
         |moment: crate::clock::Timestamp| u64::try_from(moment.since_ms(now)).unwrap_or_default().div_ceil(1000);

@@ -1,0 +1,484 @@
+//! "Sign-in and security" with a browser that has no script: what a signed-in person sees and changes of their own.
+
+use serde_json::json;
+
+use crate::harness::{
+    ADA, Account, BOB, PASSWORD, Page, PlainBrowser, Stage, TotpSecret, enable_backup_codes,
+};
+
+const NEW_PASSWORD: &str = "another-horse-8Kp-staple";
+
+/// A browser that is signed in at the host's own pages, and the page it came to.
+#[track_caller]
+fn signed_in(stage: &Stage, name: &str) -> (PlainBrowser, Page) {
+    let mut browser = PlainBrowser::new(stage.wire());
+    let page = sign_in(&mut browser, "/profile", name, PASSWORD);
+    page.says("Second factors");
+    assert_eq!(page.address, "/profile");
+    (browser, page)
+}
+
+#[track_caller]
+fn sign_in(browser: &mut PlainBrowser, address: &str, name: &str, password: &str) -> Page {
+    let page = browser.open(address);
+    assert!(page.address.starts_with("/auth/authorize?"), "{} {}", page.address, page.text());
+    browser.press(&page, "Sign in", &[("f.username", name), ("s.password", password)])
+}
+
+/// The secret on the page of a set-up.
+#[track_caller]
+fn secret_of(page: &Page) -> TotpSecret {
+    let value = page.html.split("data-value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    TotpSecret(value.unwrap_or_else(|| panic!("a secret in {}", page.html)).to_owned())
+}
+
+/// Codes on the one page that has them.
+fn codes_of(page: &Page) -> Vec<String> {
+    let codes = page.html.split("<li><code>").skip(1).filter_map(|rest| rest.split('<').next());
+    codes.map(str::to_owned).collect()
+}
+
+/// Sets TOTP up by forms alone; time then moves on by one step.
+#[track_caller]
+fn set_up_totp(stage: &mut Stage, browser: &mut PlainBrowser) -> (TotpSecret, Page) {
+    let page = browser.open("/profile/method/totp/setup");
+    let page = browser.press(&page, "Begin", &[]);
+    let secret = secret_of(&page);
+    let done = browser.press(&page, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
+    stage.clock.advance_s(30);
+    (secret, done)
+}
+
+/// Password and code once more, where a change asks for them.
+#[track_caller]
+fn prove(stage: &mut Stage, browser: &mut PlainBrowser, page: &Page, totp: Option<&TotpSecret>) -> Page {
+    assert!(page.address.starts_with("/profile/proof?"), "{} {}", page.address, page.text());
+    let page = browser.press(page, "Confirm", &[("s.password", PASSWORD)]);
+    let Some(totp) = totp else { return page };
+    let page = browser.press(&page, "Confirm", &[("s.code", &totp.code(stage.now_ms()))]);
+    stage.clock.advance_s(30);
+    page
+}
+
+#[test]
+fn a_method_is_set_up_by_forms_alone_and_asked_for_from_then_on() {
+    let mut stage = Stage::new();
+    let (mut browser, page) = signed_in(&stage, ADA);
+    page.says("You have none yet.").says("Authenticator");
+    let page = browser.open("/profile/method/totp/setup");
+    let page = browser.press(&page, "Begin", &[]);
+    assert!(page.address.starts_with("/profile/setup/"), "{}", page.address);
+    assert!(page.html.contains("<svg") && page.html.contains("otpauth:"), "{}", page.html);
+    let secret = secret_of(&page);
+    assert_eq!(secret_of(&browser.open(&page.address)).0, secret.0, "to load it again changes nothing");
+    let wrong = browser.press(&page, "Confirm", &[("s.code", &secret.wrong_code(stage.now_ms()))]);
+    assert!(wrong.html.contains("role=\"alert\"") && secret_of(&wrong).0 == secret.0, "{}", wrong.html);
+    let done = browser.press(&wrong, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
+    assert_eq!(done.address, "/profile");
+    done.says("It is set up and counts from now on.").says("Asked first");
+    browser.open("/profile").says_not("It is set up and counts");
+    assert_eq!(browser.open("/profile/method/totp").link("Back to the overview"), "/profile");
+    let over = browser.open(&wrong.address);
+    assert_eq!(over.status, 404);
+    over.says("This is over");
+    stage.clock.advance_s(30);
+    let mut other = PlainBrowser::new(stage.wire());
+    let page = sign_in(&mut other, "/profile/sessions", ADA, PASSWORD);
+    let page = other.press(&page, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
+    assert_eq!(page.address, "/profile/sessions", "it leads to where the person was going");
+    page.says("This browser");
+}
+
+#[test]
+fn codes_are_shown_in_one_answer_and_count_once_they_are_saved() {
+    let mut stage = Stage::with_backup_codes();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (_, page) = set_up_totp(&mut stage, &mut browser);
+    page.says("Save these codes now");
+    let codes = codes_of(&page);
+    assert_eq!(codes.len(), 10, "{}", page.html);
+    assert!(page.html.contains("href=\"data:text/plain") && !page.address.contains(&codes[0]));
+    assert!(browser.cookies.values().all(|value| !value.contains(&codes[0])));
+    let (address, _) = page.sent_by("Go on", &[]);
+    let again = browser.open(&address);
+    again.says("cannot be shown again");
+    assert!(codes_of(&again).is_empty() && !codes.iter().any(|code| again.html.contains(code)), "{}", again.html);
+    assert!(again.links().iter().any(|(to, _)| to == "/profile/method/backup_codes/codes"), "{:?}", again.links());
+    let not_yet = browser.press(&page, "Go on", &[]);
+    not_yet.says_not("It is set up and counts");
+    let saved = browser.press(&page, "Go on", &[("b.saved", "true")]);
+    saved.says("It is set up and counts from now on.").says("10");
+    let reloaded = browser.press(&page, "Go on", &[("b.saved", "true")]);
+    reloaded.says("This is over").says("make new ones");
+    let recovered = stage.recover(&codes[0]).expect(200);
+    assert_eq!(recovered["type"], "create_entry", "{recovered}");
+}
+
+#[test]
+fn new_codes_end_the_former_ones_and_are_made_by_a_button() {
+    let mut stage = Stage::with_backup_codes();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (totp, page) = set_up_totp(&mut stage, &mut browser);
+    let former = codes_of(&page);
+    browser.press(&page, "Go on", &[("b.saved", "true")]);
+    let page = browser.open("/profile/method/backup_codes/codes");
+    page.says("All former codes stop working at once.");
+    assert_eq!(browser.open("/profile/method/backup_codes/codes").html, page.html, "to look makes none");
+    let page = browser.press(&page, "Show codes", &[]);
+    let codes = codes_of(&page);
+    assert!(codes.len() == 10 && codes.iter().all(|code| !former.contains(code)));
+    let saved = browser.press(&page, "Go on", &[("b.saved", "true")]);
+    saved.says("It is set up and counts from now on.");
+    assert_eq!(stage.recover(&former[0]).expect(200)["type"], "form");
+    assert_eq!(stage.recover(&codes[1]).expect(200)["type"], "create_entry");
+    drop(totp);
+}
+
+#[test]
+fn a_change_asks_for_a_fresh_proof_before_its_form_and_leads_on_to_it() {
+    let (mut stage, ada) = Stage::ada_with_totp();
+    let (mut browser, page) = signed_in_with_totp(&mut stage, &ada);
+    page.says("Set up");
+    stage.clock.advance_s(3600);
+    let page = browser.open("/profile/method/totp/remove");
+    page.says("show once more that it is you");
+    let wrong = browser.press(&page, "Confirm", &[("s.password", "wrong")]);
+    wrong.says("wrong");
+    let page = prove(&mut stage, &mut browser, &wrong, Some(&ada.totp));
+    assert_eq!(page.address, "/profile/method/totp/remove");
+    page.says("It is your only second factor.");
+    stage.clock.advance_s(3600);
+    let late = browser.press(&page, "Remove", &[]);
+    let page = prove(&mut stage, &mut browser, &late, Some(&ada.totp));
+    let done = browser.press(&page, "Remove", &[]);
+    assert_eq!(done.address, "/profile");
+    done.says("It is removed.").says("You have none yet.");
+    for next in ["//evil.example", "https://evil.example/profile/password", "/auth/authorize", "/profile/sign-out"] {
+        let page = browser.open(&format!("/profile/proof?next={next}"));
+        assert_eq!(page.status, 404, "{next}");
+    }
+}
+
+#[track_caller]
+fn signed_in_with_totp(stage: &mut Stage, account: &Account) -> (PlainBrowser, Page) {
+    let mut browser = PlainBrowser::new(stage.wire());
+    let page = sign_in(&mut browser, "/profile", account.name, PASSWORD);
+    let page = browser.press(&page, "Confirm", &[("s.code", &account.totp.code(stage.now_ms()))]);
+    stage.clock.advance_s(30);
+    assert_eq!(page.address, "/profile", "{}", page.text());
+    (browser, page)
+}
+
+#[test]
+fn a_method_is_named_tried_switched_off_and_on_and_asked_first() {
+    let mut stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (totp, _) = set_up_totp(&mut stage, &mut browser);
+    let page = browser.open("/profile/method/insecure_example/setup");
+    let page = browser.press(&page, "Begin", &[]);
+    browser.press(&page, "Confirm", &[("s.pin", "4711")]).says("It is set up");
+    let named = "<b>Küche</b> 🔑 \u{5d0}\u{5d1}";
+    let page = browser.open("/profile/method/totp/rename");
+    let page = browser.press(&page, "Save", &[("f.label", named)]);
+    page.says("The name is saved.").says(named);
+    assert!(!page.html.contains("<b>") && page.html.contains("<bdi>&lt;b&gt;Küche"), "{}", page.html);
+    let page = browser.open("/profile/method/totp/rename");
+    let refused = browser.press(&page, "Save", &[("f.label", &"x".repeat(10_000))]);
+    refused.says("This is too long.");
+    let page = browser.open("/profile/method/totp/test");
+    let page = browser.press(&page, "Begin", &[]);
+    let wrong = browser.press(&page, "Confirm", &[("s.code", &totp.wrong_code(stage.now_ms()))]);
+    assert!(wrong.html.contains("role=\"alert\""), "{}", wrong.html);
+    let done = browser.press(&wrong, "Confirm", &[("s.code", &totp.code(stage.now_ms()))]);
+    done.says("It works.");
+    assert_eq!(done.address, "/profile/method/totp");
+    stage.clock.advance_s(30);
+    let kept = browser.open("/profile/method/totp/off");
+    assert_eq!(kept.status, 409, "{}", kept.text());
+    kept.says("You are asked for this first.");
+    let page = browser.open("/profile/method/insecure_example/primary");
+    browser.press(&page, "Ask for this first", &[]).says("You are asked for this first from now on.");
+    let page = browser.open("/profile/method/totp/off");
+    browser.press(&page, "Switch off", &[]).says("It is switched off.").says("Switched off");
+    let page = browser.open("/profile/method/totp/on");
+    browser.press(&page, "Switch on", &[]).says("It is switched on.");
+    let page = browser.open("/profile/remove-all");
+    browser.press(&page, "Remove all", &[]).says("You have none yet.");
+    assert_eq!(browser.open("/profile/method/nothing").status, 404);
+    assert_eq!(browser.open("/profile/method/totp/nothing").status, 404);
+}
+
+#[test]
+fn a_change_that_takes_a_code_asks_for_it_and_uses_it_up() {
+    let mut stage = Stage::with(|directory| directory.append_settings("[methods]\ndelete_needs_code = true"));
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (totp, _) = set_up_totp(&mut stage, &mut browser);
+    let page = browser.open("/profile/method/totp/remove");
+    page.says("Confirm it with a code");
+    let wrong = browser.press(&page, "Remove", &[("s.code", &totp.wrong_code(stage.now_ms()))]);
+    wrong.says("This code is not right.");
+    let without = browser.press(&wrong, "Remove", &[]);
+    without.says("This is needed.");
+    browser.press(&without, "Remove", &[("s.code", &totp.code(stage.now_ms()))]).says("It is removed.");
+}
+
+#[test]
+fn devices_are_renamed_and_removed() {
+    let mut stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    set_up_totp(&mut stage, &mut browser);
+    let page = browser.open("/profile/method/totp");
+    let rename = page.links().into_iter().find(|(to, _)| to.ends_with("/rename") && to.contains("/device/"));
+    let (rename, _) = rename.expect("a device");
+    let page = browser.open(&rename);
+    let named = browser.press(&page, "Save", &[("f.name", "Old <i>telephone</i>")]);
+    named.says("The name is saved.").says("Old <i>telephone</i>");
+    let page = browser.open(&rename.replace("/rename", "/remove"));
+    browser.press(&page, "Remove", &[]).says("The device is removed.").says("Not set up");
+    assert_eq!(browser.open(&rename).status, 404);
+}
+
+#[test]
+fn sessions_are_listed_and_ended_by_their_own_user_alone() {
+    let stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    browser.headers = vec![("user-agent".to_owned(), "Fire<b>fox".to_owned())];
+    let (mut second, _) = signed_in(&stage, ADA);
+    let third = stage.login(ADA);
+    let bob = stage.login(BOB);
+    let listed = stage.wire().get_as(&third.access, "/api/me/sessions").expect(200);
+    let listed = listed.as_array().expect("a list").clone();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed.iter().filter(|session| session["is_current"] == true).count(), 1);
+    assert!(listed.iter().all(|session| session["address"] == "127.0.0.1"), "{listed:?}");
+    let own = |session: &&serde_json::Value| session["is_current"] == true;
+    let id = listed.iter().find(own).expect("its own")["id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/me/sessions/{id}");
+    assert_eq!(stage.wire().delete_as(&bob.access, &path).status, 404, "nobody ends another's session");
+    assert_eq!(stage.wire().delete_as(&bob.access, "/api/me/sessions/..").status, 404);
+    stage.wire().get_as(&third.access, "/api/me").expect(200);
+    let page = browser.open("/profile/sessions");
+    page.says("This browser").says("127.0.0.1").says("127.0.0.1:9");
+    let mut foreign = page.sent_by("End all others", &[]).1;
+    foreign.retain(|(name, _)| name != "end");
+    let bobs = stage.wire().get_as(&bob.access, "/api/me/sessions").expect(200)[0]["id"].clone();
+    foreign.push(("end".to_owned(), bobs.as_str().expect("an id").to_owned()));
+    assert_eq!(browser.post("/profile/sessions", &foreign).status, 404);
+    foreign.pop();
+    foreign.push(("end".to_owned(), id));
+    assert_eq!(browser.post("/profile/sessions", &foreign).status, 303);
+    stage.wire().get_as(&third.access, "/api/me").expect(401);
+    browser.open("/profile/sessions").says("The session is over.");
+    let page = browser.open("/profile/sessions");
+    browser.press(&page, "End all others", &[]).says("All other sessions are over.").says_not("End all others");
+    assert!(second.open("/profile").address.starts_with("/auth/authorize?"));
+    stage.wire().get_as(&bob.access, "/api/me").expect(200);
+    assert_eq!(browser.open("/profile").address, "/profile");
+}
+
+#[test]
+fn sessions_end_over_http_and_the_next_login_is_seen_with_its_browser() {
+    let stage = Stage::new();
+    let (first, second) = (stage.login(ADA), stage.login(ADA));
+    assert_eq!(stage.wire().delete_as(&second.access, "/api/me/sessions").status, 204);
+    stage.wire().get_as(&first.access, "/api/me").expect(401);
+    assert_eq!(stage.wire().post_form("/auth/token", &[("grant_type", "refresh_token"), ("refresh_token", &first.refresh)]).status, 400);
+    let listed = stage.wire().get_as(&second.access, "/api/me/sessions").expect(200);
+    let id = listed[0]["id"].as_str().expect("an id");
+    assert_eq!(stage.wire().delete_as(&second.access, &format!("/api/me/sessions/{id}")).status, 204);
+    stage.wire().get_as(&second.access, "/api/me").expect(401);
+    let mut browser = PlainBrowser::new(stage.wire());
+    browser.headers = vec![("user-agent".to_owned(), "Fire<b>fox 1".to_owned())];
+    sign_in(&mut browser, "/profile/sessions", ADA, PASSWORD).says("Fire<b>fox 1");
+}
+
+#[test]
+fn signing_out_ends_the_session_and_signing_in_again_ends_the_former_one() {
+    let stage = Stage::new();
+    let (mut browser, page) = signed_in(&stage, ADA);
+    let former = browser.cookies["__Host-mfa_session"].clone();
+    let address = browser.open("/auth/authorize?response_type=code&client_id=x").address;
+    drop(address);
+    let session = browser.cookies.remove("__Host-mfa_session").expect("a session");
+    let page_again = browser.open("/profile");
+    browser.cookies.insert("__Host-mfa_session".to_owned(), session);
+    browser.press(&page_again, "Sign in", &[("f.username", ADA), ("s.password", PASSWORD)]);
+    let mut thief = PlainBrowser::new(stage.wire());
+    thief.cookies.insert("__Host-mfa_session".to_owned(), former);
+    assert!(thief.open("/profile").address.starts_with("/auth/authorize?"), "the former session is over");
+    let kept = browser.cookies["__Host-mfa_session"].clone();
+    let out = browser.press(&page, "Sign out", &[]);
+    assert!(out.address.starts_with("/auth/authorize?") && !browser.cookies.contains_key("__Host-mfa_session"));
+    thief.cookies.insert("__Host-mfa_session".to_owned(), kept);
+    assert!(thief.open("/profile").address.starts_with("/auth/authorize?"));
+}
+
+#[test]
+fn a_browsers_session_ends_by_itself() {
+    let mut stage = Stage::with(|directory| directory.append_settings("[pages]\nsession_lifetime_s = 600"));
+    let (mut browser, _) = signed_in(&stage, ADA);
+    stage.clock.advance_s(600);
+    assert_eq!(browser.open("/profile").address, "/profile");
+    stage.clock.advance_s(1);
+    assert!(browser.open("/profile/method/totp").address.starts_with("/auth/authorize?"));
+}
+
+#[test]
+fn a_form_of_another_site_changes_nothing() {
+    let stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let page = browser.open("/profile/password");
+    let (address, fields) = page.sent_by(
+        "Change the password",
+        &[("s.old_password", PASSWORD), ("s.new_password", NEW_PASSWORD)],
+    );
+    let refused = |browser: &mut PlainBrowser, fields: &[(String, String)], why: &str| {
+        assert_eq!(browser.post(&address, fields).status, 403, "{why}");
+    };
+    let mut without = fields.clone();
+    without.retain(|(name, _)| name != "form_tag");
+    refused(&mut browser, &without, "no tag");
+    without.push(("form_tag".to_owned(), "A".repeat(43)));
+    refused(&mut browser, &without, "a wrong tag");
+    for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+        browser.headers = vec![(name.to_owned(), value.to_owned())];
+        refused(&mut browser, &fields, value);
+    }
+    browser.headers.clear();
+    let own = browser.cookies.clone();
+    browser.cookies.remove("__Host-mfa_browser");
+    refused(&mut browser, &fields, "no cookie");
+    browser.cookies = own;
+    browser.cookies.remove("__Host-mfa_session");
+    let answer = browser.post(&address, &fields);
+    assert!(answer.status == 303 && answer.header("location").is_some_and(|to| to.contains("/auth/authorize?")));
+    stage.login(ADA);
+}
+
+#[test]
+fn to_look_at_pages_changes_nothing() {
+    let mut stage = Stage::with_backup_codes();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (_, page) = set_up_totp(&mut stage, &mut browser);
+    browser.press(&page, "Go on", &[("b.saved", "true")]);
+    let records = |stage: &Stage| -> Vec<u8> {
+        stage.directory.store_files().iter().flat_map(|file| std::fs::read(file).expect("a file")).collect()
+    };
+    let before = records(&stage);
+    for address in [
+        "/profile",
+        "/profile/method/totp",
+        "/profile/method/totp/setup",
+        "/profile/method/totp/remove",
+        "/profile/method/totp/test",
+        "/profile/method/totp/rename",
+        "/profile/method/backup_codes",
+        "/profile/method/backup_codes/codes",
+        "/profile/remove-all",
+        "/profile/sessions",
+        "/profile/password",
+        "/profile/addresses",
+        "/profile/language",
+        "/profile/proof?next=/profile/password",
+    ] {
+        let page = browser.open(address);
+        assert_eq!((page.status, page.address.as_str()), (200, address), "{}", page.text());
+        let answer = &page.answer;
+        let policy = answer.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{address}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{address}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{address}");
+        assert!(!page.html.contains("style=\"") && !page.html.contains("onclick"), "{address}");
+        assert!(page.html.len() < 30_000, "{address} has {} bytes", page.html.len());
+        assert!(!page.text().contains("page.profile."), "{address} says {}", page.text());
+    }
+    assert_eq!(records(&stage), before);
+    assert_eq!(browser.request("GET", "/profile/sign-out", None).status, 405);
+}
+
+#[test]
+fn a_new_password_takes_the_former_one_and_ends_other_sessions_if_it_is_wished() {
+    let stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (mut other, _) = signed_in(&stage, ADA);
+    let page = browser.open("/profile/password");
+    let wrong = browser.press(
+        &page,
+        "Change the password",
+        &[("s.old_password", "wrong"), ("s.new_password", NEW_PASSWORD)],
+    );
+    wrong.says("This is not your password.");
+    assert!(!wrong.html.contains(NEW_PASSWORD));
+    let weak = browser.press(&wrong, "Change the password", &[("s.old_password", PASSWORD), ("s.new_password", "x")]);
+    assert_eq!(weak.address, "/profile/password");
+    assert!(weak.html.contains("class=\"error\""), "{}", weak.html);
+    let done = browser.press(
+        &weak,
+        "Change the password",
+        &[("s.old_password", PASSWORD), ("s.new_password", NEW_PASSWORD)],
+    );
+    done.says("The new password counts from now on.");
+    assert!(other.open("/profile").address.starts_with("/auth/authorize?"), "other sessions ended");
+    let mut fresh = PlainBrowser::new(stage.wire());
+    assert_eq!(sign_in(&mut fresh, "/profile", ADA, NEW_PASSWORD).address, "/profile");
+}
+
+#[test]
+fn an_address_is_added_by_its_code_and_removed() {
+    let stage = Stage::with(|directory| directory.with_outbox());
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let page = browser.open("/profile/addresses");
+    page.says("None yet.");
+    let odd = browser.press(&page, "Add", &[("f.email", "no address")]);
+    odd.says("This is no address of that kind.");
+    assert!(odd.html.contains("value=\"no address\""), "what was typed is kept");
+    let sent = browser.press(&odd, "Add", &[("f.email", "ada@example.org")]);
+    sent.says("A code is on its way");
+    let wrong = browser.press(&sent, "Confirm", &[("s.code", "000000")]);
+    wrong.says("This code is not right.");
+    let code = stage.code_sent_to("ada@example.org");
+    let done = browser.press(&wrong, "Confirm", &[("s.code", &code)]);
+    done.says("The address is added.").says("ada@example.org");
+    let gone = browser.press(&done, "Remove ada@example.org", &[]);
+    gone.says("The address is removed.").says_not("ada@example.org");
+}
+
+#[test]
+fn the_pages_speak_the_language_their_person_chose() {
+    let stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let page = browser.open("/profile/language");
+    for language in ["English", "Deutsch", "Français", "Español", "中文"] {
+        page.says(language);
+    }
+    let odd = browser.press(&page, "Save", &[("f.language", "de"), ("f.zone", "../etc")]);
+    odd.says("There is no such time zone.");
+    let german = browser.press(&odd, "Save", &[("f.language", "de"), ("f.zone", "Europe/Berlin")]);
+    assert!(german.html.contains("<html lang=\"de\">"), "{}", german.html);
+    german.says("Zweite Faktoren");
+    let me = stage.wire().get_as(&stage.login(ADA).access, "/api/me").expect(200);
+    assert_eq!((&me["user"]["language"], &me["user"]["zone"]), (&json!("de"), &json!("Europe/Berlin")));
+}
+
+#[test]
+fn codes_that_come_before_the_factor_count_with_it() {
+    let mut stage = Stage::with(|directory| {
+        enable_backup_codes(directory);
+        directory.append_settings("[recovery]\nissue_at = \"create\"");
+    });
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let page = browser.open("/profile/method/totp/setup");
+    let page = browser.press(&page, "Begin", &[]);
+    let codes = codes_of(&page);
+    assert_eq!(codes.len(), 10, "{}", page.text());
+    let (to, fields) = page.sent_by("Go on", &[("saved", "true")]);
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let page = browser.open(&format!("{to}?{query}"));
+    let secret = secret_of(&page);
+    let wrong = browser.press(&page, "Confirm", &[("s.code", &secret.wrong_code(stage.now_ms()))]);
+    let done = browser.press(&wrong, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
+    done.says("It is set up and counts from now on.");
+    stage.clock.advance_s(30);
+    assert_eq!(stage.recover(&codes[0]).expect(200)["type"], "create_entry");
+}
