@@ -2,9 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{
-    ADA, Account, BOB, PASSWORD, Page, PlainBrowser, Stage, TotpSecret, enable_backup_codes,
-};
+use crate::harness::{ADA, Account, BOB, PASSWORD, Page, PlainBrowser, Stage, TotpSecret, enable_backup_codes};
 
 const NEW_PASSWORD: &str = "another-horse-8Kp-staple";
 
@@ -185,6 +183,9 @@ fn a_method_is_named_tried_switched_off_and_on_and_asked_first() {
     let page = browser.open("/profile/method/totp/rename");
     let refused = browser.press(&page, "Save", &[("f.label", &"x".repeat(10_000))]);
     refused.says("This is too long.");
+    let page = browser.open("/profile/method/totp/rename");
+    let refused = browser.press(&page, "Save", &[("f.label", "a\u{202e}b")]);
+    refused.says("There are characters in it that do not fit.");
     let page = browser.open("/profile/method/totp/test");
     let page = browser.press(&page, "Begin", &[]);
     let wrong = browser.press(&page, "Confirm", &[("s.code", &totp.wrong_code(stage.now_ms()))]);
@@ -220,6 +221,28 @@ fn a_change_that_takes_a_code_asks_for_it_and_uses_it_up() {
     let without = browser.press(&wrong, "Remove", &[]);
     without.says("This is needed.");
     browser.press(&without, "Remove", &[("s.code", &totp.code(stage.now_ms()))]).says("It is removed.");
+}
+
+#[test]
+fn a_code_that_is_sent_is_sent_by_a_button_before_it_is_asked_for() {
+    let stage = Stage::with(|directory| {
+        directory.with_outbox();
+        directory.append_settings("[methods]\ndelete_needs_code = true");
+    });
+    stage.set_up_email(&stage.login(ADA), "ada@example.org");
+    let mut browser = PlainBrowser::new(stage.wire());
+    let page = sign_in(&mut browser, "/profile/method/email/remove", ADA, PASSWORD);
+    let before = stage.outbox().len();
+    let page = browser.press(&page, "Confirm", &[("s.code", &stage.sent_code())]);
+    assert_eq!(page.address, "/profile/method/email/remove", "{}", page.text());
+    page.says("First let it be sent to you.");
+    let sent = browser.press(&page, "Send the code", &[]);
+    sent.says("Type the code that");
+    assert_eq!(browser.open(&sent.address).html, sent.html, "to load it again sends nothing");
+    let wrong = browser.press(&sent, "Remove", &[("s.code", "000000")]);
+    wrong.says("This code is not right.");
+    browser.press(&wrong, "Remove", &[("s.code", &stage.sent_code())]).says("It is removed.");
+    assert!(stage.outbox().len() > before);
 }
 
 #[test]
@@ -282,7 +305,13 @@ fn sessions_end_over_http_and_the_next_login_is_seen_with_its_browser() {
     let (first, second) = (stage.login(ADA), stage.login(ADA));
     assert_eq!(stage.wire().delete_as(&second.access, "/api/me/sessions").status, 204);
     stage.wire().get_as(&first.access, "/api/me").expect(401);
-    assert_eq!(stage.wire().post_form("/auth/token", &[("grant_type", "refresh_token"), ("refresh_token", &first.refresh)]).status, 400);
+    assert_eq!(
+        stage
+            .wire()
+            .post_form("/auth/token", &[("grant_type", "refresh_token"), ("refresh_token", &first.refresh)])
+            .status,
+        400
+    );
     let listed = stage.wire().get_as(&second.access, "/api/me/sessions").expect(200);
     let id = listed[0]["id"].as_str().expect("an id");
     assert_eq!(stage.wire().delete_as(&second.access, &format!("/api/me/sessions/{id}")).status, 204);
@@ -328,10 +357,8 @@ fn a_form_of_another_site_changes_nothing() {
     let stage = Stage::new();
     let (mut browser, _) = signed_in(&stage, ADA);
     let page = browser.open("/profile/password");
-    let (address, fields) = page.sent_by(
-        "Change the password",
-        &[("s.old_password", PASSWORD), ("s.new_password", NEW_PASSWORD)],
-    );
+    let (address, fields) =
+        page.sent_by("Change the password", &[("s.old_password", PASSWORD), ("s.new_password", NEW_PASSWORD)]);
     let refused = |browser: &mut PlainBrowser, fields: &[(String, String)], why: &str| {
         assert_eq!(browser.post(&address, fields).status, 403, "{why}");
     };
@@ -403,21 +430,15 @@ fn a_new_password_takes_the_former_one_and_ends_other_sessions_if_it_is_wished()
     let (mut browser, _) = signed_in(&stage, ADA);
     let (mut other, _) = signed_in(&stage, ADA);
     let page = browser.open("/profile/password");
-    let wrong = browser.press(
-        &page,
-        "Change the password",
-        &[("s.old_password", "wrong"), ("s.new_password", NEW_PASSWORD)],
-    );
+    let wrong =
+        browser.press(&page, "Change the password", &[("s.old_password", "wrong"), ("s.new_password", NEW_PASSWORD)]);
     wrong.says("This is not your password.");
     assert!(!wrong.html.contains(NEW_PASSWORD));
     let weak = browser.press(&wrong, "Change the password", &[("s.old_password", PASSWORD), ("s.new_password", "x")]);
     assert_eq!(weak.address, "/profile/password");
     assert!(weak.html.contains("class=\"error\""), "{}", weak.html);
-    let done = browser.press(
-        &weak,
-        "Change the password",
-        &[("s.old_password", PASSWORD), ("s.new_password", NEW_PASSWORD)],
-    );
+    let done =
+        browser.press(&weak, "Change the password", &[("s.old_password", PASSWORD), ("s.new_password", NEW_PASSWORD)]);
     done.says("The new password counts from now on.");
     assert!(other.open("/profile").address.starts_with("/auth/authorize?"), "other sessions ended");
     let mut fresh = PlainBrowser::new(stage.wire());
@@ -446,7 +467,11 @@ fn an_address_is_added_by_its_code_and_removed() {
 
 #[test]
 fn the_pages_speak_the_language_their_person_chose() {
-    let stage = Stage::new();
+    let stage = Stage::with(|directory| {
+        let folder = directory.path().join("translations");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("de.json"), r#"{"page.copy": "Abschreiben"}"#).expect("an admin's own word");
+    });
     let (mut browser, _) = signed_in(&stage, ADA);
     let page = browser.open("/profile/language");
     for language in ["English", "Deutsch", "Français", "Español", "中文"] {
@@ -458,7 +483,12 @@ fn the_pages_speak_the_language_their_person_chose() {
     assert!(german.html.contains("<html lang=\"de\">"), "{}", german.html);
     german.says("Zweite Faktoren");
     let me = stage.wire().get_as(&stage.login(ADA).access, "/api/me").expect(200);
-    assert_eq!((&me["user"]["language"], &me["user"]["zone"]), (&json!("de"), &json!("Europe/Berlin")));
+    let profile = &me["user"]["profile"];
+    assert_eq!((&profile["language"], &profile["zone"]), (&json!("de"), &json!("Europe/Berlin")));
+    german.says("Nicht eingerichtet").says("Einrichten");
+    let page = browser.open("/profile/method/totp/setup");
+    let page = browser.press(&page, "Anfangen", &[]);
+    page.says("Abschreiben").says("Einrichtung abbrechen");
 }
 
 #[test]

@@ -37,8 +37,8 @@ pub use login::{
 };
 pub use management::{Deed, DeviceView, MethodDetails, MethodView, NeededCode, OverviewView, Wish, Words};
 pub use people::{
-    AddressKind, AddressStep, Invited, OwnChanges, OwnSession, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset,
-    UserView, Who,
+    AddressKind, AddressStep, Invited, OwnChanges, OwnSession, PeopleError, PrintedOnce, UserChanges, UserDetails,
+    UserReset, UserView, Who,
 };
 pub use proof::Need;
 pub use restore::{InvitationView, OpenThings};

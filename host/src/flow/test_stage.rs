@@ -249,6 +249,12 @@ pub fn access(user: &str, stage: AccessStage) -> AccessSession {
         stage,
         unknown: Unknown::new(),
     };
-    let secret = AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None, came_from: None };
+    let secret = AccessSecret {
+        code_hash: None,
+        redirect_hash: None,
+        code_challenge: None,
+        refresh_hash: None,
+        came_from: None,
+    };
     Document { open, secret }
 }

@@ -74,7 +74,8 @@ impl PlainBrowser {
             headers.push(("content-type", FORM));
         }
         let answer = self.wire.send(method, address, &headers, body.map(String::into_bytes)).expect("an answer");
-        let set: Vec<String> = answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.clone()).collect();
+        let set: Vec<String> =
+            answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.clone()).collect();
         for line in set {
             self.take_cookie(&line);
         }
@@ -200,11 +201,14 @@ impl PageForm {
         let button = |html: &str| {
             let (head, words) = html.split_once('>').unwrap_or((html, ""));
             let mut in_tag = false;
-            let words: String = words.chars().filter(|character| {
-                let shown = !in_tag && *character != '<';
-                in_tag = (in_tag || *character == '<') && *character != '>';
-                shown && *character != '>'
-            }).collect();
+            let words: String = words
+                .chars()
+                .filter(|character| {
+                    let shown = !in_tag && *character != '<';
+                    in_tag = (in_tag || *character == '<') && *character != '>';
+                    shown && *character != '>'
+                })
+                .collect();
             let words = plain(&words).split_whitespace().collect::<Vec<_>>().join(" ");
             (words, attribute(head, "name"), attribute(head, "value").unwrap_or_default())
         };

@@ -9,7 +9,10 @@ use crate::{
         FlowError, Tokens,
         access::issue_tokens,
         engine::Engine,
-        record::{AccessOpen, AccessSecret, AccessSession, AccessStage, CameFrom, Document, Found, Grant, Session, Unknown, key},
+        record::{
+            AccessOpen, AccessSecret, AccessSession, AccessStage, CameFrom, Document, Found, Grant, Session, Unknown,
+            key,
+        },
         token,
     },
     settings::Settings,

@@ -18,7 +18,9 @@ use crate::{
     },
 };
 
-use super::{addresses, fences, link, login_api, login_flow, methods, mfa, openapi, outbox, people, sessions, status, token};
+use super::{
+    addresses, fences, link, login_api, login_flow, methods, mfa, openapi, outbox, people, sessions, status, token,
+};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);

@@ -10,7 +10,7 @@ use super::{
     Answered, Flash, SignedIn, fields,
     form::{FormPage, field, step},
     refusal::{impossible, refused},
-    segment, see_other, tell_at,
+    see_other, segment, tell_at,
 };
 use crate::flow::{AddressKind, FieldInput, FlowError, Need};
 

@@ -73,7 +73,8 @@ fn form_page(
     if !asked.must_send {
         fields.splice(0..0, own_fields(me, deed, method, factors()));
     }
-    let button = if asked.must_send { visit.say("page.profile.code.button") } else { visit.fill(&key("button"), &name) };
+    let button =
+        if asked.must_send { visit.say("page.profile.code.button") } else { visit.fill(&key("button"), &name) };
     FormPage {
         title: visit.fill(&key("title"), &name),
         says,
@@ -135,9 +136,7 @@ async fn change(me: &SignedIn, deed: Deed, id: &str, form: &BTreeMap<String, Str
     let given = confirmation::given(form, typed);
     let done: Result<(), FlowError> = match wanted {
         flow::Deed::Delete => visit.flows.delete_method(&me.access, id, &given, &visit.asker).await,
-        flow::Deed::Wish(wish) => {
-            visit.flows.change_method(&me.access, id, wish, &given, &visit.asker).await.map(drop)
-        }
+        flow::Deed::Wish(wish) => visit.flows.change_method(&me.access, id, wish, &given, &visit.asker).await.map(drop),
     };
     match done {
         Ok(()) => {

@@ -47,7 +47,11 @@ impl Asked {
                 default: None,
                 masked: false,
             };
-            return Ok(Self { fields: vec![field], says: Some(visit.fill("page.profile.code.says", &name)), ..Self::default() });
+            return Ok(Self {
+                fields: vec![field],
+                says: Some(visit.fill("page.profile.code.says", &name)),
+                ..Self::default()
+            });
         }
         let standing = match trial {
             Some(trial) => visit.flows.show_trial(&me.access, trial, &visit.asker).await,
@@ -56,7 +60,12 @@ impl Asked {
         match standing {
             Ok(Step::Form(step)) if !step.fields.is_empty() => {
                 let hidden = vec![("trial", step.flow_id)];
-                Ok(Self { fields: step.fields, hidden, says: Some(visit.fill("page.profile.code.sent", &name)), must_send: false })
+                Ok(Self {
+                    fields: step.fields,
+                    hidden,
+                    says: Some(visit.fill("page.profile.code.sent", &name)),
+                    must_send: false,
+                })
             }
             // There is none, or it is over.
             Ok(_) | Err(FlowError::UnknownFlow) => Ok(Self {

@@ -90,9 +90,7 @@ pub async fn answer(Path((id, device, word)): Place, Answered { me, form }: Answ
             let to = method::address(&id);
             tell_at(visit, &to, &to, Flash::note(visit.say(&format!("page.profile.device.{word}.done"))))
         }
-        Err(error) => {
-            refused(&me, &with_trial(&path, form.get("trial").map(String::as_str)), error, again)
-        }
+        Err(error) => refused(&me, &with_trial(&path, form.get("trial").map(String::as_str)), error, again),
     }
 }
 

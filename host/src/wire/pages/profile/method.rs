@@ -15,7 +15,8 @@ pub async fn show(me: SignedIn, Path(id): Path<String>) -> Response {
     };
     let flash = Flash::of(&visit.cookies, &here);
     let overview = details.overview;
-    let devices: Vec<Value> = overview.iter().flat_map(|overview| &overview.devices).map(|one| device(&me, &id, one)).collect();
+    let devices: Vec<Value> =
+        overview.iter().flat_map(|overview| &overview.devices).map(|one| device(&me, &id, one)).collect();
     let has_devices = !devices.is_empty();
     let deeds: Vec<Value> = deeds(&details.method, has_devices)
         .into_iter()

@@ -11,7 +11,9 @@ use crate::{flow::FlowError, provider::PasswordRefusal};
 pub fn refused(me: &SignedIn, here: &str, error: FlowError, values: BTreeMap<String, String>) -> Response {
     let visit = &me.visit;
     let kept = values.clone();
-    let beside = |errors: BTreeMap<String, String>| tell_at(visit, here, here, Flash { errors, values: kept, ..Flash::default() });
+    let beside = |errors: BTreeMap<String, String>| {
+        tell_at(visit, here, here, Flash { errors, values: kept, ..Flash::default() })
+    };
     let one = |field: &str, words: String| BTreeMap::from([(field.to_owned(), words)]);
     match error {
         FlowError::StaleProof { .. } => see_other(visit, &proof::address(here), None),

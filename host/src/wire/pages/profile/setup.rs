@@ -15,7 +15,7 @@ use super::{
     deed::Deed,
     fields,
     refusal::{impossible, refused},
-    segment, see_other, tell_at,
+    see_other, segment, tell_at,
 };
 use crate::{
     flow::{Abort, Block, Created, FlowError, FormStep, Step},
@@ -28,9 +28,7 @@ pub async fn begin(me: &SignedIn, id: &str, factor: Option<&str>) -> Response {
         Ok(Step::Form(step)) if step.blocks.iter().any(|block| matches!(block, Block::Codes { .. })) => {
             codes::page(me, Batches::of_step(step))
         }
-        Ok(Step::Form(step)) if !step.recovery_codes.is_empty() => {
-            codes::page(me, Batches::beside(step))
-        }
+        Ok(Step::Form(step)) if !step.recovery_codes.is_empty() => codes::page(me, Batches::beside(step)),
         Ok(Step::Form(step)) => see_other(&me.visit, &address(&step.flow_id), None),
         Ok(Step::Created(created)) => done(me, created, "").await,
         Ok(Step::Abort(abort)) => over(me, &abort),

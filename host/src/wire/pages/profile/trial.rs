@@ -11,7 +11,7 @@ use super::{
     deed::Deed,
     fields, method,
     refusal::{impossible, refused},
-    segment, see_other, tell_at,
+    see_other, segment, tell_at,
 };
 use crate::flow::{Abort, FlowError, Handler, Step};
 

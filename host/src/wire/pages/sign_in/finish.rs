@@ -40,9 +40,9 @@ pub async fn back(visit: &Visit, ask: &Ask, created: Created) -> Response {
 
 /// A path of ours. What begins with two slashes would be another host's address.
 fn own_path<'a>(redirect_uri: &'a str, origin: &str) -> &'a str {
-    let path = redirect_uri.strip_prefix(origin).filter(|path| {
-        path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']))
-    });
+    let path = redirect_uri
+        .strip_prefix(origin)
+        .filter(|path| path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])));
     path.unwrap_or("/profile")
 }
 
