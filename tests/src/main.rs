@@ -35,6 +35,7 @@ mod module_calls;
 mod modules;
 mod notices;
 mod openapi;
+mod pages_account;
 mod pages_profile;
 mod passwords;
 mod people;

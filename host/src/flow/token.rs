@@ -264,7 +264,7 @@ mod tests {
 
     fn keys(first: u8) -> TokenKeys {
         let key = || Zeroizing::new([first; 32]);
-        TokenKeys { flow: key(), access: key(), seeds: key(), waiting: key() }
+        TokenKeys { flow: key(), access: key(), seeds: key(), waiting: key(), pages: key() }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use super::{
-    Argon2Settings, DeliverySettings, Limits, Passwords, RecoverySettings, Settings, SignUp,
+    Argon2Settings, DeliverySettings, Limits, PagesSettings, Passwords, RecoverySettings, Settings, SignUp,
     bounds::{self, Bounded},
     load::{Mistake, parse},
 };
@@ -16,7 +16,8 @@ const TYPES: &str = concat!(
     include_str!("types.rs"),
     include_str!("provider_types.rs"),
     include_str!("channel.rs"),
-    include_str!("recovery.rs")
+    include_str!("recovery.rs"),
+    include_str!("pages.rs")
 );
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/settings.md");
@@ -33,7 +34,7 @@ struct Section {
     after: &'static str,
 }
 
-const SECTIONS: [Section; 15] = [
+const SECTIONS: [Section; 16] = [
     Section { heading: "Top level", structure: "Settings", before: "", keys: &[], after: LOCAL },
     Section { heading: "`[limits]`", structure: "Limits", before: "[limits]\n", keys: &[], after: LOCAL },
     Section { heading: "`[argon2]`", structure: "Argon2Settings", before: "[argon2]\n", keys: &[], after: LOCAL },
@@ -42,6 +43,7 @@ const SECTIONS: [Section; 15] = [
     Section { heading: "`[sign_up]`", structure: "SignUp", before: "[sign_up]\n", keys: &[], after: LOCAL },
     Section { heading: "`[methods]`", structure: "Methods", before: "[methods]\n", keys: &[], after: LOCAL },
     Section { heading: "`[recovery]`", structure: "RecoverySettings", before: "[recovery]\n", keys: &[], after: LOCAL },
+    Section { heading: "`[pages]`", structure: "PagesSettings", before: "[pages]\n", keys: &[], after: LOCAL },
     Section {
         heading: "`[[client]]`",
         structure: "Client",
@@ -189,7 +191,8 @@ fn type_in_words(section: &Section, key: &Key) -> String {
         "BTreeMap<String, String>" => "table of texts",
         "toml::Value" => "table or text",
         "toml::Table" | "Limits" | "Argon2Settings" | "DeliverySettings" | "Passwords" | "SignUp" | "Methods"
-        | "RecoverySettings" | "Development" => "table",
+        | "RecoverySettings" | "PagesSettings" | "Development" => "table",
+        "Colour" => "colour such as `#0b57d0`",
         "Vec<Client>"
         | "Vec<ProviderSettings>"
         | "Vec<ModuleSettings>"
@@ -361,6 +364,6 @@ fn the_sample_with_its_defaults_switched_on_is_the_default() {
     let loaded = parse(Path::new("host.toml"), &format!("{switched_on}{LOCAL}")).expect("every key shown is one");
     assert_eq!((loaded.limits, loaded.argon2), (Limits::default(), Argon2Settings::default()));
     assert_eq!((loaded.delivery, loaded.sign_up), (DeliverySettings::default(), SignUp::default()));
-    assert_eq!(loaded.recovery, RecoverySettings::default());
+    assert_eq!((loaded.recovery, loaded.pages), (RecoverySettings::default(), PagesSettings::default()));
     assert_eq!(loaded.passwords.length_min, Passwords::default().length_min);
 }

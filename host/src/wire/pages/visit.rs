@@ -12,7 +12,7 @@ use minijinja::context;
 use super::{
     Look,
     cookies::{self, Cookies},
-    page::{Forms, Page},
+    page::Page,
     reached::{self, Reached},
 };
 use crate::{
@@ -133,11 +133,6 @@ impl Visit {
         if let Some(known) = language.and_then(|language| self.look.words.known_language(language)) {
             self.language = known.to_owned();
         }
-    }
-
-    /// Where forms of the page may lead: here.
-    pub fn forms(&self) -> Forms {
-        Forms::Here
     }
 
     /// The cookie of a browser that had none.

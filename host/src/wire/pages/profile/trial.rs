@@ -66,6 +66,8 @@ pub async fn answer(Path(flow_id): Path<String>, Answered { me, form }: Answered
         Ok(Step::Created(created)) => works(&me, &created.handler),
         Ok(Step::Abort(abort)) => failed(&me, &abort),
         Ok(Step::Form(step)) => {
+            // Another message may come with another flow.
+            let here = address(&step.flow_id);
             tell_at(visit, &here, &here, Flash { errors: step.error_texts, values: again, ..Flash::default() })
         }
         Err(error @ FlowError::UnknownFlow) => impossible(&me, &here, error),
