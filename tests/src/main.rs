@@ -37,6 +37,7 @@ mod notices;
 mod openapi;
 mod pages_account;
 mod pages_profile;
+mod pages_setup;
 mod passwords;
 mod people;
 mod plain_login;

@@ -1,6 +1,11 @@
 //! "Sign-in and security" with a browser that has no script: what a signed-in person sees and changes of their own.
 
-use crate::harness::{ADA, Account, PASSWORD, Page, PlainBrowser, Stage, TotpSecret, enable_backup_codes};
+use crate::{
+    command_line::{WORD, knows, with_program},
+    harness::{ADA, Account, PASSWORD, Page, PlainBrowser, Stage, TotpSecret},
+    pages_setup::set_up_totp,
+    trusted_networks::at_home,
+};
 
 pub const NEW_PASSWORD: &str = "another-horse-8Kp-staple";
 
@@ -21,30 +26,6 @@ pub fn sign_in(browser: &mut PlainBrowser, address: &str, name: &str, password: 
     browser.press(&page, "Sign in", &[("f.username", name), ("s.password", password)])
 }
 
-/// The secret on the page of a set-up.
-#[track_caller]
-fn secret_of(page: &Page) -> TotpSecret {
-    let value = page.html.split("data-value=\"").nth(1).and_then(|rest| rest.split('"').next());
-    TotpSecret(value.unwrap_or_else(|| panic!("a secret in {}", page.html)).to_owned())
-}
-
-/// Codes on the one page that has them.
-fn codes_of(page: &Page) -> Vec<String> {
-    let codes = page.html.split("<li><code>").skip(1).filter_map(|rest| rest.split('<').next());
-    codes.map(str::to_owned).collect()
-}
-
-/// Sets TOTP up by forms alone; time then moves on by one step.
-#[track_caller]
-fn set_up_totp(stage: &mut Stage, browser: &mut PlainBrowser) -> (TotpSecret, Page) {
-    let page = browser.open("/profile/method/totp/setup");
-    let page = browser.press(&page, "Begin", &[]);
-    let secret = secret_of(&page);
-    let done = browser.press(&page, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
-    stage.clock.advance_s(30);
-    (secret, done)
-}
-
 /// Password and code once more, where a change asks for them.
 #[track_caller]
 fn prove(stage: &mut Stage, browser: &mut PlainBrowser, page: &Page, totp: Option<&TotpSecret>) -> Page {
@@ -54,80 +35,6 @@ fn prove(stage: &mut Stage, browser: &mut PlainBrowser, page: &Page, totp: Optio
     let page = browser.press(&page, "Confirm", &[("s.code", &totp.code(stage.now_ms()))]);
     stage.clock.advance_s(30);
     page
-}
-
-#[test]
-fn a_method_is_set_up_by_forms_alone_and_asked_for_from_then_on() {
-    let mut stage = Stage::new();
-    let (mut browser, page) = signed_in(&stage, ADA);
-    page.says("You have none yet.").says("Authenticator");
-    let page = browser.open("/profile/method/totp/setup");
-    let page = browser.press(&page, "Begin", &[]);
-    assert!(page.address.starts_with("/profile/setup/"), "{}", page.address);
-    assert!(page.html.contains("<svg") && page.html.contains("otpauth:"), "{}", page.html);
-    let secret = secret_of(&page);
-    assert_eq!(secret_of(&browser.open(&page.address)).0, secret.0, "to load it again changes nothing");
-    let wrong = browser.press(&page, "Confirm", &[("s.code", &secret.wrong_code(stage.now_ms()))]);
-    assert!(wrong.html.contains("role=\"alert\"") && secret_of(&wrong).0 == secret.0, "{}", wrong.html);
-    let done = browser.press(&wrong, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
-    assert_eq!(done.address, "/profile");
-    done.says("It is set up and counts from now on.").says("Asked first");
-    browser.open("/profile").says_not("It is set up and counts");
-    assert_eq!(browser.open("/profile/method/totp").link("Back to the overview"), "/profile");
-    let over = browser.open(&wrong.address);
-    assert_eq!(over.status, 404);
-    over.says("This is over");
-    stage.clock.advance_s(30);
-    let mut other = PlainBrowser::new(stage.wire());
-    let page = sign_in(&mut other, "/profile/sessions", ADA, PASSWORD);
-    let page = other.press(&page, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
-    assert_eq!(page.address, "/profile/sessions", "it leads to where the person was going");
-    page.says("This browser");
-}
-
-#[test]
-fn codes_are_shown_in_one_answer_and_count_once_they_are_saved() {
-    let mut stage = Stage::with_backup_codes();
-    let (mut browser, _) = signed_in(&stage, ADA);
-    let (_, page) = set_up_totp(&mut stage, &mut browser);
-    page.says("Save these codes now");
-    let codes = codes_of(&page);
-    assert_eq!(codes.len(), 10, "{}", page.html);
-    assert!(page.html.contains("href=\"data:text/plain") && !page.address.contains(&codes[0]));
-    assert!(browser.cookies.values().all(|value| !value.contains(&codes[0])));
-    let (address, _) = page.sent_by("Go on", &[]);
-    let again = browser.open(&address);
-    again.says("cannot be shown again");
-    assert!(codes_of(&again).is_empty() && !codes.iter().any(|code| again.html.contains(code)), "{}", again.html);
-    assert!(again.links().iter().any(|(to, _)| to == "/profile/method/backup_codes/codes"), "{:?}", again.links());
-    let not_yet = browser.press(&page, "Go on", &[]);
-    not_yet.says_not("It is set up and counts");
-    let saved = browser.press(&page, "Go on", &[("b.saved", "true")]);
-    saved.says("It is set up and counts from now on.").says("10");
-    let reloaded = browser.press(&page, "Go on", &[("b.saved", "true")]);
-    reloaded.says("This is over").says("make new ones");
-    let recovered = stage.recover(&codes[0]).expect(200);
-    assert_eq!(recovered["type"], "create_entry", "{recovered}");
-}
-
-#[test]
-fn new_codes_end_the_former_ones_and_are_made_by_a_button() {
-    let mut stage = Stage::with_backup_codes();
-    let (mut browser, _) = signed_in(&stage, ADA);
-    let (totp, page) = set_up_totp(&mut stage, &mut browser);
-    let former = codes_of(&page);
-    browser.press(&page, "Go on", &[("b.saved", "true")]);
-    let page = browser.open("/profile/method/backup_codes/codes");
-    page.says("All former codes stop working at once.");
-    assert_eq!(browser.open("/profile/method/backup_codes/codes").html, page.html, "to look makes none");
-    let page = browser.press(&page, "Show codes", &[]);
-    let codes = codes_of(&page);
-    assert!(codes.len() == 10 && codes.iter().all(|code| !former.contains(code)));
-    let saved = browser.press(&page, "Go on", &[("b.saved", "true")]);
-    saved.says("It is set up and counts from now on.");
-    assert_eq!(stage.recover(&former[0]).expect(200)["type"], "form");
-    assert_eq!(stage.recover(&codes[1]).expect(200)["type"], "create_entry");
-    drop(totp);
 }
 
 #[test]
@@ -332,23 +239,43 @@ fn to_look_at_pages_changes_nothing() {
 }
 
 #[test]
-fn codes_that_come_before_the_factor_count_with_it() {
+fn who_has_no_password_here_proves_by_signing_in_again() {
     let mut stage = Stage::with(|directory| {
-        enable_backup_codes(directory);
-        directory.append_settings("[recovery]\nissue_at = \"create\"");
+        with_program(directory, &knows("cleo"), "create_users = true");
+        at_home(directory);
     });
-    let (mut browser, _) = signed_in(&stage, ADA);
-    let page = browser.open("/profile/method/totp/setup");
-    let page = browser.press(&page, "Begin", &[]);
-    let codes = codes_of(&page);
-    assert_eq!(codes.len(), 10, "{}", page.text());
-    let (to, fields) = page.sent_by("Go on", &[("saved", "true")]);
-    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    let page = browser.open(&format!("{to}?{query}"));
-    let secret = secret_of(&page);
-    let wrong = browser.press(&page, "Confirm", &[("s.code", &secret.wrong_code(stage.now_ms()))]);
-    let done = browser.press(&wrong, "Confirm", &[("s.code", &secret.code(stage.now_ms()))]);
-    done.says("It is set up and counts from now on.");
-    stage.clock.advance_s(30);
-    assert_eq!(stage.recover(&codes[0]).expect(200)["type"], "create_entry");
+    let mut browser = PlainBrowser::new(stage.wire());
+    let page = by_program(&mut browser, "/profile");
+    page.says("Second factors").says_not("Change the password");
+    assert_eq!(browser.open("/profile/password").status, 409);
+    stage.clock.advance_s(3600);
+    let page = by_program(&mut browser, "/profile/method/totp/setup");
+    assert_eq!(page.address, "/profile/method/totp/setup", "{}", page.text());
+
+    let mut browser = PlainBrowser::new(stage.wire());
+    let page = browser.open("/profile");
+    let page = browser.open(&address_of_provider(&page, "trusted_networks"));
+    let button = page.forms().last().and_then(|form| form.buttons.last().cloned()).expect("a button").0;
+    let page = browser.press(&page, &button, &[]);
+    let cleo = page.html.split("cleo").next().and_then(|before| before.rsplit(" value=\"").next()).expect("cleo");
+    let id = cleo.split('"').next().expect("an id").to_owned();
+    let page = browser.press(&page, "Confirm", &[("f.user", &id)]);
+    assert_eq!(page.address, "/profile", "{}", page.text());
+    let refused = browser.open("/profile/method/totp/setup");
+    assert_eq!(refused.status, 409, "to sign in by place once more would prove nothing either: {}", refused.text());
+    refused.says("proves nobody");
+}
+
+#[track_caller]
+fn by_program(browser: &mut PlainBrowser, address: &str) -> Page {
+    let page = browser.open(address);
+    let page = browser.open(&address_of_provider(&page, "command_line"));
+    browser.press(&page, "Sign in", &[("f.username", "cleo"), ("s.password", WORD)])
+}
+
+#[track_caller]
+fn address_of_provider(page: &Page, kind: &str) -> String {
+    let links = page.links();
+    let found = links.iter().find(|(to, _)| to.contains(&format!("provider={kind}")));
+    found.unwrap_or_else(|| panic!("{kind} in {links:?}")).0.clone()
 }

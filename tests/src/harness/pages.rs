@@ -171,7 +171,7 @@ impl Page {
     #[track_caller]
     pub fn sent_by(&self, button: &str, typed: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
         let forms = self.forms();
-        let has = |form: &&PageForm| form.buttons.iter().any(|(words, _, _)| words == button);
+        let has = |form: &&PageForm| form.buttons.iter().any(|(words, _, _)| words.starts_with(button));
         let form = forms.iter().find(has).unwrap_or_else(|| panic!("no button {button:?}: {}", self.text()));
         let mut fields = form.fields.clone();
         for (name, value) in typed {
@@ -179,7 +179,7 @@ impl Page {
             fields.retain(|(own, _)| own != name);
             fields.push(((*name).to_owned(), (*value).to_owned()));
         }
-        let pressed = form.buttons.iter().find(|(words, _, _)| words == button);
+        let pressed = form.buttons.iter().find(|(words, _, _)| words.starts_with(button));
         if let Some((_, Some(name), value)) = pressed {
             fields.push((name.clone(), value.clone()));
         }

@@ -20,7 +20,12 @@ mod setup;
 mod signed_in;
 mod trial;
 
-use axum::routing::{get, post};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::json;
 
 use super::{
     cookies, fields,
@@ -54,6 +59,11 @@ pub fn routes() -> Vec<Route> {
 
 /// Where a person begins.
 const HOME: &str = "/profile";
+
+/// For a script that asks whether there is news: there is none yet.
+fn no_news(visit: &Visit) -> Option<Response> {
+    visit.by_script.then(|| Json(json!({ "wait_s": 2 })).into_response())
+}
 
 /// One part of a path, whatever stands in it (RFC 3986 section 2.3).
 fn segment(text: &str) -> String {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::{
-    Answered, Flash, HOME, Page, SignedIn, fields,
+    Answered, Flash, HOME, Page, SignedIn, fields, no_news,
     refusal::impossible,
     see_other,
     sign_in::{Ask, handle, step_page},
@@ -22,6 +22,9 @@ use crate::{
 const PATH: &str = "/profile/proof";
 /// What the first step is called among pages that words are carried to.
 const AT: &str = "proof";
+
+/// A sign-in that was so little time ago is the one this page asked for.
+const JUST_NOW_MS: i64 = 60_000;
 
 /// The way to it.
 pub fn address(next: &str) -> String {
@@ -152,8 +155,8 @@ fn shown_again(
         let cookies: Vec<HeaderValue> = cookies;
         return see_other(visit, &format!("{}&flow={handle}", address(&wanted.next)), cookies);
     }
-    if visit.by_script && step.error_texts.is_empty() {
-        return axum::response::IntoResponse::into_response(axum::Json(json!({ "wait_s": 2 })));
+    if let Some(news) = no_news(visit).filter(|_| step.error_texts.is_empty()) {
+        return news;
     }
     let flash = Flash { errors: step.error_texts.clone(), values, ..Flash::default() };
     tell_at(visit, &wanted.here(), wanted.at(), flash)
@@ -177,7 +180,12 @@ fn end(me: &SignedIn, wanted: &Wanted, ended: Result<Step, FlowError>) -> Respon
             me.message(&title, &abort.text, &links).cookie(handle::forget(&wanted.ask)).reply(visit)
         }
         // The host keeps no password of theirs: to sign in again is the proof.
-        Err(FlowError::NotPossible { code: "sign_in_again", .. }) => {
+        Err(error @ FlowError::NotPossible { code: "sign_in_again", .. }) => {
+            let age_ms = visit.flows.now().since_ms(me.access.auth_time);
+            // Who has just done so came in by something that proves nobody, and would go round in a circle.
+            if age_ms < JUST_NOW_MS {
+                return impossible(me, HOME, error);
+            }
             see_other(visit, &Ask::of_own_pages(visit, &wanted.next).start(), None)
         }
         Err(error) => impossible(me, HOME, error),

@@ -13,7 +13,7 @@ use super::{
     Answered, Flash, HOME, SignedIn,
     codes::{self, Batches},
     deed::Deed,
-    fields,
+    fields, no_news,
     refusal::{impossible, refused},
     see_other, segment, tell_at,
 };
@@ -92,6 +92,9 @@ pub async fn answer(
         Ok(Step::Abort(abort)) => over(&me, &abort),
         Ok(Step::Form(step)) if !step.recovery_codes.is_empty() => codes::page(&me, Batches::beside(step)),
         Ok(Step::Form(step)) if step.error_texts.is_empty() => {
+            if let Some(news) = no_news(visit) {
+                return news;
+            }
             let note = match step.delivery {
                 Some("failed") => Flash::problem(visit.say("page.profile.not_sent")),
                 Some(_) if is_resend => Flash::note(visit.say("page.profile.sent")),

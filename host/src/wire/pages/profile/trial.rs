@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 use super::{
     Answered, Flash, HOME, SignedIn,
     deed::Deed,
-    fields, method,
+    fields, method, no_news,
     refusal::{impossible, refused},
     see_other, segment, tell_at,
 };
@@ -66,6 +66,9 @@ pub async fn answer(Path(flow_id): Path<String>, Answered { me, form }: Answered
         Ok(Step::Created(created)) => works(&me, &created.handler),
         Ok(Step::Abort(abort)) => failed(&me, &abort),
         Ok(Step::Form(step)) => {
+            if let Some(news) = no_news(visit).filter(|_| step.error_texts.is_empty()) {
+                return news;
+            }
             // Another message may come with another flow.
             let here = address(&step.flow_id);
             tell_at(visit, &here, &here, Flash { errors: step.error_texts, values: again, ..Flash::default() })
