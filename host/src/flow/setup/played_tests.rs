@@ -175,13 +175,12 @@ async fn a_module_without_an_answer_ends_the_set_up_and_costs_nothing() {
 
 #[tokio::test]
 async fn a_module_that_ends_its_set_up_says_why_in_its_own_words_or_in_the_hosts() {
-    let own = "There is no room for another pin.";
-    for (reason, is_own) in [("full", true), ("odd", false)] {
+    for (reason, text) in [("full", "There is no room for another pin."), ("odd", &*render::abort_text("odd"))] {
         let (stage, _) = stage_sending(OUTBOX, "");
         waits_with(&stage, "pin", code_form()).await;
         let ended = submit(&stage, json!({"code": reason})).await;
         let Ok(Step::Abort(abort)) = ended else { panic!("it goes on") };
-        assert_eq!((&*abort.reason, abort.text == own, abort.text.is_empty()), (reason, is_own, false));
+        assert_eq!((&*abort.reason, &*abort.text), (reason, text));
     }
 }
 
