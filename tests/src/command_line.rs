@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{ADA, BOB, Directory, PASSWORD, PIN, Stage, assert_form, run_host};
 
-const WORD: &str = "a-word-for-the-program-9";
+pub const WORD: &str = "a-word-for-the-program-9";
 
 fn program_of(directory: &Directory) -> PathBuf {
     let path = directory.beside("check");
@@ -14,7 +14,7 @@ fn program_of(directory: &Directory) -> PathBuf {
 }
 
 /// A provider whose program is this script; `more` are further keys of its block.
-fn with_program(directory: &Directory, script: &str, more: &str) {
+pub fn with_program(directory: &Directory, script: &str, more: &str) {
     let path = program_of(directory);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the script is written");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode is set");
@@ -22,7 +22,7 @@ fn with_program(directory: &Directory, script: &str, more: &str) {
     directory.append_settings(&block);
 }
 
-fn knows(name: &str) -> String {
+pub fn knows(name: &str) -> String {
     format!("[ \"$username\" = '{name}' ] && [ \"$password\" = '{WORD}' ]")
 }
 

@@ -101,6 +101,12 @@ fn every_answer_about_people_is_documented() {
         let body = json!({"old_password": old, "new_password": new});
         seen("post", "/api/password", wire.post_as(&bob.access, "/api/password", &body));
     }
+    let (sessions, session) = ("/api/me/sessions", "/api/me/sessions/{id}");
+    for token in ["nonsense", &bob.access] {
+        seen("get", sessions, wire.get_as(token, sessions));
+        seen("delete", session, wire.delete_as(token, "/api/me/sessions/nobody"));
+        seen("delete", sessions, wire.delete_as(token, sessions));
+    }
     seen("post", reset, wire.post_as(&bob.access, &at_reset, &json!({})));
     seen("post", reset, wire.post_as(&ada.access, &at_reset, &json!({"methods": true})));
     seen("post", reset, wire.post_as("nonsense", &at_reset, &json!({})));

@@ -15,7 +15,7 @@ fn with_network(directory: &Directory, more: &str, network: &str) {
     ));
 }
 
-fn at_home(directory: &Directory) {
+pub fn at_home(directory: &Directory) {
     with_network(directory, "", &format!("cidr = [\"{HOME}\"]"));
 }
 

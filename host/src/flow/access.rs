@@ -242,7 +242,7 @@ fn fits_challenge(challenge: Option<&str>, verifier: Option<&str>) -> bool {
     }
 }
 
-async fn end_session(engine: &Engine, mut found: Found<AccessSession>) -> Result<(), FlowError> {
+pub(super) async fn end_session(engine: &Engine, mut found: Found<AccessSession>) -> Result<(), FlowError> {
     for _ in 0..TRIES_MAX {
         if found.record.is_none() {
             return Ok(());

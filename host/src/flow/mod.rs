@@ -35,11 +35,12 @@ pub use login::{
     ApiLogin, BeginLogin, Click, Clicked, Confirmation, LinkView, PlainAnswer, ProviderView, RECOVERY_FIELD,
     SecondFactor, ServiceLogin, Standing, Verified,
 };
-pub use management::{DeviceView, MethodDetails, MethodView, OverviewView, Wish, Words};
+pub use management::{Deed, DeviceView, MethodDetails, MethodView, NeededCode, OverviewView, Wish, Words};
 pub use people::{
-    AddressKind, AddressStep, Invited, OwnChanges, PeopleError, PrintedOnce, UserChanges, UserDetails, UserReset,
-    UserView, Who,
+    AddressKind, AddressStep, Invited, OwnChanges, OwnSession, PeopleError, PrintedOnce, UserChanges, UserDetails,
+    UserReset, UserView, Who,
 };
+pub use proof::Need;
 pub use restore::{InvitationView, OpenThings};
 pub use step::{Abort, Block, Created, Field, FieldInput, FormStep, Handler, IssuedCodes, Step, WayBack};
 pub use storage::changes_of_restore;

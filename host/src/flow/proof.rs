@@ -58,6 +58,13 @@ fn has_proved(access: &Access, factors: &FactorsOpen, need: Need, max_age_s: u64
 }
 
 impl Flows {
+    /// Whether the caller has proved enough, recently enough, for a change that asks for this.
+    pub async fn proof_is_fresh(&self, access: &Access, need: Need) -> Result<bool, FlowError> {
+        let factors: Found<Factors> = self.engine.read(key::factors(&access.user_id)).await?;
+        let now = self.engine.clock.now().wall;
+        Ok(self.engine.require_proof(access, &factors.open(), need, now).is_ok())
+    }
+
     /// Whether the caller may act on other users.
     pub fn require_owner(&self, access: &Access) -> Result<(), FlowError> {
         let detail = "Only an owner may do this.";

@@ -335,7 +335,13 @@ pub fn access(user: &str, stage: AccessStage) -> AccessSession {
         stage,
         unknown: Unknown::new(),
     };
-    let secret = AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None };
+    let secret = AccessSecret {
+        code_hash: None,
+        redirect_hash: None,
+        code_challenge: None,
+        refresh_hash: None,
+        came_from: None,
+    };
     Document { open, secret }
 }
 

@@ -9,7 +9,10 @@ use crate::{
         FlowError, Tokens,
         access::issue_tokens,
         engine::Engine,
-        record::{AccessOpen, AccessSecret, AccessSession, AccessStage, Document, Found, Grant, Session, Unknown, key},
+        record::{
+            AccessOpen, AccessSecret, AccessSession, AccessStage, CameFrom, Document, Found, Grant, Session, Unknown,
+            key,
+        },
         token,
     },
     settings::Settings,
@@ -48,12 +51,14 @@ pub struct Finish<'a> {
     factor_at: Option<Timestamp>,
     now: Timestamp,
     flow_hash: String,
+    came_from: CameFrom,
 }
 
 impl<'a> Finish<'a> {
     pub(super) fn new(turn: &Turn<'_>, session: &'a Session, module: Option<&'a str>) -> Self {
         let factor_at = module.map(|_| turn.now.wall);
-        Self { session, module, factor_at, now: turn.now.wall, flow_hash: turn.flow_hash().to_owned() }
+        let came_from = CameFrom { address: turn.asker.address, browser: turn.asker.browser.clone() };
+        Self { session, module, factor_at, now: turn.now.wall, flow_hash: turn.flow_hash().to_owned(), came_from }
     }
 
     /// A flow whose module said so some steps ago.
@@ -88,8 +93,13 @@ impl<'a> Finish<'a> {
         let id = token::new_record_id();
         let found: Found<AccessSession> = Found::nothing_at(key::access(&id)).ok_or(FlowError::UnknownFlow)?;
         let mut open = self.stamped(engine);
-        let mut secret =
-            AccessSecret { code_hash: None, redirect_hash: None, code_challenge: None, refresh_hash: None };
+        let mut secret = AccessSecret {
+            code_hash: None,
+            redirect_hash: None,
+            code_challenge: None,
+            refresh_hash: None,
+            came_from: Some(self.came_from.clone()),
+        };
         let granted = match code {
             Some((redirect_hash, code_challenge, state)) => {
                 let result = token::new_result_code(&id);

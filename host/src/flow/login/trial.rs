@@ -54,6 +54,25 @@ impl Flows {
         turn.trial_step(outcome).await
     }
 
+    /// The step a trial stands at. Nothing changes by it, however often.
+    pub async fn show_trial(&self, access: &Access, flow_id: &str, asker: &Asker) -> Result<Step, FlowError> {
+        let turn = Turn::new(&self.engine, flow_id, asker);
+        let found = turn.own_trial(access).await?;
+        let session = found.record.as_ref().ok_or(FlowError::UnknownFlow)?;
+        let aborted = |reason: &str| {
+            let SessionOpen { provider, language, .. } = SessionOpen::clone(&session.open);
+            Outcome::Aborted { provider, reason: reason.to_owned(), language }
+        };
+        let outcome = match &session.open.stage {
+            SessionStage::Denied { reason } => aborted(reason),
+            SessionStage::Waiting { .. } if turn.may_go_on(&found).await?.is_none() => aborted("login_expired"),
+            SessionStage::Waiting { .. } => Outcome::shown(session.clone()),
+            // It ended, or its beginning was cut off.
+            _ => return Err(FlowError::UnknownFlow),
+        };
+        turn.trial_step(outcome).await
+    }
+
     /// Answers the step of a trial, or asks for its message again.
     pub async fn submit_trial(
         &self,

@@ -5,12 +5,14 @@
 mod details;
 mod devices;
 mod list;
+mod needed;
 mod removal;
 mod standing;
 mod wish;
 
 pub use details::{DeviceView, MethodDetails, OverviewView};
 pub use list::MethodView;
+pub use needed::{Deed, NeededCode};
 pub use wish::{Wish, Words};
 
 use super::{

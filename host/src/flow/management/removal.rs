@@ -165,7 +165,7 @@ fn kind_of(error: &CallError) -> &'static str {
     }
 }
 
-fn may_go(listed: &FactorsOpen, module: Option<&str>, rules: &Methods) -> Result<(), FlowError> {
+pub(super) fn may_go(listed: &FactorsOpen, module: Option<&str>, rules: &Methods) -> Result<(), FlowError> {
     match module {
         Some(module) => may_delete(listed.of(module), rules),
         // Ways back in go with what they lead back to.

@@ -9,6 +9,7 @@ mod own;
 mod owners;
 mod profile;
 mod reset;
+mod sessions;
 mod sign_up;
 mod view;
 
@@ -17,6 +18,7 @@ pub use addresses::{AddressKind, AddressStep};
 pub use own::OwnChanges;
 pub use profile::UserChanges;
 pub use reset::UserReset;
+pub use sessions::OwnSession;
 pub use sign_up::Invited;
 pub use view::{PrintedOnce, UserDetails, UserView};
 

@@ -1,5 +1,7 @@
 //! `access/<session id>`: what a finished login gives, first as a result code, then as tokens.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Document, ProviderId, Unknown};
@@ -45,6 +47,18 @@ pub struct AccessSecret {
     pub redirect_hash: Option<String>,
     pub code_challenge: Option<String>,
     pub refresh_hash: Option<String>,
+    /// None in records of older builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came_from: Option<CameFrom>,
+}
+
+/// Where a login was finished, for its user's eyes.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CameFrom {
+    pub address: IpAddr,
+    /// What the program calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod session;
 mod setup;
 mod user;
 
-pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage};
+pub use access::{AccessOpen, AccessSecret, AccessSession, AccessStage, CameFrom};
 pub use account::{Account, AccountOpen, Count, OpenFlow};
 pub use address::{AddressProof, AddressProofOpen, AddressProofSecret};
 pub use link::{Link, LinkOpen, LinkSecret};

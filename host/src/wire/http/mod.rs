@@ -20,6 +20,7 @@ mod recovery_json;
 mod routes;
 mod same_origin;
 mod session;
+mod sessions;
 mod status;
 mod step_json;
 mod token;

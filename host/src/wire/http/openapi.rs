@@ -16,7 +16,7 @@ use utoipa::{
 use super::{
     addresses,
     error::{Dialect, Message, OAuthError, Problem},
-    link, login_api, login_flow, methods, mfa, people, status, step_json, token,
+    link, login_api, login_flow, methods, mfa, people, sessions, status, step_json, token,
 };
 
 #[derive(OpenApi)]
@@ -46,12 +46,13 @@ use super::{
         mfa::cancel_setup, mfa::proof, mfa::me, mfa::sign_out,
         people::change_me, people::change_password, people::sign_up, people::list_users, people::show_user, people::change_user,
         people::reset_user, addresses::add_address, addresses::prove_address, addresses::remove_address, addresses::forgotten_password,
+        sessions::list, sessions::end, sessions::end_others,
         status::healthz, status::status, serve,
     ),
     components(schemas(
         Message<'static>, OAuthError<'static>, Problem<'static>, login_flow::ProviderJson, step_json::StepJson,
         methods::MethodJson, methods::OverviewJson, methods::DeviceJson, people::PersonJson, people::UserJson,
-        addresses::AddressStepJson,
+        addresses::AddressStepJson, sessions::OwnSessionJson,
     )),
     modifiers(&Additions)
 )]

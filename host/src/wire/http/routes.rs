@@ -20,7 +20,9 @@ use crate::{
     },
 };
 
-use super::{addresses, fences, link, login_api, login_flow, methods, mfa, openapi, outbox, people, status, token};
+use super::{
+    addresses, fences, link, login_api, login_flow, methods, mfa, openapi, outbox, people, sessions, status, token,
+};
 
 /// Method, path and what answers there.
 pub type Route = (&'static str, &'static str, MethodRouter<Flows>);
@@ -67,6 +69,9 @@ pub fn routes() -> Vec<Route> {
         ("post", "/api/me/addresses", post(addresses::add_address)),
         ("post", "/api/me/addresses/{flow_id}", post(addresses::prove_address)),
         ("post", "/api/me/addresses/remove", post(addresses::remove_address)),
+        ("get", "/api/me/sessions", get(sessions::list)),
+        ("delete", "/api/me/sessions", delete(sessions::end_others)),
+        ("delete", "/api/me/sessions/{id}", delete(sessions::end)),
         ("post", "/api/signup", post(people::sign_up)),
         ("get", "/api/users", get(people::list_users)),
         ("get", "/api/users/{id}", get(people::show_user)),

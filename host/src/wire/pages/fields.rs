@@ -127,7 +127,7 @@ impl Looks {
             FieldInput::Code { .. } => Self { autocomplete: "one-time-code", is_secret: true, ..text },
             FieldInput::Password { length_max } => {
                 let autocomplete = match field.name.as_str() {
-                    "password" => "current-password",
+                    "password" | "old_password" => "current-password",
                     "new_password" => "new-password",
                     _ => "off",
                 };

@@ -12,7 +12,7 @@ use crate::{
     words::{Place, Problem, Words, files_in, read},
 };
 
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 17] = [
     ("page_layout.html", include_str!("templates/page_layout.html")),
     ("page_form.html", include_str!("templates/page_form.html")),
     ("page_sign_in.html", include_str!("templates/page_sign_in.html")),
@@ -21,6 +21,15 @@ const BUILT_IN: [(&str, &str); 8] = [
     ("page_signed_in.html", include_str!("templates/page_signed_in.html")),
     ("page_forgotten.html", include_str!("templates/page_forgotten.html")),
     ("page_reached.html", include_str!("templates/page_reached.html")),
+    ("page_profile.html", include_str!("templates/page_profile.html")),
+    ("page_profile_overview.html", include_str!("templates/page_profile_overview.html")),
+    ("page_profile_method.html", include_str!("templates/page_profile_method.html")),
+    ("page_profile_form.html", include_str!("templates/page_profile_form.html")),
+    ("page_profile_step.html", include_str!("templates/page_profile_step.html")),
+    ("page_profile_codes.html", include_str!("templates/page_profile_codes.html")),
+    ("page_profile_sessions.html", include_str!("templates/page_profile_sessions.html")),
+    ("page_profile_addresses.html", include_str!("templates/page_profile_addresses.html")),
+    ("page_profile_message.html", include_str!("templates/page_profile_message.html")),
 ];
 
 /// An admin's file may be called so; others in the folder are of other rooms.

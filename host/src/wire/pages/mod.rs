@@ -8,6 +8,7 @@ mod files;
 mod flash;
 mod look;
 mod page;
+mod profile;
 mod reached;
 mod sign_in;
 mod visit;
@@ -25,4 +26,7 @@ pub fn routes() -> Vec<Route> {
         ("get", "/auth/forgotten", get(sign_in::forgotten::show).post(sign_in::forgotten::answer)),
         ("get", "/static/{file}", get(files::serve)),
     ]
+    .into_iter()
+    .chain(profile::routes())
+    .collect()
 }

@@ -130,8 +130,8 @@ impl Visit {
 
     /// From here on in this language, if there are words in it.
     pub fn speak(&mut self, language: Option<&str>) {
-        if let Some(language) = language {
-            self.language = self.look.words.language_for(language).to_owned();
+        if let Some(known) = language.and_then(|language| self.look.words.known_language(language)) {
+            self.language = known.to_owned();
         }
     }
 

@@ -22,7 +22,11 @@ pub async fn back(visit: &Visit, ask: &Ask, created: Created) -> Response {
             Err(TokenError::Flow(error)) => return Page::of_error(visit, error).reply(visit),
             Err(_) => return Page::of_error(visit, FlowError::UnknownFlow).reply(visit),
         }
-        ask.redirect_uri.strip_prefix(&visit.origin).unwrap_or("/profile").to_owned()
+        if let Some(former) = visit.cookies.value(cookies::SESSION) {
+            // This browser has no use for it any more; it ends by itself where this fails.
+            let _ = visit.flows.revoke(former).await;
+        }
+        own_path(&ask.redirect_uri, &visit.origin).to_owned()
     } else {
         match ask.back(&result, created.state.as_deref()) {
             Some(next) => next,
@@ -32,4 +36,26 @@ pub async fn back(visit: &Visit, ask: &Ask, created: Created) -> Response {
     let Some(advice) = created.advice.filter(|_| !visit.by_script) else { return see_other(visit, &next, cookies) };
     let page = visit.page("page_signed_in.html", context! { advice, next, application => ask.application(visit) });
     cookies.into_iter().fold(page, |page, cookie| page.cookie(Some(cookie))).reply(visit)
+}
+
+/// A path of ours. What begins with two slashes would be another host's address.
+fn own_path<'a>(redirect_uri: &'a str, origin: &str) -> &'a str {
+    let path = redirect_uri
+        .strip_prefix(origin)
+        .filter(|path| path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])));
+    path.unwrap_or("/profile")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_of_the_own_pages_leads_to_a_path_of_ours() {
+        let of = |redirect_uri: &str| own_path(redirect_uri, "https://a.example").to_owned();
+        assert_eq!(of("https://a.example/profile/sessions?x=1"), "/profile/sessions?x=1");
+        for odd in ["https://a.example//evil", "https://a.example/\\evil", "https://a.example", "https://b.example/x"] {
+            assert_eq!(of(odd), "/profile", "{odd}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod answers;
 mod ask;
 mod finish;
 pub mod forgotten;
-mod handle;
+pub mod handle;
 
 use axum::{extract::RawQuery, response::Response};
 use minijinja::context;
@@ -22,7 +22,7 @@ use crate::{
     settings::ForgottenPassword,
     wire::http::{Failure, Form},
 };
-use ask::Ask;
+pub use ask::Ask;
 
 /// The page of a login: its first step, or the one it stands at. Changes nothing.
 pub async fn show(mut visit: Visit, RawQuery(query): RawQuery) -> Response {
@@ -121,7 +121,8 @@ async fn standing_step(visit: &mut Visit, ask: &Ask, flow_id: &str) -> Response 
     }
 }
 
-fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Page {
+/// The page of a step, of a login or a proof.
+pub fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Page {
     let now = visit.flows.now();
     let seconds_until =
         |moment: crate::clock::Timestamp| u64::try_from(moment.since_ms(now)).unwrap_or_default().div_ceil(1000);

@@ -1,0 +1,62 @@
+//! `/profile/remove-all`: the end of all second factors.
+
+use axum::{extract::RawQuery, response::Response};
+
+use super::{
+    Answered, Flash, HOME, SignedIn,
+    confirmation::{self, Asked, trial_of, with_trial},
+    fields,
+    form::FormPage,
+    refusal::{impossible, refused},
+    tell_at,
+};
+use crate::flow::{Deed, Need};
+
+pub const PATH: &str = "/profile/remove-all";
+
+pub async fn show(me: SignedIn, RawQuery(query): RawQuery) -> Response {
+    if let Err(way) = me.prove_first(Need::Removal, PATH).await {
+        return *way;
+    }
+    let visit = &me.visit;
+    let trial = trial_of(query.as_deref());
+    let needed = visit.flows.code_for(&me.access, None, &Deed::Delete).await;
+    let asked = match needed {
+        Ok(needed) => Asked::of(&me, needed, trial.as_deref()).await,
+        Err(error) => Err(error),
+    };
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(error) => return impossible(&me, PATH, error),
+    };
+    let key = if asked.must_send { "page.profile.code.button" } else { "page.profile.remove_all.button" };
+    let page = FormPage {
+        title: visit.say("page.profile.remove_all.title"),
+        says: [Some(visit.say("page.profile.remove_all.text")), asked.says].into_iter().flatten().collect(),
+        fields: asked.fields,
+        button: visit.say(key),
+        is_danger: !asked.must_send,
+        here: with_trial(PATH, trial.as_deref()),
+        back: HOME.to_owned(),
+        hidden: asked.hidden,
+        can_resend: false,
+    };
+    page.reply(&me)
+}
+
+pub async fn answer(Answered { me, form }: Answered) -> Response {
+    let visit = &me.visit;
+    if form.get("action").is_some_and(|action| action == "send") {
+        return match visit.flows.code_for(&me.access, None, &Deed::Delete).await {
+            Ok(needed) => confirmation::send(&me, needed, PATH).await,
+            Err(error) => impossible(&me, PATH, error),
+        };
+    }
+    let (typed, again) = fields::typed(&form);
+    let here = with_trial(PATH, form.get("trial").map(String::as_str));
+    let given = confirmation::given(&form, typed);
+    match visit.flows.delete_all_methods(&me.access, &given, &visit.asker).await {
+        Ok(()) => tell_at(visit, HOME, HOME, Flash::note(visit.say("page.profile.remove_all.done"))),
+        Err(error) => refused(&me, &here, error, again),
+    }
+}

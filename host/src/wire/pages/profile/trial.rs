@@ -1,0 +1,94 @@
+//! `/profile/test/{flow}`: a method is tried before it is needed. It grants nothing.
+
+use std::collections::BTreeMap;
+
+use axum::{extract::Path, response::Response};
+use minijinja::context;
+use serde_json::{Map, json};
+
+use super::{
+    Answered, Flash, HOME, SignedIn,
+    deed::Deed,
+    fields, method, no_news,
+    refusal::{impossible, refused},
+    see_other, segment, tell_at,
+};
+use crate::flow::{Abort, FlowError, Handler, Step};
+
+pub async fn begin(me: &SignedIn, id: &str) -> Response {
+    match me.visit.flows.begin_trial(&me.access, id, &me.visit.asker).await {
+        Ok(Step::Form(step)) => see_other(&me.visit, &address(&step.flow_id), None),
+        Ok(Step::Created(created)) => works(me, &created.handler),
+        Ok(Step::Abort(abort)) => failed(me, &abort),
+        Err(error @ FlowError::NotFound { .. }) => impossible(me, HOME, error),
+        Err(error) => refused(me, &Deed::Try.address(id), error, BTreeMap::new()),
+    }
+}
+
+pub async fn show(me: SignedIn, Path(flow_id): Path<String>) -> Response {
+    let visit = &me.visit;
+    let here = address(&flow_id);
+    let step = match visit.flows.show_trial(&me.access, &flow_id, &visit.asker).await {
+        Ok(Step::Form(step)) => step,
+        Ok(Step::Abort(abort)) => return failed(&me, &abort),
+        Ok(Step::Created(_)) => return me.nothing("page.profile.over"),
+        Err(error) => return impossible(&me, &here, error),
+    };
+    let flash = Flash::of(&visit.cookies, &here);
+    let name = step.placeholders.get("mfa_module_name").cloned().unwrap_or_default();
+    let resend_wait_s = step
+        .resend_at
+        .map(|moment| u64::try_from(moment.since_ms(visit.flows.now())).unwrap_or_default().div_ceil(1000));
+    let context = context! {
+        title => visit.fill("page.profile.test.title", &[("name", &name)]),
+        form => fields::shown(visit, &step, &flash),
+        number => step.placeholders.get("link_number"),
+        is_waiting => step.fields.is_empty() || step.placeholders.contains_key("link_number"),
+        can_resend => resend_wait_s.is_some(),
+        resend_wait_s,
+        cancel => visit.say("page.profile.test.cancel"),
+    };
+    me.page("page_profile_step.html", context).reply(visit)
+}
+
+pub async fn answer(Path(flow_id): Path<String>, Answered { me, form }: Answered) -> Response {
+    let visit = &me.visit;
+    let here = address(&flow_id);
+    let (typed, again) = fields::typed(&form);
+    let typed = match form.get("action").map(String::as_str) {
+        // It grants nothing and ends by itself.
+        Some("cancel") => return see_other(visit, HOME, None),
+        Some("resend") => Map::from_iter([("resend".to_owned(), json!(true))]),
+        Some("poll") => Map::new(),
+        _ => typed,
+    };
+    match visit.flows.submit_trial(&me.access, &flow_id, typed, &visit.asker).await {
+        Ok(Step::Created(created)) => works(&me, &created.handler),
+        Ok(Step::Abort(abort)) => failed(&me, &abort),
+        Ok(Step::Form(step)) => {
+            if let Some(news) = no_news(visit).filter(|_| step.error_texts.is_empty()) {
+                return news;
+            }
+            // Another message may come with another flow.
+            let here = address(&step.flow_id);
+            tell_at(visit, &here, &here, Flash { errors: step.error_texts, values: again, ..Flash::default() })
+        }
+        Err(error @ FlowError::UnknownFlow) => impossible(&me, &here, error),
+        Err(error) => refused(&me, &here, error, again),
+    }
+}
+
+fn works(me: &SignedIn, handler: &Handler) -> Response {
+    let to = handler.id.as_deref().map_or_else(|| HOME.to_owned(), method::address);
+    tell_at(&me.visit, &to, &to, Flash::note(me.visit.say("page.profile.test.done")))
+}
+
+fn failed(me: &SignedIn, abort: &Abort) -> Response {
+    let again = abort.handler.id.as_deref().map_or_else(|| HOME.to_owned(), |id| Deed::Try.address(id));
+    let links = [(again.as_str(), me.visit.say("page.start_again")), (HOME, me.visit.say("page.profile.back"))];
+    me.message(&me.visit.say("page.profile.test.failed"), &abort.text, &links).reply(&me.visit)
+}
+
+fn address(flow_id: &str) -> String {
+    format!("{HOME}/test/{}", segment(flow_id))
+}
