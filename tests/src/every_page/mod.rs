@@ -2,6 +2,7 @@
 //! `MFA_TEST_SCREENSHOTS` it leaves a picture of each in that directory; `cargo xtask screenshots` sets it.
 
 mod link;
+mod own_pages;
 mod sign_in;
 
 use std::path::PathBuf;
@@ -25,6 +26,11 @@ struct Scene {
 #[test]
 fn signing_in_keeps_nobody_out_and_fits_in_light_and_dark() {
     go_through(&sign_in::SCENES);
+}
+
+#[test]
+fn ones_own_pages_keep_nobody_out_and_fit_in_light_and_dark() {
+    go_through(&own_pages::SCENES);
 }
 
 #[test]
