@@ -32,6 +32,8 @@ fn the_name_of_a_host_is_text_on_every_page() {
     let (stage, browser) = (Stage::with(hostile), Browser::new());
     browser.open(&Application::new().sign_in(&stage));
     assert_shown_as_text(&browser, "User name");
+    browser.sign_in_to_own_pages(&stage);
+    assert_shown_as_text(&browser, "Second factors");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod browser_ground;
 mod browser_hostile_words;
 mod browser_in_between;
 mod browser_links;
+mod browser_profile;
 mod browser_sign_in;
 mod cli;
 mod command_line;

@@ -24,7 +24,7 @@ fn public_url(directory: &Directory, url: &str) {
 
 /// A browser that gave the right name and password, and the page it came to.
 fn at_second_step(stage: &Stage, name: &str) -> (PlainBrowser, Page) {
-    let mut browser = PlainBrowser::new(&stage.wire());
+    let mut browser = PlainBrowser::new(stage.wire());
     let page = browser.open(&sign_in_address(""));
     let page = browser.press(&page, "Sign in", &typed_name(name));
     (browser, page)
@@ -78,7 +78,7 @@ fn a_second_factor_is_asked_on_a_page_that_can_be_loaded_again_and_a_wrong_code_
 #[test]
 fn a_wrong_password_keeps_the_name_and_nothing_else() {
     let stage = Stage::new();
-    let mut browser = PlainBrowser::new(&stage.wire());
+    let mut browser = PlainBrowser::new(stage.wire());
     let page = browser.open(&sign_in_address(""));
     let secret = "wrong-but-secret-9";
     let page = browser.press(&page, "Sign in", &[("f.username", "ada<b>"), ("s.password", secret)]);
@@ -116,7 +116,7 @@ fn a_form_of_another_site_or_of_no_page_does_nothing() {
     browser.cookies.remove("__Host-mfa_browser");
     refused(&mut browser, &fields, "no cookie");
     browser.cookies = own;
-    let mut other = PlainBrowser::new(&stage.wire());
+    let mut other = PlainBrowser::new(stage.wire());
     let (_, foreign) = (other.open(&sign_in_address("")), &fields);
     refused(&mut other, foreign, "the tag of another browser");
     let done = browser.press(&page, "Confirm", &[("s.code", &code)]);
@@ -130,7 +130,7 @@ fn an_address_that_was_changed_is_no_login_and_never_a_redirect() {
     let changed = page.address.replace("state=x%26y", "state=z");
     assert_eq!(browser.open(&changed).status, 404, "the login is bound to all that was asked for");
     let flow = page.address.rsplit("flow=").next().expect("a handle");
-    let mut other = PlainBrowser::new(&stage.wire());
+    let mut other = PlainBrowser::new(stage.wire());
     assert_eq!(other.open(&sign_in_address(&format!("&flow={flow}"))).status, 404, "another browser has no such login");
     for (client, redirect) in [
         ("https://app.example/", "https://evil.example/"),
@@ -156,7 +156,7 @@ fn an_address_that_was_changed_is_no_login_and_never_a_redirect() {
 #[test]
 fn pages_are_kept_by_nobody_framed_by_nobody_and_run_no_script_of_their_own() {
     let stage = Stage::new();
-    let page = PlainBrowser::new(&stage.wire()).open(&sign_in_address(""));
+    let page = PlainBrowser::new(stage.wire()).open(&sign_in_address(""));
     let header = |name: &str| page.answer.header(name).unwrap_or_else(|| panic!("{name}")).to_owned();
     assert_eq!((header("cache-control"), header("x-frame-options")), ("no-store".to_owned(), "DENY".to_owned()));
     let policy = header("content-security-policy");
@@ -184,16 +184,16 @@ fn pages_are_kept_by_nobody_framed_by_nobody_and_run_no_script_of_their_own() {
 #[test]
 fn another_address_than_public_url_is_told_what_to_set_instead_of_a_form() {
     let stage = Stage::with(|directory: &Directory| public_url(directory, "https://login.example.org"));
-    let page = PlainBrowser::new(&stage.wire()).open(&sign_in_address(""));
+    let page = PlainBrowser::new(stage.wire()).open(&sign_in_address(""));
     assert_eq!(page.status, 421);
     page.says("https://login.example.org").says("public_url");
     assert!(page.forms().is_empty());
     assert!(page.link("Go to https://login.example.org").starts_with("https://login.example.org/auth/authorize?"));
-    let mut by_name = PlainBrowser::new(&stage.wire());
+    let mut by_name = PlainBrowser::new(stage.wire());
     by_name.headers = vec![("host".to_owned(), "login.example.org".to_owned())];
     assert_eq!(by_name.open(&sign_in_address("")).status, 200);
     let stage = Stage::new();
-    let mut open = PlainBrowser::new(&stage.wire());
+    let mut open = PlainBrowser::new(stage.wire());
     open.headers = vec![("host".to_owned(), "192.168.7.7:8126".to_owned())];
     let page = open.open(&sign_in_address(""));
     assert_eq!(page.status, 403);

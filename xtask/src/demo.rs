@@ -26,7 +26,10 @@ pub fn run(fresh: bool, listen: &str) -> Result<(), Failure> {
     println!("\nmfa-host runs at {}", running.base);
     println!("  user      {USER}");
     println!("  password  {}", password.trim());
-    println!("\nIn a second terminal, in this directory:");
+    println!(
+        "\nOpen that address in a browser: sign in, set up an authenticator app, sign out, and sign in with its code."
+    );
+    println!("Or, in a second terminal, in this directory:");
     // The terminal client looks into host.toml for the address; another one has to be said.
     let url = if listen == crate::DEFAULT_LISTEN { String::new() } else { format!(" --url {}", running.base) };
     println!("  target/release/mfa-host --config demo setup totp{url}     scan the QR code with any authenticator app");

@@ -2,7 +2,7 @@
 //! back; and what a person does in a browser again and again.
 
 use super::session::Browser;
-use crate::harness::{ADA, PASSWORD, Site, Stage, Tokens};
+use crate::harness::{ADA, PASSWORD, Site, Stage, Tokens, TotpSecret};
 
 const WELCOME: &str = "<!doctype html><html lang=en><title>Application</title><h1>Welcome back</h1>";
 /// What it wants to find again; with a character that has to be written otherwise in an address.
@@ -53,10 +53,25 @@ impl Browser {
         self.give_password_here();
     }
 
+    /// Opens the address the host says it listens at, and gives them there.
+    #[track_caller]
+    pub fn sign_in_to_own_pages(&self, stage: &Stage) {
+        self.open(&stage.host().base);
+        self.give_password_here();
+    }
+
     #[track_caller]
     fn give_password_here(&self) {
         self.fill("User name", ADA);
         self.fill("Password", PASSWORD);
         self.press("Sign in");
+    }
+
+    /// The secret an authenticator app reads from the picture of the page.
+    #[track_caller]
+    pub fn scanned_secret(&self) -> TotpSecret {
+        let uri = self.qr();
+        let secret = uri.split_once("secret=").map(|(_, rest)| rest.split('&').next().unwrap_or_default().to_owned());
+        TotpSecret(secret.unwrap_or_else(|| panic!("a secret in {uri}")))
     }
 }

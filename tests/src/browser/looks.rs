@@ -42,6 +42,13 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"features": [feature]})).expect("another scheme");
     }
 
+    /// Asks for pages in this language from now on.
+    pub fn speak(&self, language: &str) {
+        let agent = self.script("return navigator.userAgent");
+        let asked = json!({"userAgent": agent, "acceptLanguage": language});
+        self.devtools("Emulation.setUserAgentOverride", asked).expect("another language");
+    }
+
     /// The part of the page that is seen, as PNG.
     pub fn screenshot(&self) -> Vec<u8> {
         decoded(&self.get("/screenshot").expect("a picture"))

@@ -22,7 +22,7 @@ mod trial;
 
 use axum::{
     Json,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde_json::json;
@@ -40,6 +40,7 @@ use signed_in::{Answered, SignedIn};
 /// Every page of a signed-in person.
 pub fn routes() -> Vec<Route> {
     vec![
+        ("get", "/", get(lead_home)),
         ("get", HOME, get(overview::show)),
         ("post", "/profile/sign-out", post(sessions::sign_out)),
         ("get", "/profile/method/{id}", get(method::show)),
@@ -63,6 +64,11 @@ const HOME: &str = "/profile";
 /// For a script that asks whether there is news: there is none yet.
 fn no_news(visit: &Visit) -> Option<Response> {
     visit.by_script.then(|| Json(json!({ "wait_s": 2 })).into_response())
+}
+
+/// Who types the bare address is led on; a program that comes by chance learns nothing.
+async fn lead_home() -> Redirect {
+    Redirect::to(HOME)
 }
 
 /// One part of a path, whatever stands in it (RFC 3986 section 2.3).

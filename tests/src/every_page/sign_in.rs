@@ -1,25 +1,12 @@
-//! Every page in every state: nobody is kept out of it, nobody scrolls sideways, light and dark, at each width. With
-//! `MFA_TEST_SCREENSHOTS` it leaves a picture of each in that directory; `cargo xtask screenshots` sets it.
+//! Pages of a sign-in, in each state it can come to.
 
-use std::path::{Path, PathBuf};
-
+use super::Scene;
 use crate::{
-    browser::{Application, Browser, Scheme},
-    harness::{ADA, Directory, Stage, number_of, run_host},
+    browser::{Application, Browser},
+    harness::{ADA, Directory, Stage, run_host},
 };
 
-/// A telephone, a tablet, a desk; the height is what one sees at once.
-const WIDTHS: [(u32, u32); 3] = [(320, 640), (768, 1024), (1280, 800)];
-/// A page of double size on a desk, which is what twice as large letters leave of it.
-const ZOOMED: (u32, u32) = (640, 400);
-
-/// A state of a page, and how a person comes there; the host goes on until the page was looked at.
-struct Scene {
-    name: &'static str,
-    go: fn(&Browser) -> Stage,
-}
-
-const SIGN_IN: [Scene; 13] = [
+pub const SCENES: [Scene; 13] = [
     Scene { name: "sign-in", go: sign_in },
     Scene { name: "sign-in-refused", go: give_wrong_password },
     Scene { name: "wrong-client", go: come_from_nowhere },
@@ -34,50 +21,6 @@ const SIGN_IN: [Scene; 13] = [
     Scene { name: "elsewhere", go: come_by_another_name },
     Scene { name: "new-password", go: come_with_one_time_code },
 ];
-
-const LINK: [Scene; 3] = [
-    Scene { name: "link", go: open_link },
-    Scene { name: "link-wrong-number", go: give_wrong_number },
-    Scene { name: "link-confirmed", go: confirm_link },
-];
-
-#[test]
-fn signing_in_keeps_nobody_out_and_fits_in_light_and_dark() {
-    go_through(&SIGN_IN);
-}
-
-#[test]
-fn the_page_behind_a_link_keeps_nobody_out_and_fits_in_light_and_dark() {
-    go_through(&LINK);
-}
-
-fn go_through(scenes: &[Scene]) {
-    let pictures = std::env::var_os("MFA_TEST_SCREENSHOTS").map(PathBuf::from);
-    for scene in scenes {
-        let browser = Browser::new();
-        let stage = (scene.go)(&browser);
-        look_at(&browser, scene.name, pictures.as_deref());
-        drop((browser, stage));
-    }
-}
-
-fn look_at(browser: &Browser, name: &str, pictures: Option<&Path>) {
-    for scheme in [Scheme::Light, Scheme::Dark] {
-        browser.prefer(scheme);
-        for (width, height) in WIDTHS {
-            browser.resize(width, height);
-            browser.assert_fits();
-            if let Some(directory) = pictures {
-                let file = directory.join(format!("{name}-{width}-{}.png", scheme.word()));
-                std::fs::write(&file, browser.whole_page()).expect("the picture is written");
-            }
-        }
-        browser.assert_accessible();
-    }
-    let (width, height) = ZOOMED;
-    browser.resize(width, height);
-    browser.assert_fits();
-}
 
 fn sign_in(browser: &Browser) -> Stage {
     let stage = Stage::new();
@@ -195,34 +138,4 @@ fn come_with_one_time_code(browser: &Browser) -> Stage {
     browser.press("Sign in");
     browser.until_text("Choose a new password");
     stage
-}
-
-fn open_link(browser: &Browser) -> Stage {
-    open_waiting_link(browser).0
-}
-
-fn give_wrong_number(browser: &Browser) -> Stage {
-    let stage = open_link(browser);
-    browser.fill("Number", "00");
-    browser.press("Yes, it was me");
-    browser.until_text("This is not the number");
-    stage
-}
-
-fn confirm_link(browser: &Browser) -> Stage {
-    let (stage, number) = open_waiting_link(browser);
-    browser.fill("Number", &number);
-    browser.press("Yes, it was me");
-    browser.until_text("Confirmed");
-    stage
-}
-
-/// A login of ada waits for its link elsewhere, and the link is opened here; the number it asks for.
-fn open_waiting_link(browser: &Browser) -> (Stage, String) {
-    let stage = Stage::with(Directory::with_links);
-    stage.set_up_email(&stage.login(ADA), "ada@example.org");
-    let step = stage.submit_password(&stage.begin(), ADA);
-    browser.open(&format!("{}{}", stage.host().base, stage.sent_link()));
-    browser.until_text("Are you signing in?");
-    (stage, number_of(&step))
 }
