@@ -69,7 +69,7 @@ fn is_own_form(path: &str) -> bool {
     };
     let Some(rest) = path.strip_prefix("/profile/") else { return false };
     let parts: Vec<&str> = rest.split('/').collect();
-    parts.iter().all(|part| is_plain(part))
+    parts.iter().all(is_plain)
         && match parts[..] {
             ["password" | "addresses" | "remove-all"] => true,
             ["method", _, deed] => super::deed::Deed::of(deed).is_some(),
