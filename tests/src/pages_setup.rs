@@ -1,7 +1,7 @@
 //! Methods and codes set up by the forms of a person's own pages, with a browser that has no script.
 
 use crate::{
-    harness::{ADA, Directory, PASSWORD, Page, PlainBrowser, Stage, TotpSecret, enable_backup_codes},
+    harness::{ADA, Directory, PASSWORD, PIN, Page, PlainBrowser, Stage, TotpSecret, enable_backup_codes},
     pages_profile::{sign_in, signed_in},
 };
 
@@ -160,4 +160,30 @@ fn few_codes_that_are_left_are_told() {
     page.says_not("Only a few are left.");
     stage.recover(&codes[0]).expect(200);
     browser.open("/profile").says("Only a few are left.");
+}
+
+#[test]
+fn where_each_factor_has_codes_of_its_own_the_page_asks_which() {
+    let mut stage = Stage::with(|directory| {
+        enable_backup_codes(directory);
+        directory.append_settings("[recovery]\nscope = \"enrolment\"");
+    });
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (_, page) = set_up_totp(&mut stage, &mut browser);
+    let of_totp = codes_of(&page);
+    browser.press(&page, "Go on", &[("b.saved", "true")]);
+    let alone = browser.open("/profile/method/backup_codes/codes");
+    alone.says_not("For which second factor?");
+    let page = browser.open("/profile/method/insecure_example/setup");
+    let page = browser.press(&page, "Begin", &[]);
+    let page = browser.press(&page, "Confirm", &[("s.pin", PIN)]);
+    browser.press(&page, "Go on", &[("b.saved", "true")]).says("It is set up and counts");
+    let page = browser.open("/profile/method/backup_codes/codes");
+    page.says("For which second factor?");
+    let unnamed = browser.press(&page, "Show codes", &[]);
+    unnamed.says("Each second factor has codes of its own. Choose one.");
+    let page = browser.press(&unnamed, "Show codes", &[("f.factor", "totp")]);
+    let renewed = codes_of(&page);
+    assert!(renewed.len() == 10 && renewed.iter().all(|code| !of_totp.contains(code)), "{}", page.text());
+    browser.press(&page, "Go on", &[("b.saved", "true")]).says("It is set up and counts");
 }

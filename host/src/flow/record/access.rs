@@ -81,4 +81,11 @@ mod tests {
         assert_eq!(written["newer"], 7);
         assert_eq!(serde_json::from_value::<AccessOpen>(written).unwrap().stage, open.stage);
     }
+    #[test]
+    fn a_session_of_an_older_build_does_not_say_where_it_came_from() {
+        let stored = json!({"code_hash": null, "redirect_hash": null, "code_challenge": null, "refresh_hash": "x"});
+        let secret: AccessSecret = serde_json::from_value(stored.clone()).unwrap();
+        assert!(secret.came_from.is_none());
+        assert_eq!(serde_json::to_value(&secret).unwrap(), stored);
+    }
 }
