@@ -19,6 +19,7 @@ const TYPES: &str = concat!(
     include_str!("channel.rs"),
     include_str!("recovery.rs"),
     include_str!("pages.rs"),
+    include_str!("people.rs"),
     include_str!("tls.rs")
 );
 const SAMPLE: &str = include_str!("../../../config/host.sample.toml");

@@ -15,6 +15,7 @@ mod gateway;
 mod load;
 mod locate;
 mod pages;
+mod people;
 mod provider_types;
 mod recovery;
 mod replace_file;
@@ -31,13 +32,11 @@ pub use gateway::{GatewayBody, GatewayRequest, Part, parts, places};
 pub use load::{ADDRESS_EXPECTED, FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};
 pub use locate::line_of_place;
 pub use pages::{Colour, PagesSettings};
+pub use people::{ForgottenPassword, Passwords, SignUp, SignUpMode};
 pub use provider_types::{ProviderKind, ProviderSettings, ServiceCredential, TrustedNetwork};
 pub use recovery::{IssueAt, RecoveryScope, RecoverySettings};
 pub use replace_file::{FileMode, replace_file};
 pub use tls::TlsSettings;
-pub use types::{
-    Argon2Settings, Client, Development, ForgottenPassword, Limits, Methods, ModuleSettings, Passwords, Settings,
-    SignUp, SignUpMode, Strength,
-};
+pub use types::{Argon2Settings, Client, Development, Limits, Methods, ModuleSettings, Settings, Strength};
 pub use warnings::{is_loopback, warnings};
 pub use watch::SettingsWatch;

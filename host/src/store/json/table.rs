@@ -1,7 +1,9 @@
 //! Entries by key, in many small maps that a copy shares: copying all of them takes a pointer each, and a change after
 //! that copies the one small map it is in. So nobody waits for a copy of the whole.
 
-use std::{collections::HashMap, hash::BuildHasher, hash::RandomState, sync::Arc};
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
+
+use foldhash::quality::RandomState;
 
 use super::{super::contract::Key, memory::Entry};
 
@@ -20,7 +22,7 @@ pub(super) struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        let hasher = RandomState::new();
+        let hasher = RandomState::default();
         Self { shards: vec![Arc::new(Shard::with_hasher(hasher.clone()))], entries: 0, hasher }
     }
 }

@@ -54,10 +54,10 @@ impl Deed {
         Some(flow::Deed::Wish(wish))
     }
 
-    /// The fresh proof it asks for; none for a trial, which grants nothing.
+    /// The fresh proof it asks for.
     pub fn need(self) -> Option<Need> {
         match self {
-            Self::Try => None,
+            Self::Try => Some(Need::Trial),
             Self::SetUp => Some(Need::SetUp),
             Self::Renew => Some(Need::Removal),
             other => other.change(None).map(|change| change.need()),

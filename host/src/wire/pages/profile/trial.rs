@@ -56,8 +56,12 @@ pub async fn answer(Path(flow_id): Path<String>, Answered { me, form }: Answered
     let here = address(&flow_id);
     let (typed, again) = fields::typed(&form);
     let typed = match form.get("action").map(String::as_str) {
-        // It grants nothing and ends by itself.
-        Some("cancel") => return see_other(visit, HOME, None),
+        Some("cancel") => {
+            return match visit.flows.cancel_trial(&me.access, &flow_id, &visit.asker).await {
+                Ok(()) | Err(FlowError::UnknownFlow) => see_other(visit, HOME, None),
+                Err(error) => refused(&me, &here, error, BTreeMap::new()),
+            };
+        }
         Some("resend") => Map::from_iter([("resend".to_owned(), json!(true))]),
         Some("poll") => Map::new(),
         _ => typed,
