@@ -1,6 +1,6 @@
 //! Signing in with a browser that has no script: what the pages show, where they lead, and what they refuse.
 
-use crate::harness::{ADA, Account, CLIENT_ID, Directory, PASSWORD, Page, PlainBrowser, REDIRECT_URI, Stage};
+use crate::harness::{ADA, Account, CLIENT_ID, Directory, PASSWORD, Page, PlainBrowser, REDIRECT_URI, Stage, run_host};
 
 fn sign_in_address(more: &str) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
@@ -263,4 +263,31 @@ fn two_tabs_have_a_login_each_and_a_double_click_is_one_answer() {
     assert_eq!(browser.post(&address, &fields).status, 404, "the same answer once more");
     let used = browser.press(&second, "Confirm", &[("s.code", &code)]);
     used.says("used");
+}
+
+#[test]
+fn pages_are_replaced_by_files_of_the_same_name_and_a_broken_one_is_told_and_passed_over() {
+    let write = |directory: &Directory, name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    let own = "{% extends \"page_layout.html\" %}{% block main %}<h1>Our own door</h1>{% endblock %}";
+    let stage = Stage::with(|directory: &Directory| {
+        write(directory, "templates/page_sign_in.html", own);
+        write(directory, "templates/page_step.html", "{% if %}");
+        write(directory, "static/logo.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
+        write(directory, "translations/de.json", "{\"page.forgotten.title\": \"Vergessen?\"}");
+        directory.append_settings("[pages]\nlogo = \"logo.svg\"\naccent = \"#0b57d0\"");
+    });
+    let mut browser = PlainBrowser::new(&stage.wire());
+    let page = browser.open(&sign_in_address(""));
+    page.says("Our own door");
+    let logo = page.html.split("<img src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a logo");
+    let logo = stage.wire().get(&logo.replace("&#x2f;", "/"));
+    assert_eq!((logo.status, logo.header("content-type")), (200, Some("image/svg+xml")));
+    let told = run_host(&stage.directory.path(), &["config", "check"]);
+    let told = format!("{}{}", told.stdout, told.stderr);
+    assert!(told.contains("page_step.html:1") && told.contains("built-in"), "{told}");
+    assert!(stage.host().log().contains("page_step.html:1"), "{}", stage.host().log());
 }

@@ -1,4 +1,4 @@
-//! What `config check` and `doctor` say of channels, templates and translations.
+//! What `config check` and `doctor` say of channels, templates, files of pages and translations.
 
 use std::path::Path;
 
@@ -6,17 +6,21 @@ use super::findings::Finding;
 use crate::{
     delivery::{ChannelState, Delivery, Place, Problem},
     settings::{self, FILE_NAME, Settings},
-    wire::control::ChannelLine,
+    wire::{control::ChannelLine, pages::Look},
 };
 
 /// As a host would find them that starts now, with this command's environment.
 pub fn of_delivery(config_directory: &Path, settings: &Settings, text: &str) -> Vec<Finding> {
     let delivery = Delivery::new(settings, config_directory);
+    let look = Look::load(config_directory, settings, delivery.words());
     let told = |problem: &Problem| {
         let (subject, place) = match &problem.place {
             Place::Setting(place) => {
                 let line = settings::line_of_place(text, place);
-                ("channels", format!("{}:{line}", config_directory.join(FILE_NAME).display()))
+                (
+                    if place.starts_with("pages.") { "pages" } else { "channels" },
+                    format!("{}:{line}", config_directory.join(FILE_NAME).display()),
+                )
             }
             Place::Line { path, line } => ("templates", format!("{}:{line}", path.display())),
         };
@@ -34,7 +38,7 @@ pub fn of_delivery(config_directory: &Path, settings: &Settings, text: &str) -> 
         ChannelState::Disabled => Some(Finding::ok("channels", format!("{} is switched off", channel.name))),
         ChannelState::Failed { .. } => None,
     });
-    sound.chain(delivery.problems().iter().map(told)).collect()
+    sound.chain(delivery.problems().iter().chain(&look.problems).map(told)).collect()
 }
 
 /// As the running host has them.

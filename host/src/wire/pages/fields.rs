@@ -35,7 +35,7 @@ pub fn shown(visit: &Visit, step: &FormStep, flash: &Flash) -> Shown {
             let error = wrong(&field.name);
             // The first field that needs a hand is where typing begins.
             let is_first = if has_error { error.is_some() || (wrong("base").is_some() && at == 0) } else { at == 0 };
-            one(field, flash.values.get(&field.name), error, is_first)
+            one(visit, field, flash.values.get(&field.name), error, is_first)
         })
         .collect();
     let ticks: Vec<&str> = step
@@ -46,12 +46,20 @@ pub fn shown(visit: &Visit, step: &FormStep, flash: &Flash) -> Shown {
         .collect();
     context! {
         title => step.title.clone(),
-        blocks => step.blocks.iter().map(block).collect::<Vec<_>>(),
+        blocks => step.blocks.iter().filter(|block| !is_number(visit, step, block)).map(block).collect::<Vec<_>>(),
         fields,
         ticks => ticks.join(" "),
         base => wrong("base"),
         note => flash.note.clone(),
         wait_s => flash.wait_s,
+    }
+}
+
+/// Pages show the number of a link large, in place of the sentence for clients that show texts alone.
+fn is_number(visit: &Visit, step: &FormStep, block: &Block) -> bool {
+    match (step.placeholders.get("link_number"), block) {
+        (Some(number), Block::Text { text }) => *text == visit.fill("step.link_number", &[("number", number)]),
+        _ => false,
     }
 }
 
@@ -62,8 +70,12 @@ fn error_text(visit: &Visit, text: &str) -> String {
     if known == key { text.to_owned() } else { known }
 }
 
-fn one(field: &Field, typed: Option<&String>, error: Option<String>, is_first: bool) -> Shown {
+fn one(visit: &Visit, field: &Field, typed: Option<&String>, error: Option<String>, is_first: bool) -> Shown {
     let Field { name, label, help, required, .. } = field;
+    // What is asked of a new password is said before one is refused.
+    let length_min = visit.flows.settings().passwords.length_min.to_string();
+    let rule = (name == "new_password").then(|| visit.fill("page.password_rule", &[("count", &length_min)]));
+    let help = help.clone().or(rule);
     let default = field.default.as_ref().and_then(|value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -87,7 +99,7 @@ fn one(field: &Field, typed: Option<&String>, error: Option<String>, is_first: b
     context! {
         id => format!("field-{name}"), name => format!("{prefix}{name}"), label, help, required, error, is_first,
         element => looks.element, kind => looks.kind, inputmode => looks.inputmode, autocomplete => looks.autocomplete,
-        pattern => looks.pattern, length_max => looks.length_max,
+        length_max => looks.length_max,
         value => if looks.is_secret { None } else { value }, is_ticked => is_ticked.unwrap_or_default(), options,
     }
 }
@@ -99,7 +111,6 @@ struct Looks {
     kind: &'static str,
     inputmode: Option<&'static str>,
     autocomplete: &'static str,
-    pattern: Option<&'static str>,
     length_max: Option<usize>,
     is_secret: bool,
 }
@@ -112,17 +123,13 @@ impl Looks {
                 let autocomplete = if field.name == "username" { "username" } else { "off" };
                 Self { autocomplete, length_max: Some(*length_max), ..text }
             }
-            // Spaces are forgiven, so there is no length: a pasted "123 456" would be cut.
+            // Spaces are forgiven and a backup code is taken as well, so there is neither a length nor a pattern.
             FieldInput::Digits { .. } if field.masked => {
                 Self { kind: "password", inputmode: Some("numeric"), is_secret: true, ..text }
             }
-            FieldInput::Digits { .. } => Self {
-                inputmode: Some("numeric"),
-                autocomplete: "one-time-code",
-                pattern: Some("[0-9 \\-]*"),
-                is_secret: true,
-                ..text
-            },
+            FieldInput::Digits { .. } => {
+                Self { inputmode: Some("numeric"), autocomplete: "one-time-code", is_secret: true, ..text }
+            }
             FieldInput::Code { .. } if field.masked => Self { kind: "password", is_secret: true, ..text },
             FieldInput::Code { .. } => Self { autocomplete: "one-time-code", is_secret: true, ..text },
             FieldInput::Password { length_max } => {

@@ -9,6 +9,7 @@ mod flash;
 mod look;
 mod page;
 mod profile;
+mod program;
 mod reached;
 mod sign_in;
 mod visit;

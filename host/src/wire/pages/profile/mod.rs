@@ -31,7 +31,7 @@ use super::{
     cookies, fields,
     flash::Flash,
     page::{Page, see_other, tell_at, wait_text},
-    sign_in,
+    program, sign_in,
     visit::Visit,
 };
 use crate::wire::http::Route;

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::{Answered, Flash, HOME, Page, SignedIn, cookies, see_other, sign_in::Ask, tell_at};
+use super::{Answered, Flash, HOME, Page, SignedIn, cookies, program, see_other, sign_in::Ask, tell_at};
 use crate::flow::{FlowError, MethodView, OwnSession};
 
 const PATH: &str = "/profile/sessions";
@@ -33,7 +33,8 @@ fn row(me: &SignedIn, session: &OwnSession, methods: &[MethodView]) -> Value {
         application => (session.client_id != own).then_some(&session.client_id),
         created_at => me.moment(session.created_at),
         address => session.address.map(|address| address.to_string()),
-        browser => session.browser.clone(),
+        browser => session.browser.as_deref().map(|name| program::in_short(name).unwrap_or_else(|| name.to_owned())),
+        browser_in_full => session.browser.as_ref().filter(|name| program::in_short(name).is_some()),
         factor,
     }
 }

@@ -22,6 +22,8 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
+    // An answer that never came must not lock the form for good.
+    setTimeout(() => delete form.dataset.sent, 10000);
   });
 }
 // A page that was kept while another was looked at may show a sign-in that is over.
