@@ -82,6 +82,9 @@ fn signing_out_ends_the_session_and_signing_in_again_ends_the_former_one() {
     thief.cookies.insert("__Host-mfa_session".to_owned(), former);
     assert!(thief.open("/profile").address.starts_with("/auth/authorize?"), "the former session is over");
     let kept = browser.cookies["__Host-mfa_session"].clone();
+    let (address, fields) = page.sent_by("Sign out", &[]);
+    assert_eq!(browser.post(&address, &fields).status, 403, "its pages are of another session");
+    let page = browser.open("/profile");
     let out = browser.press(&page, "Sign out", &[]);
     assert!(out.address.starts_with("/auth/authorize?") && !browser.cookies.contains_key("__Host-mfa_session"));
     thief.cookies.insert("__Host-mfa_session".to_owned(), kept);
@@ -163,4 +166,42 @@ fn the_pages_speak_the_language_their_person_chose() {
     let page = browser.open("/profile/method/totp/setup");
     let page = browser.press(&page, "Anfangen", &[]);
     page.says("Abschreiben").says("Einrichtung abbrechen");
+}
+
+#[test]
+fn a_session_of_the_pages_ends_in_its_time_and_is_renewed_by_nobody() {
+    let mut stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let token = browser.cookies["__Host-mfa_session"].clone();
+    let renewed = stage.wire().post_form("/auth/token", &[("grant_type", "refresh_token"), ("refresh_token", &token)]);
+    assert_eq!(renewed.expect(400)["error"], "invalid_grant", "who copies the cookie gets no tokens for it");
+    stage.clock.advance_s(8 * 3600);
+    assert_eq!(browser.open("/profile").address, "/profile");
+    stage.clock.advance_s(1);
+    assert!(browser.open("/profile").address.starts_with("/auth/authorize?"));
+    // The tokens of an application are for it alone.
+    let tokens = stage.login(ADA);
+    browser.cookies.insert("__Host-mfa_session".to_owned(), tokens.refresh);
+    assert!(browser.open("/profile").address.starts_with("/auth/authorize?"));
+}
+
+#[test]
+fn a_page_that_one_person_left_open_does_nothing_for_the_next() {
+    let stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let left_open = browser.open("/profile/sessions");
+    let home = browser.open("/profile");
+    browser.press(&home, "Sign out", &[]);
+    sign_in(&mut browser, "/profile", BOB, PASSWORD).says("Second factors");
+    let (address, fields) = left_open.sent_by("Sign out", &[]);
+    assert_eq!(browser.post(&address, &fields).status, 403);
+    assert_eq!(browser.open("/profile").address, "/profile", "Bob is still signed in");
+}
+
+#[test]
+fn a_cookie_that_another_program_set_costs_nobody_the_sign_in() {
+    let stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    browser.cookies.insert("a_name".to_owned(), "Zo\u{eb}".to_owned());
+    assert_eq!(browser.open("/profile").address, "/profile");
 }

@@ -136,6 +136,8 @@ fn an_address_that_was_changed_is_no_login_and_never_a_redirect() {
         ("https://app.example/", "https://evil.example/"),
         ("no url", "https://app.example/"),
         ("https://app.example/", "javascript:alert(1)"),
+        ("https://app.example/", "https://app.example/\t/evil.example"),
+        ("https://app.example/", "https://app.example/\n/evil.example"),
     ] {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("client_id", client)

@@ -60,6 +60,28 @@ impl Flows {
         redirect_uri: Option<&str>,
         code_verifier: Option<&str>,
     ) -> Result<Tokens, TokenError> {
+        self.exchange(client_id, code, redirect_uri, code_verifier, None).await
+    }
+
+    /// As [`Flows::exchange_code`] for the host's own pages: the session ends so long after, and cannot be renewed.
+    pub async fn exchange_for_pages(
+        &self,
+        client_id: &str,
+        code: &str,
+        redirect_uri: &str,
+        lifetime_s: u64,
+    ) -> Result<Tokens, TokenError> {
+        self.exchange(client_id, code, Some(redirect_uri), None, Some(lifetime_s)).await
+    }
+
+    async fn exchange(
+        &self,
+        client_id: &str,
+        code: &str,
+        redirect_uri: Option<&str>,
+        code_verifier: Option<&str>,
+        pages_lifetime_s: Option<u64>,
+    ) -> Result<Tokens, TokenError> {
         let engine = &self.engine;
         let now = engine.clock.now().wall;
         for _ in 0..TRIES_MAX {
@@ -83,8 +105,9 @@ impl Flows {
             let user: Found<User> = user.ok_or(TokenError::AccessDenied)?;
             let (tokens, refresh_hash) = issue_tokens(engine, &id, now);
             record.secret.refresh_hash = Some(refresh_hash);
-            let expires_at = now.plus_s(engine.settings.limits.refresh_token_lifetime_s);
-            record.open.stage = AccessStage::Active { expires_at };
+            let lifetime_s = pages_lifetime_s.unwrap_or(engine.settings.limits.refresh_token_lifetime_s);
+            record.open.stage = AccessStage::Active { expires_at: now.plus_s(lifetime_s) };
+            record.open.is_of_pages = pages_lifetime_s.is_some();
             let expectations = vec![found.unchanged(), user.unchanged()];
             match engine.commit(vec![found.put(&record)], expectations).await.map_err(FlowError::from)? {
                 Committed::Done => return Ok(tokens),
@@ -103,6 +126,7 @@ impl Flows {
             let (id, found, mut record) = claimed(engine, refresh_token).await?;
             let AccessStage::Active { expires_at } = record.open.stage else { return Err(TokenError::InvalidGrant) };
             let fits = is_refresh_token(&record, refresh_token)
+                && !record.open.is_of_pages
                 && now <= expires_at
                 && client_id.is_none_or(|client| client == record.open.client_id);
             if !fits {
@@ -159,18 +183,16 @@ impl Flows {
         self.access_of(id, record).await
     }
 
-    /// Whose a refresh token is, without a new access token: for a browser that shows it with every request. Nothing is
-    /// written, and the session lives `lifetime_s` from its beginning at most.
-    pub async fn authenticate_browser(&self, refresh_token: &str, lifetime_s: u64) -> Result<Access, FlowError> {
+    /// Whose browser it is that shows this token with every request to the host's own pages. Nothing is written.
+    pub async fn authenticate_browser(&self, token: &str) -> Result<Access, FlowError> {
         let engine = &self.engine;
         let now = engine.clock.now().wall;
-        let (id, _, record) = match claimed(engine, refresh_token).await {
+        let (id, _, record) = match claimed(engine, token).await {
             Err(TokenError::Flow(error)) => return Err(error),
             other => other.map_err(|_| FlowError::Unauthenticated)?,
         };
-        let is_in_time = now <= record.open.created_at.plus_s(lifetime_s);
         let is_open = matches!(record.open.stage, AccessStage::Active { expires_at } if now <= expires_at);
-        if !is_refresh_token(&record, refresh_token) || !is_open || !is_in_time {
+        if !is_refresh_token(&record, token) || !record.open.is_of_pages || !is_open {
             return Err(FlowError::Unauthenticated);
         }
         self.access_of(id, record).await

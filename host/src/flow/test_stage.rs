@@ -333,6 +333,7 @@ pub fn access(user: &str, stage: AccessStage) -> AccessSession {
         mfa_method_used: None,
         mfa_verified_at: None,
         stage,
+        is_of_pages: false,
         unknown: Unknown::new(),
     };
     let secret = AccessSecret {

@@ -154,7 +154,7 @@ impl Page {
     pub fn links(&self) -> Vec<(String, String)> {
         let link = |html: &str| {
             let words = html.split_once('>').map_or("", |(_, words)| words);
-            (attribute(html, "href").unwrap_or_default(), plain(words).trim().to_owned())
+            (attribute(&format!(" {html}"), "href").unwrap_or_default(), plain(words).trim().to_owned())
         };
         pieces(&self.html, "<a ", "</a>").map(link).collect()
     }

@@ -186,6 +186,10 @@ fn is_below(client_id: &str, uri: &str) -> bool {
 
 /// An `http(s)` URL without user information or fragment, as a client id and its redirect have to be.
 fn web_url(text: &str) -> Option<url::Url> {
+    // The parser passes over what browsers pass over, and the text as it stands would lead elsewhere.
+    if text.contains(|character: char| character.is_control() || character.is_whitespace()) {
+        return None;
+    }
     let url = url::Url::parse(text).ok()?;
     let plain = matches!(url.scheme(), "http" | "https")
         && url.username().is_empty()

@@ -138,6 +138,7 @@ impl<'a> Finish<'a> {
             mfa_method_used: self.module.map(|module| stamp(engine, module)),
             mfa_verified_at: self.factor_at,
             stage: AccessStage::Issued { code_expires_at: self.now },
+            is_of_pages: false,
             unknown: Unknown::new(),
         }
     }

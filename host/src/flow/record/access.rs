@@ -27,6 +27,9 @@ pub struct AccessOpen {
     pub mfa_method_used: Option<String>,
     pub mfa_verified_at: Option<Timestamp>,
     pub stage: AccessStage,
+    /// Whether the host's own pages work under it: such a session is not renewed, and no application has its tokens.
+    #[serde(default)]
+    pub is_of_pages: bool,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

@@ -20,9 +20,9 @@ pub fn waiting_cookie(flows: &Flows, flow_id: &str) -> Option<HeaderValue> {
 
 /// What the browser shows; two of them are none.
 pub fn shown(headers: &HeaderMap) -> Option<String> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut values = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
+    let lines = headers.get_all(header::COOKIE).iter().map(|line| line.as_bytes());
+    let mut values = lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| {
+        let (name, value) = std::str::from_utf8(pair).ok()?.trim().split_once('=')?;
         (name == NAME).then_some(value)
     });
     match (values.next(), values.next()) {

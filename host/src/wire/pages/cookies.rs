@@ -19,8 +19,10 @@ pub struct Cookies(Vec<(String, String)>);
 
 impl Cookies {
     pub fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        // Others on this host may set what is no ASCII; that costs their pair alone.
+        let lines = headers.get_all(header::COOKIE).iter().map(|line| line.as_bytes());
+        let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
+        let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
         let fits = pairs.filter(|(_, value)| !value.is_empty() && value.len() <= VALUE_BYTES_MAX);
         Self(fits.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
@@ -57,7 +59,8 @@ mod tests {
 
     #[test]
     fn a_cookie_that_stands_twice_is_none() {
-        let headers = [(header::COOKIE, "a=1; b=2".parse().unwrap()), (header::COOKIE, "b=3; c=".parse().unwrap())];
+        let foreign = HeaderValue::from_bytes(b"a=1; name=Zo\xeb; b=2").unwrap();
+        let headers = [(header::COOKIE, foreign), (header::COOKIE, "b=3; c=".parse().unwrap())];
         let cookies = Cookies::of(&headers.into_iter().collect());
         assert_eq!((cookies.value("a"), cookies.value("b"), cookies.value("c")), (Some("1"), None, None));
         assert_eq!(cookies.names("b").count(), 2);

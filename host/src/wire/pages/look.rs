@@ -5,7 +5,7 @@ use std::path::Path;
 
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Kwargs};
 
-use super::{brand::Brand, files::Files};
+use super::{brand::Brand, files::Files, profile::segment};
 use crate::{
     delivery::one_line,
     settings::Settings,
@@ -102,6 +102,7 @@ fn environment(words: &Words) -> Environment<'static> {
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
+    environment.add_filter("percent", |text: &str| segment(text));
     let words = words.clone();
     // `t("page.sign_in.title", host=name)`: the sentence in the language of the page.
     environment.add_function("t", move |state: &State<'_, '_>, key: &str, values: Kwargs| {

@@ -37,6 +37,8 @@ pub struct Visit {
     browser: String,
     is_new_browser: bool,
     is_same_origin: bool,
+    /// Whose forms they are, where somebody is signed in; empty else.
+    session: String,
     /// Whether a script of ours asks and reads JSON.
     pub by_script: bool,
 }
@@ -64,6 +66,7 @@ impl FromRequestParts<Flows> for Visit {
             is_new_browser: known.is_none(),
             browser: known.unwrap_or_else(new_mark),
             is_same_origin: may_be_our_page(&parts.headers, &base_url),
+            session: String::new(),
             by_script: accepted.is_some_and(|accepted| accepted.starts_with("application/json")),
         };
         match reached::of(&parts.headers, &base_url, settings.public_url.is_some()) {
@@ -95,7 +98,12 @@ impl Visit {
 
     /// What a form of this browser carries, so that no other site can send one for it.
     pub fn form_tag(&self) -> String {
-        self.flows.page_tag(&["form", &self.browser])
+        self.flows.page_tag(&["form", &self.browser, &self.session])
+    }
+
+    /// From here on forms are of this session: a page that one person left open does nothing for the next.
+    pub fn bind_forms_to(&mut self, session: &str) {
+        self.session = session.to_owned();
     }
 
     /// Whether a form that was sent is one of ours.

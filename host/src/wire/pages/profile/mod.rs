@@ -72,7 +72,7 @@ async fn lead_home() -> Redirect {
 }
 
 /// One part of a path, whatever stands in it (RFC 3986 section 2.3).
-fn segment(text: &str) -> String {
+pub fn segment(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         match byte {

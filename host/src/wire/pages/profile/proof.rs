@@ -158,7 +158,7 @@ fn shown_again(
         let cookies: Vec<HeaderValue> = cookies;
         return see_other(visit, &format!("{}&flow={handle}", address(&wanted.next)), cookies);
     }
-    if let Some(news) = no_news(visit).filter(|_| step.error_texts.is_empty()) {
+    if let Some(news) = no_news(visit).filter(|_| step.step_id == "mfa") {
         return news;
     }
     let flash = Flash { errors: step.error_texts.clone(), values, ..Flash::default() };

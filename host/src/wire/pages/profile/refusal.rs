@@ -19,6 +19,7 @@ pub fn refused(me: &SignedIn, here: &str, error: FlowError, values: BTreeMap<Str
         FlowError::StaleProof { .. } => see_other(visit, &proof::address(here), None),
         FlowError::Unauthenticated => see_other(visit, &Ask::of_own_pages(visit, here).start(), None),
         FlowError::InvalidInput(errors) => beside(fields::words_of(errors)),
+        FlowError::CodeRequired { .. } => beside(one("code", "required".to_owned())),
         FlowError::Refused { field, word, .. } => beside(one(field, word.to_owned())),
         // The path of a missing file is for the admin's eyes.
         error @ FlowError::PasswordRefused { refusal: PasswordRefusal::NoBlocklist { .. }, .. } => {

@@ -43,6 +43,7 @@ impl FromRequestParts<Flows> for SignedIn {
             Ok(user) => user,
             Err(_) => return Err(Page::of_error(&visit, FlowError::Busy).reply(&visit)),
         };
+        visit.bind_forms_to(&access.session_id);
         visit.speak(user.language.as_deref());
         visit.asker.language.clone_from(&visit.language);
         Ok(Self { visit, access, user })
@@ -70,7 +71,7 @@ impl FromRequest<Flows> for Answered {
 
 async fn access_of(visit: &Visit) -> Result<Access, FlowError> {
     let token = visit.cookies.value(cookies::SESSION).ok_or(FlowError::Unauthenticated)?;
-    visit.flows.authenticate_browser(token, visit.flows.settings().pages.session_lifetime_s).await
+    visit.flows.authenticate_browser(token).await
 }
 
 /// To the sign-in of the own pages, which leads back here. What was sent is not sent on: the page is shown anew.

@@ -70,7 +70,7 @@ pub async fn answer(Path(flow_id): Path<String>, Answered { me, form }: Answered
         Ok(Step::Created(created)) => works(&me, &created.handler),
         Ok(Step::Abort(abort)) => failed(&me, &abort),
         Ok(Step::Form(step)) => {
-            if let Some(news) = no_news(visit).filter(|_| step.error_texts.is_empty()) {
+            if let Some(news) = no_news(visit) {
                 return news;
             }
             // Another message may come with another flow.

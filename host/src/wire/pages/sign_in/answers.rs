@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     http::{HeaderValue, StatusCode},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
 
@@ -13,6 +13,9 @@ use super::{
     wait_text,
 };
 use crate::wire::http::waiting_cookie;
+
+/// How often a page that waits asks by itself.
+const POLL_EVERY_S: u64 = 2;
 
 /// Name and password, or what else the provider asks for; a login begins and is answered in one.
 pub async fn first_factor(visit: &Visit, ask: &Ask, form: &BTreeMap<String, String>) -> Response {
@@ -36,12 +39,14 @@ pub async fn first_factor(visit: &Visit, ask: &Ask, form: &BTreeMap<String, Stri
             tell_at(visit, &ask.start(), AT, flash)
         }
         // The primary is asked at once; the page of its step leads to the others.
-        Ok(Step::Form(step)) if step.step_id == "select_mfa_module" => {
+        Ok(Step::Form(step)) if step.step_id == "select_mfa_module" && !ask.is_to_choose => {
             let chosen = chosen(&step);
             let asked = visit.flows.submit_login(&step.flow_id, &ask.client_id, chosen, None, &visit.asker).await;
             match asked {
                 Ok(Step::Form(step)) => go_on(visit, ask, &step.flow_id),
-                other => outcome(visit, ask, &begun.flow_id, other, again).await,
+                Ok(other) => outcome(visit, ask, &begun.flow_id, Ok(other), again).await,
+                // The login stands at its choice all the same.
+                Err(_) => go_on(visit, ask, &step.flow_id),
             }
         }
         Ok(Step::Form(step)) => go_on(visit, ask, &step.flow_id),
@@ -88,12 +93,11 @@ async fn outcome(
     let here = || ask.flow.as_deref().map_or_else(|| ask.start(), |handle| ask.address_of_flow(handle));
     match answered {
         Ok(Step::Created(created)) => finish::back(visit, ask, created).await,
-        Ok(Step::Abort(abort)) => ended(visit, ask, &abort.text),
+        Ok(Step::Abort(abort)) => ended(visit, ask, &abort),
         Ok(Step::Form(step)) if step.flow_id != flow_id => go_on(visit, ask, &step.flow_id),
-        Ok(Step::Form(step)) if visit.by_script && step.error_texts.is_empty() => {
-            let wait_s = step.resend_at.map(|_| 2);
-            axum::response::IntoResponse::into_response(axum::Json(json!({ "wait_s": wait_s })))
-        }
+        // Whoever waits for a link may be typing a backup code meanwhile: no news is no new page.
+        Ok(Step::Form(step)) if visit.by_script && step.step_id == "mfa" => no_news(POLL_EVERY_S),
+        Err(FlowError::Throttled { retry_after_s }) if visit.by_script => no_news(retry_after_s),
         Ok(Step::Form(step)) => {
             let flash = Flash { errors: step.error_texts, values, ..Flash::default() };
             tell_at(visit, &here(), at, flash)
@@ -115,6 +119,11 @@ async fn outcome(
         Err(FlowError::UnknownFlow) => over(visit, ask, "page.over"),
         Err(error) => Page::of_error(visit, error).reply(visit),
     }
+}
+
+/// For a script that asks whether there is news: there is none for so long.
+fn no_news(wait_s: u64) -> Response {
+    axum::Json(json!({ "wait_s": wait_s })).into_response()
 }
 
 /// The choice a step preselects.

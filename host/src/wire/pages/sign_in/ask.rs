@@ -22,6 +22,8 @@ pub struct Ask {
     code_challenge_method: Option<String>,
     /// The provider that was chosen, `local` or `command_line:ID`.
     provider: Option<String>,
+    /// Whether the login begins with the choice of a second factor, because the one asked first does not work.
+    pub is_to_choose: bool,
     /// The handle of a login that is on its way.
     pub flow: Option<String>,
 }
@@ -44,6 +46,7 @@ impl Ask {
             code_challenge: take("code_challenge"),
             code_challenge_method: take("code_challenge_method"),
             provider: take("provider"),
+            is_to_choose: take("choose").is_some(),
             flow: take("flow"),
         })
     }
@@ -84,6 +87,11 @@ impl Ask {
         }
     }
 
+    /// The same, with the choice of a second factor first.
+    pub fn choosing(&self) -> Self {
+        Self { is_to_choose: true, ..self.clone() }
+    }
+
     /// Where a login begins anew.
     pub fn start(&self) -> String {
         self.address_at(PATH)
@@ -113,6 +121,9 @@ impl Ask {
             if let Some(value) = value {
                 query.append_pair(name, value);
             }
+        }
+        if self.is_to_choose {
+            query.append_pair("choose", "yes");
         }
         format!("{path}?{}", query.finish())
     }

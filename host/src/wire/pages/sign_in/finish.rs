@@ -15,7 +15,8 @@ pub async fn back(visit: &Visit, ask: &Ask, created: Created) -> Response {
     let mut cookies: Vec<_> = handle::forget(ask).into_iter().collect();
     let next = if ask.is_of_own_pages(visit) {
         // The code never leaves the host: it is changed for a session here.
-        match visit.flows.exchange_code(&ask.client_id, &result, Some(&ask.redirect_uri), None).await {
+        let lifetime_s = visit.flows.settings().pages.session_lifetime_s;
+        match visit.flows.exchange_for_pages(&ask.client_id, &result, &ask.redirect_uri, lifetime_s).await {
             Ok(tokens) => {
                 cookies.extend(tokens.refresh_token.and_then(|token| cookies::set(cookies::SESSION, &token, None)))
             }
@@ -42,7 +43,9 @@ pub async fn back(visit: &Visit, ask: &Ask, created: Created) -> Response {
 fn own_path<'a>(redirect_uri: &'a str, origin: &str) -> &'a str {
     let path = redirect_uri
         .strip_prefix(origin)
-        .filter(|path| path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])));
+        .filter(|path| path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])))
+        // Browsers pass over tabs and ends of lines, and would then see two slashes.
+        .filter(|path| !path.contains(|character: char| character.is_control() || character.is_whitespace()));
     path.unwrap_or("/profile")
 }
 
@@ -54,7 +57,14 @@ mod tests {
     fn a_login_of_the_own_pages_leads_to_a_path_of_ours() {
         let of = |redirect_uri: &str| own_path(redirect_uri, "https://a.example").to_owned();
         assert_eq!(of("https://a.example/profile/sessions?x=1"), "/profile/sessions?x=1");
-        for odd in ["https://a.example//evil", "https://a.example/\\evil", "https://a.example", "https://b.example/x"] {
+        for odd in [
+            "https://a.example//evil",
+            "https://a.example/\\evil",
+            "https://a.example/\t/evil",
+            "https://a.example/\n/evil",
+            "https://a.example",
+            "https://b.example/x",
+        ] {
             assert_eq!(of(odd), "/profile", "{odd}");
         }
     }

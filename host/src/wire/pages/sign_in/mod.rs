@@ -18,7 +18,7 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    flow::{FlowError, FormStep, Standing, Step},
+    flow::{Abort, FlowError, FormStep, Standing, Step},
     settings::ForgottenPassword,
     wire::http::{Failure, Form},
 };
@@ -115,7 +115,7 @@ async fn standing_step(visit: &mut Visit, ask: &Ask, flow_id: &str) -> Response 
             let flash = Flash::of(&visit.cookies, ask.flow.as_deref().unwrap_or(AT));
             step_page(visit, ask, &step, &flash).reply(visit)
         }
-        Ok(Step::Abort(abort)) => ended(visit, ask, &abort.text),
+        Ok(Step::Abort(abort)) => ended(visit, ask, &abort),
         Ok(Step::Created(_)) | Err(FlowError::UnknownFlow) => over(visit, ask, "page.over"),
         Err(error) => Page::of_error(visit, error).reply(visit),
     }
@@ -149,9 +149,13 @@ pub fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Pa
 }
 
 /// The login is over; it says why and leads to a new one.
-fn ended(visit: &Visit, ask: &Ask, text: &str) -> Response {
-    let links = vec![context! { address => ask.start(), words => visit.say("page.start_again") }];
-    let context = context! { title => visit.say("page.ended.title"), text, links };
+fn ended(visit: &Visit, ask: &Ask, abort: &Abort) -> Response {
+    let mut links = vec![context! { address => ask.start(), words => visit.say("page.start_again") }];
+    if abort.reason == "unknown_error" {
+        // The factor that is asked first does not work: the next login begins with the choice.
+        links.push(context! { address => ask.choosing().start(), words => visit.say("page.step.another") });
+    }
+    let context = context! { title => visit.say("page.ended.title"), text => abort.text.clone(), links };
     visit.page("page_message.html", context).cookie(handle::forget(ask)).reply(visit)
 }
 

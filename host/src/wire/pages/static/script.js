@@ -65,8 +65,9 @@ for (const form of document.querySelectorAll("form[data-poll]")) {
     try {
       const answer = await fetch(location.href, { method: "POST", body: fields, headers: { accept: "application/json" } });
       if (answer.headers.get("content-type") !== "application/json") return location.reload();
-      const { next } = await answer.json();
+      const { next, wait_s } = await answer.json();
       if (next) return location.assign(next);
+      wait = Math.max(wait_s || 0, Number(form.dataset.poll)) * 1000;
     } catch {
       wait = Math.min(wait * 2, 30000);
     }
