@@ -282,7 +282,7 @@ fn pages_are_replaced_by_files_of_the_same_name_and_a_broken_one_is_told_and_pas
         write(directory, "translations/de.json", "{\"page.forgotten.title\": \"Vergessen?\"}");
         directory.append_settings("[pages]\nlogo = \"logo.svg\"\naccent = \"#0b57d0\"");
     });
-    let mut browser = PlainBrowser::new(&stage.wire());
+    let mut browser = PlainBrowser::new(stage.wire());
     let page = browser.open(&sign_in_address(""));
     page.says("Our own door");
     let logo = page.html.split("<img src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a logo");
