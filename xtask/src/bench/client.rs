@@ -93,6 +93,16 @@ impl Client {
         begun
     }
 
+    /// The page people sign in with for this client. Pages work under the host's own address alone.
+    pub async fn sign_in_page(&mut self, address: SocketAddr) -> Result<String, Failure> {
+        let query = format!("response_type=code&client_id={CLIENT_ID}&redirect_uri={CLIENT_ID}callback");
+        self.request.clear();
+        let head = format!("GET /auth/authorize?{query} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        self.request.extend_from_slice(head.as_bytes());
+        self.stream.write_all(&self.request).await?;
+        self.answer().await
+    }
+
     async fn post(&mut self, path: &str, body: &str, vouches: bool) -> Result<String, Failure> {
         let authorization = if vouches { self.authorization.as_str() } else { "" };
         self.request.clear();

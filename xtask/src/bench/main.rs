@@ -9,6 +9,7 @@ mod directory;
 mod idle;
 mod login;
 mod module_call;
+mod page;
 mod rounds;
 mod second_factor;
 mod server;
@@ -73,6 +74,7 @@ fn measure(arguments: &Arguments) -> Result<ExitCode, Failure> {
     login::measure(&place, &mut table)?;
     login::measure_sent_code(&place, &mut table)?;
     login::measure_totp(&place, &mut table)?;
+    page::measure(&place, &mut table)?;
     if table.is_empty() {
         return Err(format!("no row has {:?} in its name", arguments.only).into());
     }

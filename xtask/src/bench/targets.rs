@@ -20,6 +20,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("login by argon2id", Target::RatioAtLeast(0.9)),
     ("login, 100 users, 64 at once", Target::RatioAtLeast(0.2)),
     ("login, 100,000 users, 64 at once", Target::RatioAtLeast(0.2)),
+    ("login with a sent code, 64 at once", Target::RatioAtLeast(0.15)),
+    ("page to sign in", Target::AtMost(1000.0)),
 ];
 
 /// The target of a row; none means that the row is shown to be compared, not judged.
