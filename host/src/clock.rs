@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 /// One reading of both clocks, taken together.
@@ -126,16 +127,21 @@ fn day_of(year: i64, month: i64, day: i64) -> i64 {
 /// Day and minute for a person in their zone, by its name in the IANA database; in UTC without one. The zone is always
 /// said, as in `2026-07-01 14:30 CEST`.
 pub fn zoned(moment: Timestamp, zone: Option<&str>) -> String {
-    let zone = zone.and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::UTC);
-    let moment = DateTime::<Utc>::from_timestamp_millis(moment.0).unwrap_or_default().with_timezone(&zone);
+    let zone = zone.and_then(zone_of).unwrap_or(TimeZone::UTC);
+    let moment = jiff::Timestamp::from_millisecond(moment.0).unwrap_or_default().to_zoned(zone);
     // A zone without an abbreviation has its distance from UTC in that place.
-    let from_utc = if moment.format("%Z").to_string().starts_with(['+', '-']) { "UTC" } else { "" };
-    format!("{} {from_utc}{}", moment.format("%Y-%m-%d %H:%M"), moment.format("%Z"))
+    let from_utc = if moment.strftime("%Z").to_string().starts_with(['+', '-']) { "UTC" } else { "" };
+    format!("{} {from_utc}{}", moment.strftime("%Y-%m-%d %H:%M"), moment.strftime("%Z"))
 }
 
 /// Whether there is a zone of this name.
 pub fn is_zone(name: &str) -> bool {
-    name.parse::<chrono_tz::Tz>().is_ok()
+    zone_of(name).is_some()
+}
+
+/// The zone that is written so, capitals and all: other programs are told the name as well.
+fn zone_of(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name))
 }
 
 impl Serialize for Timestamp {

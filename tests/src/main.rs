@@ -61,6 +61,7 @@ mod sent_by_gateways;
 mod setup_flow;
 mod shipped_modules;
 mod sign_up;
+mod stalled;
 mod storage;
 mod store;
 mod tamper;

@@ -53,6 +53,11 @@ impl Wire {
         Self { base: base.trim_end_matches('/').to_owned(), agent: settings.new_agent() }
     }
 
+    /// Where it stands, without a slash at its end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None).expect("an answer")
     }

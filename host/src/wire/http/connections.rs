@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     handshake::{self, Greeted},
     routes::Site,
+    sources::Sources,
 };
 
 /// Open connections; more wait in the system's backlog.
@@ -25,6 +26,8 @@ const CONNECTIONS_MAX: usize = 1024;
 const HANDSHAKE_TIMEOUT_S: u64 = 10;
 /// A request's head has to be there within this time; it also bounds how long a kept connection idles.
 const HEAD_READ_TIMEOUT_S: u64 = 20;
+/// A client that takes nothing of its answer for so long is cut (`TCP_USER_TIMEOUT`, RFC 5482).
+const STALLED_MS_MAX: u32 = 20_000;
 /// Largest head of a request.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Headers one request may have.
@@ -45,6 +48,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let sources = Sources::default();
     let (ending, ended) = watch::channel(false);
     tokio::pin!(shutdown);
     loop {
@@ -58,10 +62,15 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let is_proxy = site.borrow().is_proxy(peer.ip());
+                let Some(of_source) = sources.take(peer.ip(), is_proxy) else {
+                    tracing::debug!("a connection of a source that has all it may have was closed");
+                    continue;
+                };
                 let answering = answer(stream, peer, site.clone(), ended.clone());
                 tokio::spawn(async move {
                     answering.await;
-                    drop(place);
+                    drop((place, of_source));
                 });
             }
             Err(error) => {
@@ -88,6 +97,8 @@ async fn answer(
 ) {
     // Answers are small and whole; waiting to fill a packet only delays them.
     stream.set_nodelay(true).ok();
+    // Where the system does not know it, a stalled client costs its own place.
+    rustix::net::sockopt::set_tcp_user_timeout(&stream, STALLED_MS_MAX).ok();
     // A connection keeps the certificate it began with; requests do not keep their site.
     let tls = site.borrow().tls().map(|tls| (tls, site.clone()));
     let answer = move |request: Request<Incoming>| {

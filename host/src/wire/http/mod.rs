@@ -21,6 +21,7 @@ mod routes;
 mod same_origin;
 mod session;
 mod sessions;
+mod sources;
 mod status;
 mod step_json;
 mod token;

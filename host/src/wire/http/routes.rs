@@ -1,6 +1,9 @@
 //! The one table of routes. The OpenAPI document has to hold exactly these; a test compares them.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     Extension, Router,
@@ -124,6 +127,12 @@ impl Site {
             look: current.look.clone(),
             tls,
         }
+    }
+
+    /// Whether this peer is a proxy that speaks for others.
+    pub fn is_proxy(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.flows.settings().trusted_proxies.iter().any(|network| network.contains(&peer))
     }
 
     /// What new connections are greeted with; none where HTTP is spoken.

@@ -1,7 +1,7 @@
 //! How pages are made: templates and files built in, and replaced one by one by those of the same name in
 //! `DIR/templates/` and `DIR/static/`. One that does not work costs itself alone; the built-in one stays.
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock};
 
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Kwargs};
 
@@ -42,7 +42,8 @@ const STEPS_MAX: u64 = 1_000_000;
 pub struct Look {
     /// The admin's files in their places.
     environment: Environment<'static>,
-    built_in: Environment<'static>,
+    /// Made only once an admin's file fails on a page.
+    built_in: OnceLock<Environment<'static>>,
     pub files: Files,
     pub brand: Brand,
     pub words: Words,
@@ -56,7 +57,7 @@ impl Look {
         let (files, problems) = Files::load(&config_directory.join("static"), &settings.pages);
         let mut look = Self {
             environment: environment(words),
-            built_in: environment(words),
+            built_in: OnceLock::new(),
             brand: Brand::of(settings, &files),
             files,
             words: words.clone(),
@@ -86,7 +87,11 @@ impl Look {
         rendered.unwrap_or_else(|error| {
             let (name, line) = (error.name().unwrap_or(template), error.line().unwrap_or(1));
             tracing::error!("templates/{name}:{line}: {}; the built-in one is used", reason_of(&error));
-            let built_in = self.built_in.get_template(template).and_then(|page| page.render(context));
+            let built_in = self
+                .built_in
+                .get_or_init(|| environment(&self.words))
+                .get_template(template)
+                .and_then(|page| page.render(context));
             // The built-in ones are rendered by a test with all there is.
             built_in.unwrap_or_default()
         })
@@ -158,7 +163,7 @@ mod tests {
         let look = look(&[]);
         assert!(look.problems.is_empty());
         for (name, _) in BUILT_IN {
-            assert!(look.built_in.get_template(name).is_ok(), "{name}");
+            assert!(look.environment.get_template(name).is_ok(), "{name}");
         }
         let html = message(&look);
         assert!(html.contains("&lt;b&gt;Door") && html.contains("&lt;script&gt;"), "{html}");
