@@ -194,6 +194,8 @@ fn of_fifty_uses_of_one_code_at_once_one_lets_in() {
     stage.clock.advance_s(7200);
     let again = stage.recover(&codes.codes[0]).expect(200);
     assert_eq!(again["errors"]["base"], "invalid_code", "{again}");
+    // Where many of the fifty came after the right one, that guess was the one there is after a lock.
+    stage.clock.advance_s(7200);
     result_of(&stage.recover(&codes.codes[1]).expect(200));
 }
 
