@@ -106,10 +106,6 @@ async fn outcome(
             let flash = Flash { errors: fields::words_of(errors), values, ..Flash::default() };
             tell_at(visit, &here(), at, flash)
         }
-        Err(FlowError::PasswordRefused { field, refusal }) => {
-            let flash = Flash { errors: [(field.to_owned(), refusal.to_string())].into(), ..Flash::default() };
-            tell_at(visit, &here(), at, flash)
-        }
         Err(FlowError::Throttled { retry_after_s }) if ask.flow.is_some() => {
             let text = visit.fill("page.wait.text", &[("wait", &wait_text(visit, retry_after_s))]);
             let flash = Flash { wait_s: Some(retry_after_s), values, ..Flash::problem(text) };
