@@ -18,6 +18,7 @@ use super::{
     secret,
     smtp::{Server, ServerEncryption},
     target::{self, TargetRule},
+    templates::Renderer,
 };
 use crate::{
     settings::{ChannelKind, ChannelSettings, Encryption, Settings},
@@ -73,25 +74,26 @@ impl Way {
         Ok(Self { rule: TargetRule::of(channel), door, room: Arc::new(Semaphore::new(at_once)), timeout })
     }
 
-    /// Sends the parcel, whose target is normalised, or says why not, within the timeout of waiting and again of sending.
-    pub async fn send(&self, parcel: Parcel) -> Result<(), SendError> {
+    /// Puts the parcel, whose target is normalised, into words and sends it, or says why not; within the timeout of
+    /// waiting and again of sending.
+    pub async fn send(&self, parcel: Parcel, renderer: &Renderer) -> Result<(), SendError> {
         let waiting = tokio::time::timeout(self.timeout, self.room.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = waiting else {
             return Err(SendError::failed("too many messages are being sent at once"));
         };
         match &self.door {
             Door::Outbox(outbox) => {
-                outbox.put(&parcel);
+                outbox.put(&parcel, renderer.letter(&parcel.message)?);
                 Ok(())
             }
             Door::Post(post) => {
-                let sending = tokio::time::timeout(self.timeout, post.send(&parcel)).await;
+                let sending = tokio::time::timeout(self.timeout, post.send(&parcel, renderer.letter(&parcel.message)?)).await;
                 sending.unwrap_or_else(|_| Err(SendError::failed("the mail server did not answer in time")))
             }
             Door::Gateway(gateway) => {
-                let gateway = gateway.clone();
+                let (gateway, line) = (gateway.clone(), renderer.line(&parcel.message)?);
                 let asking = tokio::task::spawn_blocking(move || {
-                    let sent = gateway.send(&parcel);
+                    let sent = gateway.send(&parcel, &line);
                     // Not before: whoever stops waiting does not end the request.
                     drop(permit);
                     sent

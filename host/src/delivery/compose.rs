@@ -10,7 +10,7 @@ use lettre::{
     },
 };
 
-use super::contract::{Parcel, SendError};
+use super::contract::{Letter, Parcel, SendError};
 
 /// Who sends.
 pub struct Sender {
@@ -21,10 +21,10 @@ pub struct Sender {
 
 /// The mail to this address. Subject and addresses were freed of line ends before, and the library encodes what a
 /// header cannot hold; the same parcel gives the same Message-ID at every try.
-pub fn mail(sender: &Sender, to: &Address, parcel: &Parcel) -> Result<Vec<u8>, SendError> {
+pub fn mail(sender: &Sender, to: &Address, parcel: &Parcel, letter: Letter) -> Result<Vec<u8>, SendError> {
     let wall_ms = u64::try_from(parcel.at.0).unwrap_or_default();
     // The library leaves ASCII as it is, and readers would decode what looks encoded already (RFC 2047).
-    let subject = format!("{}{}", sender.subject_prefix, parcel.rendered.subject).replace("=?", "= ?");
+    let subject = format!("{}{}", sender.subject_prefix, letter.line.subject).replace("=?", "= ?");
     let message_id = format!("<{}@{}>", parcel.message_id.as_str(), sender.from.email.domain());
     // RFC 3834: no answer by a holiday notice, please.
     let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
@@ -35,7 +35,7 @@ pub fn mail(sender: &Sender, to: &Address, parcel: &Parcel) -> Result<Vec<u8>, S
         .date(UNIX_EPOCH + Duration::from_millis(wall_ms))
         .message_id(Some(message_id))
         .raw_header(automatic)
-        .multipart(MultiPart::alternative_plain_html(parcel.rendered.text.clone(), parcel.rendered.html.clone()));
+        .multipart(MultiPart::alternative_plain_html(letter.text, letter.html));
     message.map(|message| message.formatted()).map_err(|error| SendError::refused(format!("it makes no mail: {error}")))
 }
 
@@ -44,29 +44,32 @@ mod tests {
     use super::*;
     use crate::{
         clock::Timestamp,
-        delivery::{MessageId, Rendered},
+        delivery::{
+            Message, MessageId,
+            contract::{Letter, Line},
+        },
     };
 
     #[test]
     fn no_value_makes_a_header_of_its_own() {
         let sender =
             Sender { from: "Müller & Söhne <login@example.org>".parse().unwrap(), subject_prefix: "[ü] ".into() };
-        let rendered = Rendered {
-            subject: "Hello\r\nBcc: eve@example.org\u{2028}X: y\nZ".into(),
+        let subject = "Hello\r\nBcc: eve@example.org\u{2028}X: y\nZ".into();
+        let letter = Letter {
+            line: Line { subject, short: String::new() },
             text: "\r\n.\r\nQUIT\r\nBcc: eve@example.org\n".into(),
             html: "<p>x</p>".into(),
-            short: String::new(),
         };
         let message_id = MessageId::new("id-1").unwrap();
         let parcel = Parcel {
             channel: "email".into(),
             to: String::new(),
-            rendered,
+            message: Message { template: "code".into(), language: "en".into(), values: [].into() },
             message_id,
             at: Timestamp(2_051_222_410_000),
         };
         let to = super::super::target::address("ada@bücher.example").unwrap();
-        let mail = String::from_utf8(super::mail(&sender, &to, &parcel).unwrap()).unwrap();
+        let mail = String::from_utf8(super::mail(&sender, &to, &parcel, letter).unwrap()).unwrap();
         let (head, _) = mail.split_once("\r\n\r\n").unwrap();
         let names: Vec<&str> = head
             .split("\r\n")

@@ -1,18 +1,32 @@
 //! What the flow hands over, and what it gets back.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::clock::Timestamp;
 
-/// A message in the reader's language. It may hold a code or a link, so it has no `Debug`.
+/// What is to be said. It may hold a code or a link, so it has no `Debug`; nor has anything made of it.
+#[derive(Clone)]
+pub struct Message {
+    pub template: String,
+    /// The reader's.
+    pub language: String,
+    pub values: BTreeMap<String, String>,
+}
+
+/// A message in the reader's language, for channels that carry a line or two.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Rendered {
+pub struct Line {
     /// One line without any code: subjects are shown on locked screens and kept in the logs of mail servers.
     pub subject: String,
+    pub short: String,
+}
+
+/// A message in the reader's language, for channels that carry a mail.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub line: Line,
     pub text: String,
     pub html: String,
-    /// For channels that carry a line or two.
-    pub short: String,
 }
 
 /// The name of one message, the same at every try, so that a gateway or mailbox can know it again.
@@ -38,7 +52,7 @@ pub struct Parcel {
     /// The channel's name in `host.toml`.
     pub channel: String,
     pub to: String,
-    pub rendered: Rendered,
+    pub message: Message,
     pub message_id: MessageId,
     /// When it was asked for; the date of a mail.
     pub at: Timestamp,

@@ -11,7 +11,7 @@ use ureq::{
 };
 
 use super::{
-    contract::{Parcel, SendError, Told},
+    contract::{Line, Parcel, SendError, Told},
     secret,
     values::percent,
 };
@@ -63,20 +63,20 @@ impl Gateway {
     ///
     /// # Errors
     /// It did not say that it will.
-    pub fn send(&self, parcel: &Parcel) -> Result<(), SendError> {
-        let request = self.filled(parcel)?;
+    pub fn send(&self, parcel: &Parcel, line: &Line) -> Result<(), SendError> {
+        let request = self.filled(parcel, line)?;
         match self.agent.run(request) {
             Ok(response) => self.judge(response),
             Err(error) => Err(SendError::failed(words_of(&error))),
         }
     }
 
-    fn filled(&self, parcel: &Parcel) -> Result<Request<Vec<u8>>, SendError> {
+    fn filled(&self, parcel: &Parcel, line: &Line) -> Result<Request<Vec<u8>>, SendError> {
         let value = |name: &str| -> Option<&str> {
             Some(match name {
                 "to" => &parcel.to,
-                "subject" => &parcel.rendered.subject,
-                "text" => &parcel.rendered.short,
+                "subject" => &line.subject,
+                "text" => &line.short,
                 "message_id" => parcel.message_id.as_str(),
                 "host_name" => &self.host_name,
                 "secret" => self.secret.as_ref()?.expose_secret(),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     clock::Timestamp,
-    delivery::{MessageId, Rendered},
+    delivery::{Message, MessageId},
     settings,
 };
 
@@ -23,9 +23,10 @@ fn request(block: &str, to: &str, text: &str) -> Result<Request<Vec<u8>>, SendEr
         Duration::from_secs(1),
         "Test host",
     );
-    let rendered = Rendered { subject: "S".into(), text: "long".into(), html: String::new(), short: text.into() };
+    let line = Line { subject: "S".into(), short: text.into() };
+    let message = Message { template: "code".into(), language: "en".into(), values: [].into() };
     let message_id = MessageId::new("id-1").unwrap();
-    gateway.filled(&Parcel { channel: "a".into(), to: to.into(), rendered, message_id, at: Timestamp(0) })
+    gateway.filled(&Parcel { channel: "a".into(), to: to.into(), message, message_id, at: Timestamp(0) }, &line)
 }
 
 fn json_of(request: &Request<Vec<u8>>) -> Value {

@@ -14,11 +14,11 @@ mod target;
 mod templates;
 mod values;
 
-pub use contract::{MessageId, Parcel, Rendered, SendError, Told};
+pub use contract::{Message, MessageId, Parcel, SendError, Told};
 pub use outbox::OutboxMessage;
 pub use room::{ChannelState, Delivery};
 pub use target::TargetError;
-pub use templates::{RenderError, TEMPLATES, TemplateKind};
+pub use templates::{TEMPLATES, TemplateKind};
 pub use values::one_line;
 
 pub use crate::words::{Place, Problem};

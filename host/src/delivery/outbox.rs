@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::contract::Parcel;
+use super::contract::{Letter, Parcel};
 use crate::clock::Timestamp;
 
 const MESSAGES_MAX: usize = 100;
@@ -32,17 +32,16 @@ pub struct Outbox(Arc<Mutex<VecDeque<OutboxMessage>>>);
 
 impl Outbox {
     /// Keeps the message and prints it to the terminal.
-    pub fn put(&self, parcel: &Parcel) {
-        let rendered = parcel.rendered.clone();
+    pub fn put(&self, parcel: &Parcel, letter: Letter) {
         let message = OutboxMessage {
             message_id: parcel.message_id.as_str().to_owned(),
             channel: parcel.channel.clone(),
             to: parcel.to.clone(),
             at: parcel.at,
-            subject: rendered.subject,
-            text: rendered.text,
-            html: rendered.html,
-            short: rendered.short,
+            subject: letter.line.subject,
+            text: letter.text,
+            html: letter.html,
+            short: letter.line.short,
         };
         print(&message);
         let mut messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     compose::{self, Sender},
-    contract::{Parcel, SendError},
+    contract::{Letter, Parcel, SendError},
     smtp::Server,
     target,
 };
@@ -33,9 +33,9 @@ impl Post {
 
     /// Sends the mail. Whoever drops this future in the middle drops the connection with it: used again, it would take
     /// the answer to this mail for the answer to the next.
-    pub async fn send(&self, parcel: &Parcel) -> Result<(), SendError> {
+    pub async fn send(&self, parcel: &Parcel, letter: Letter) -> Result<(), SendError> {
         let to = target::address(&parcel.to).map_err(|error| SendError::refused(error.to_string()))?;
-        let mail = compose::mail(&self.sender, &to, parcel)?;
+        let mail = compose::mail(&self.sender, &to, parcel, letter)?;
         let mut connection = match self.waiting().await {
             Some(connection) => connection,
             None => self.server.connect().await?,

@@ -1,15 +1,15 @@
 //! The room as the flow sees it: which channels there are, words for a message, and the hand-over.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use mfa_sdk::{Channel, TargetKind};
 
 use super::{
     channel::Way,
-    contract::{Parcel, Rendered, SendError},
+    contract::{Parcel, SendError},
     outbox::{Outbox, OutboxMessage},
     target::TargetError,
-    templates::{RenderError, Renderer},
+    templates::Renderer,
 };
 use crate::{
     settings::{ChannelKind, ChannelSettings, Settings},
@@ -114,20 +114,7 @@ impl Delivery {
         self.way(channel).ok_or(TargetError::UnknownChannel)?.rule.normalised(to)
     }
 
-    /// A message in words.
-    ///
-    /// # Errors
-    /// There is no such template, or it lacks a value.
-    pub fn render(
-        &self,
-        template: &str,
-        language: &str,
-        values: &BTreeMap<String, String>,
-    ) -> Result<Rendered, RenderError> {
-        self.0.renderer.render(template, language, values)
-    }
-
-    /// Hands a message to the other side and waits for its word. Given up by the caller, it may have gone out.
+    /// Puts a message into words, hands it to the other side and waits for its word. Given up by the caller, it may have gone out.
     ///
     /// # Errors
     /// It did not go out, or nobody knows.
@@ -141,7 +128,7 @@ impl Delivery {
             None => return Err(SendError::refused("there is no such channel")),
         };
         let to = way.rule.normalised(&parcel.to).map_err(|error| SendError::refused(error.to_string()))?;
-        way.send(Parcel { to, ..parcel }).await
+        way.send(Parcel { to, ..parcel }, &self.0.renderer).await
     }
 
     /// What lies in the outbox, the oldest first.

@@ -1,6 +1,7 @@
 //! Every template in every language, values that would like to be more than values, and files of an admin's that fail.
 
 use super::*;
+use crate::words::Place;
 
 fn load(files: &[(&str, &str)]) -> (tempfile::TempDir, Renderer, Vec<Problem>) {
     let directory = tempfile::tempdir().unwrap();
@@ -15,6 +16,18 @@ fn load(files: &[(&str, &str)]) -> (tempfile::TempDir, Renderer, Vec<Problem>) {
 
 fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn letter(
+    renderer: &Renderer,
+    template: &str,
+    language: &str,
+    values: &BTreeMap<String, String>,
+) -> Result<Letter, RenderError> {
+    let message = Message { template: template.to_owned(), language: language.to_owned(), values: values.clone() };
+    let letter = renderer.letter(&message);
+    assert!(letter.as_ref().map(|letter| &letter.line).ok() == renderer.line(&message).as_ref().ok());
+    letter
 }
 
 /// What every template needs, and what some show.
@@ -42,8 +55,8 @@ fn every_template_says_the_same_in_both_parts_in_every_language() {
     assert_eq!(problems, []);
     for (name, kind, needed) in TEMPLATES {
         for language in ["en", "de", "fr", "es", "zh"] {
-            let mail = renderer.render(name, language, &everything()).unwrap();
-            let shown = [mail.subject.as_str(), &mail.text, &mail.html, &mail.short];
+            let mail = letter(&renderer, name, language, &everything()).unwrap();
+            let shown = [mail.line.subject.as_str(), &mail.text, &mail.html, &mail.line.short];
             assert!(
                 shown
                     .iter()
@@ -51,7 +64,7 @@ fn every_template_says_the_same_in_both_parts_in_every_language() {
                 "{name}"
             );
             assert!(
-                !mail.text.contains('{') && !mail.subject.contains('{') && !mail.short.contains('{'),
+                !mail.text.contains('{') && !mail.line.subject.contains('{') && !mail.line.short.contains('{'),
                 "{name}: {}",
                 mail.text
             );
@@ -67,22 +80,22 @@ fn every_template_says_the_same_in_both_parts_in_every_language() {
                     mail.html
                 );
             }
-            assert!(!mail.subject.contains("123456"), "no code in a subject");
+            assert!(!mail.line.subject.contains("123456"), "no code in a subject");
             assert!(mail.html.contains(&format!("lang=\"{language}\"")));
             for remote in ["src=", "url(", "<link", "<script", "@import"] {
                 assert!(!mail.html.contains(remote), "{name}: {remote}");
             }
         }
         let least: Vec<(&str, &str)> = needed.iter().map(|value| (*value, "1")).collect();
-        assert!(renderer.render(name, "en", &values(&least)).is_ok(), "{name}");
+        assert!(letter(&renderer, name, "en", &values(&least)).is_ok(), "{name}");
         for left_out in 0..least.len() {
             let mut fewer = least.clone();
             fewer.remove(left_out);
-            let rendered = renderer.render(name, "en", &values(&fewer));
+            let rendered = letter(&renderer, name, "en", &values(&fewer));
             assert!(matches!(rendered, Err(RenderError::MissingValue { .. })), "{name} {kind:?}");
         }
     }
-    assert!(matches!(renderer.render("nothing", "en", &everything()), Err(RenderError::UnknownTemplate(_))));
+    assert!(matches!(letter(&renderer, "nothing", "en", &everything()), Err(RenderError::UnknownTemplate(_))));
 }
 
 #[test]
@@ -93,15 +106,15 @@ fn a_value_is_text_and_nothing_else() {
     for name in ["user", "method", "source", "host_name", "public_url", "words", "subject", "template"] {
         all.insert(name.to_owned(), hostile.to_owned());
     }
-    let mail = renderer.render("factor_added", "en", &all).unwrap();
+    let mail = letter(&renderer, "factor_added", "en", &all).unwrap();
     assert!(!mail.html.contains("<img") && !mail.html.contains("49"), "{}", mail.html);
     assert!(mail.html.contains("&lt;img"), "{}", mail.html);
     assert!(!mail.text.lines().any(|line| line.starts_with("Bcc")), "{}", mail.text);
     assert!(!mail.text.contains('\u{202e}') && mail.text.contains("Müller & Söhne"));
     assert!(mail.html.contains("Müller &amp; Söhne"));
-    assert_eq!(mail.subject, "A second factor was added");
+    assert_eq!(mail.line.subject, "A second factor was added");
     all.insert("method".into(), "é".repeat(10_000));
-    assert!(renderer.render("factor_added", "en", &all).unwrap().text.chars().count() < 2000);
+    assert!(letter(&renderer, "factor_added", "en", &all).unwrap().text.chars().count() < 2000);
 }
 
 #[test]
@@ -117,9 +130,9 @@ fn an_admins_file_takes_the_place_of_the_built_in_one() {
         ("mail_notes.md", "{% broken"),
     ]);
     assert_eq!(problems, []);
-    assert_eq!(renderer.render("code", "en", &everything()).unwrap().text, "Ours: 123456\n");
-    assert!(renderer.render("factor_added", "en", &everything()).unwrap().html.contains("<b>Authenticator</b>"));
-    assert!(!renderer.render("factor_removed", "en", &everything()).unwrap().html.contains("<b>"));
+    assert_eq!(letter(&renderer, "code", "en", &everything()).unwrap().text, "Ours: 123456\n");
+    assert!(letter(&renderer, "factor_added", "en", &everything()).unwrap().html.contains("<b>Authenticator</b>"));
+    assert!(!letter(&renderer, "factor_removed", "en", &everything()).unwrap().html.contains("<b>"));
 }
 
 #[test]
@@ -142,7 +155,7 @@ fn a_file_that_fails_is_told_with_its_line_and_the_built_in_one_stays() {
         assert!(problems[0].message.contains(word), "{text}: {problems:?}");
         let (_, built_in, _) = load(&[]);
         for template in ["code", "factor_added"] {
-            let render = |renderer: &Renderer| renderer.render(template, "de", &everything()).unwrap();
+            let render = |renderer: &Renderer| letter(renderer, template, "de", &everything()).unwrap();
             assert!(render(&renderer) == render(&built_in), "{text}");
         }
     }
@@ -156,5 +169,5 @@ fn one_broken_file_costs_no_other() {
         ("mail_link.txt", "{% if %}"),
     ]);
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert_eq!(renderer.render("code", "en", &everything()).unwrap().text, "Ours: 123456\n");
+    assert_eq!(letter(&renderer, "code", "en", &everything()).unwrap().text, "Ours: 123456\n");
 }

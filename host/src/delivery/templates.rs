@@ -1,19 +1,15 @@
 //! From a template's name, a language and values to a message. Built-in templates can be replaced by files of the same
 //! name in `DIR/templates/`; one that does not work costs itself alone, and the built-in one stays.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, convert::Infallible, fmt, path::Path, sync::Arc};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use minijinja::{Value, value::Object};
 
 use super::{
-    contract::Rendered,
+    contract::{Letter, Line, Message, SendError},
     values::{one_line, several_lines},
 };
-use crate::words::{Place, Problem, Words, files_in, filled, read};
+use crate::words::{Problem, Rules, Templates, Words, filled, reason_of};
 
 /// Which built-in files show a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +43,7 @@ pub const TEMPLATES: &[(&str, TemplateKind, &[&str])] = &[
     ("login_denied", TemplateKind::Notice, &[]),
 ];
 
-const BUILT_IN: [(&str, &str); 9] = [
+static BUILT_IN: [(&str, &str); 9] = [
     ("mail_layout.html", include_str!("templates/mail_layout.html")),
     ("mail_code.html", include_str!("templates/mail_code.html")),
     ("mail_code.txt", include_str!("templates/mail_code.txt")),
@@ -59,11 +55,10 @@ const BUILT_IN: [(&str, &str); 9] = [
     ("mail_plain.txt", include_str!("templates/mail_plain.txt")),
 ];
 
-/// An admin's file may be called so; other files in the folder are not of this room.
+/// Names of templates begin so.
 const PREFIX: &str = "mail_";
 /// Keys of the sentences that messages are made of begin so.
 const SENTENCES: &str = "message.";
-const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Steps one template may take; the built-in ones take a few hundred.
 const STEPS_MAX: u64 = 100_000;
 
@@ -77,9 +72,16 @@ pub enum RenderError {
     Broken { template: String, reason: String },
 }
 
+/// What cannot be said now cannot be said later.
+impl From<RenderError> for SendError {
+    fn from(error: RenderError) -> Self {
+        Self::refused(error.to_string())
+    }
+}
+
 /// Templates and words, ready to use.
 pub struct Renderer {
-    environment: Environment<'static>,
+    templates: Templates,
     words: Words,
     host_name: String,
     public_url: String,
@@ -88,69 +90,63 @@ pub struct Renderer {
 impl Renderer {
     /// What is built in with the admin's files in their places, and what of the admin's cannot be used.
     pub fn load(config_directory: &Path, words: Words, host_name: &str, public_url: &str) -> (Self, Vec<Problem>) {
-        let mut problems = Vec::new();
-        let mut renderer = Self {
-            environment: environment(),
-            words,
-            host_name: host_name.to_owned(),
-            public_url: public_url.to_owned(),
+        let rules = Rules {
+            built_in: &BUILT_IN,
+            prefix: PREFIX,
+            endings: &[".html", ".txt"],
+            steps_max: STEPS_MAX,
+            extend: Box::new(|_| {}),
         };
-        let is_ours = |name: &str| name.starts_with(PREFIX) && (name.ends_with(".html") || name.ends_with(".txt"));
-        let mut own = BTreeMap::new();
-        for path in files_in(&config_directory.join("templates"), is_ours) {
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-            let loaded = read(&path, FILE_BYTES_MAX).map_err(|message| (1, message)).and_then(|text| {
-                let added = renderer.environment.add_template_owned(name.clone(), text);
-                added.map_err(|error| (error.line().unwrap_or(1), reason_of(&error)))
-            });
-            match loaded {
-                Ok(()) => drop(own.insert(name, path)),
-                Err((line, message)) => {
-                    renderer.put_back(&name);
-                    problems.push(wrong(&path, line, message));
-                }
-            }
-        }
+        let (templates, mut problems) = Templates::load(rules, &config_directory.join("templates"));
+        let (host_name, public_url) = (host_name.to_owned(), public_url.to_owned());
+        let mut renderer = Self { templates, words, host_name, public_url };
         // A file that parses may still fail; each failure takes one file away, so this ends.
-        while let Some((name, line, message)) = renderer.first_failure(&own) {
-            renderer.put_back(&name);
-            if let Some(path) = own.remove(&name) {
-                problems.push(wrong(&path, line, message));
-            }
+        while let Some((name, line, message)) = renderer.first_failure() {
+            problems.extend(renderer.templates.put_back(&name, line, &message));
         }
         (renderer, problems)
     }
 
-    /// The message in the language that serves the reader best.
+    /// The message as one line or two, in the language that serves the reader best.
     ///
     /// # Errors
     /// There is no such template, or it lacks a value.
-    pub fn render(
-        &self,
-        template: &str,
-        language: &str,
-        values: &BTreeMap<String, String>,
-    ) -> Result<Rendered, RenderError> {
-        let (name, kind, needed) = TEMPLATES
-            .iter()
-            .find(|(name, ..)| *name == template)
-            .ok_or_else(|| RenderError::UnknownTemplate(one_line(template)))?;
-        if let Some(value) = needed.iter().find(|value| !values.contains_key(**value)) {
-            return Err(RenderError::MissingValue { template: template.to_owned(), value });
-        }
-        let failed =
-            |error: minijinja::Error| RenderError::Broken { template: template.to_owned(), reason: reason_of(&error) };
-        self.rendered(name, *kind, language, values).map_err(failed)
+    pub fn line(&self, message: &Message) -> Result<Line, RenderError> {
+        let (name, kind) = known(message)?;
+        Ok(self.sentences(message).line(name, kind))
     }
 
-    fn rendered(
-        &self,
-        name: &str,
-        kind: TemplateKind,
-        language: &str,
-        values: &BTreeMap<String, String>,
-    ) -> Result<Rendered, minijinja::Error> {
-        let mut values: BTreeMap<String, String> = values
+    /// The message as a mail, in the language that serves the reader best.
+    ///
+    /// # Errors
+    /// There is no such template, or it lacks a value, or an admin's file fails on it.
+    pub fn letter(&self, message: &Message) -> Result<Letter, RenderError> {
+        let (name, kind) = known(message)?;
+        let failed =
+            |error: minijinja::Error| RenderError::Broken { template: name.to_owned(), reason: reason_of(&error) };
+        self.lettered(name, kind, message).map_err(failed)
+    }
+
+    fn lettered(&self, name: &str, kind: TemplateKind, message: &Message) -> Result<Letter, minijinja::Error> {
+        let sentences = Arc::new(self.sentences(message));
+        let line = sentences.line(name, kind);
+        let value = |(name, value): (&String, &String)| (name.clone(), Value::from(value.as_str()));
+        let mut context: BTreeMap<String, Value> = sentences.values.iter().map(value).collect();
+        context.insert("language".into(), sentences.language.as_str().into());
+        context.insert("words".into(), Value::from_dyn_object(sentences));
+        context.insert("template".into(), name.into());
+        context.insert("subject".into(), line.subject.as_str().into());
+        context.insert("harmless".into(), (name == "test").into());
+        let context = Value::from_object(context);
+        let show =
+            |ending: &str| self.shown_by(name, kind, ending).and_then(|template| template.render(context.clone()));
+        let (html, text) = (show("html")?, show("txt")?);
+        Ok(Letter { line, text: format!("{}\n", text.trim()), html })
+    }
+
+    fn sentences(&self, message: &Message) -> Sentences {
+        let mut values: BTreeMap<String, String> = message
+            .values
             .iter()
             .map(|(name, value)| {
                 // A link is the host's own, and cut short it leads nowhere.
@@ -165,34 +161,8 @@ impl Renderer {
         // Last, so that no value of a module takes their place.
         values.insert("host_name".into(), self.host_name.clone());
         values.insert("public_url".into(), self.public_url.clone());
-        let language = self.words.language_for(language);
-        let words = self.sentences(language, &values);
-        let word = |key: &str| words.get(&format!("{name}.{key}")).cloned();
-        let subject = one_line(&word("subject").unwrap_or_default());
-        let short = match (kind, word("short")) {
-            (TemplateKind::Plain, _) => values.get("text").cloned().unwrap_or_default(),
-            (_, Some(short)) => short,
-            (_, None) => format!("{}: {}", self.host_name, word("text").unwrap_or_default()),
-        };
-        let mut context: BTreeMap<String, Value> =
-            values.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
-        context.insert("words".into(), Value::from_object(words));
-        context.insert("language".into(), language.into());
-        context.insert("template".into(), name.into());
-        context.insert("subject".into(), subject.as_str().into());
-        context.insert("harmless".into(), (name == "test").into());
-        let context = Value::from_object(context);
-        let show =
-            |ending: &str| self.shown_by(name, kind, ending).and_then(|template| template.render(context.clone()));
-        let (html, text) = (show("html")?, show("txt")?);
-        Ok(Rendered { subject, text: format!("{}\n", text.trim()), html, short: short.trim().to_owned() })
-    }
-
-    /// All sentences of messages, filled with the values.
-    fn sentences(&self, language: &str, values: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let value = |name: &str| values.get(name).map(|value| Ok::<_, Infallible>(value.clone()));
-        let fill = |(key, sentence): (&str, &str)| (key.to_owned(), filled(sentence, value).unwrap_or_default());
-        self.words.section(language, SENTENCES).map(fill).collect()
+        let language = self.words.language_for(&message.language).to_owned();
+        Sentences { words: self.words.clone(), language, values }
     }
 
     /// The admin's file of this very template, else the one of its kind.
@@ -208,35 +178,28 @@ impl Renderer {
             TemplateKind::Notice => "notice",
             TemplateKind::Plain => "plain",
         };
-        let own = self.environment.get_template(&format!("{PREFIX}{name}.{ending}"));
-        own.or_else(|_| self.environment.get_template(&format!("{PREFIX}{kind}.{ending}")))
-    }
-
-    fn put_back(&mut self, name: &str) {
-        self.environment.remove_template(name);
-        if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-            // They parse: a test renders every one of them.
-            let _ = self.environment.add_template(name, text);
-        }
+        let templates = self.templates.all();
+        let own = templates.get_template(&format!("{PREFIX}{name}.{ending}"));
+        own.or_else(|_| templates.get_template(&format!("{PREFIX}{kind}.{ending}")))
     }
 
     /// Renders everything in every language, with all values and with the least; the admin's file that fails first.
-    fn first_failure(&self, own: &BTreeMap<String, PathBuf>) -> Option<(String, usize, String)> {
-        if own.is_empty() {
-            return None;
-        }
+    fn first_failure(&self) -> Option<(String, usize, String)> {
+        self.templates.replaced().next()?;
         for (name, kind, needed) in TEMPLATES {
             let least = needed.iter().map(|value| ((*value).to_owned(), "1".to_owned())).collect();
             let optional = ["user", "time", "source", "client"];
             let all = needed.iter().chain(&optional).map(|value| ((*value).to_owned(), "1".to_owned())).collect();
             for language in self.words.languages() {
                 for values in [&least, &all] {
-                    let Err(error) = self.rendered(name, *kind, language, values) else { continue };
-                    let at_fault = error.name().filter(|name| own.contains_key(*name)).map(str::to_owned);
+                    let (template, language) = ((*name).to_owned(), language.to_owned());
+                    let message = Message { template, language, values: BTreeMap::clone(values) };
+                    let Err(error) = self.lettered(name, *kind, &message) else { continue };
+                    let is_replaced = |name: &&str| self.templates.replaced().any(|replaced| replaced == *name);
                     // A built-in file fails when the admin's layout does not fit it.
-                    let at_fault = at_fault.or_else(|| own.keys().next().cloned())?;
-                    let line = if error.name() == Some(at_fault.as_str()) { error.line().unwrap_or(1) } else { 1 };
-                    return Some((at_fault, line, reason_of(&error)));
+                    let at_fault = error.name().filter(is_replaced).or_else(|| self.templates.replaced().next())?;
+                    let line = if error.name() == Some(at_fault) { error.line().unwrap_or(1) } else { 1 };
+                    return Some((at_fault.to_owned(), line, reason_of(&error)));
                 }
             }
         }
@@ -244,36 +207,57 @@ impl Renderer {
     }
 }
 
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(STEPS_MAX));
-    environment.set_recursion_limit(50);
-    let escape = |name: &str| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None };
-    environment.set_auto_escape_callback(escape);
-    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-        environment.set_syntax(syntax);
-    }
-    for (name, text) in BUILT_IN {
-        // They parse: a test renders every one of them.
-        let _ = environment.add_template(name, text);
-    }
-    environment
-}
-
-/// In one line, without a place: that is told apart.
-fn reason_of(error: &minijinja::Error) -> String {
-    match error.detail() {
-        Some(detail) => one_line(&format!("{}: {detail}", error.kind())),
-        None => error.kind().to_string(),
+/// The template a message asks for, with all it needs.
+fn known(message: &Message) -> Result<(&'static str, TemplateKind), RenderError> {
+    let (name, kind, needed) = TEMPLATES
+        .iter()
+        .find(|(name, ..)| *name == message.template)
+        .ok_or_else(|| RenderError::UnknownTemplate(one_line(&message.template)))?;
+    match needed.iter().find(|value| !message.values.contains_key(**value)) {
+        Some(value) => Err(RenderError::MissingValue { template: (*name).to_owned(), value }),
+        None => Ok((name, *kind)),
     }
 }
 
-fn wrong(path: &Path, line: usize, message: String) -> Problem {
-    Problem {
-        place: Place::Line { path: path.to_owned(), line },
-        message: format!("the template cannot be used: {message}"),
-        remedy: "correct it, or remove the file; the built-in one is used meanwhile".to_owned(),
+/// The sentences of one message, each filled with the values when it is asked for.
+#[derive(Clone)]
+struct Sentences {
+    words: Words,
+    language: String,
+    values: BTreeMap<String, String>,
+}
+
+impl Sentences {
+    fn sentence(&self, key: &str) -> Option<String> {
+        let key = format!("{SENTENCES}{key}");
+        let value = |name: &str| self.values.get(name).map(|value| Ok::<_, Infallible>(value.clone()));
+        self.words.has(&key).then(|| filled(self.words.say(&self.language, &key), value).unwrap_or_default())
+    }
+
+    fn line(&self, name: &str, kind: TemplateKind) -> Line {
+        let word = |key: &str| self.sentence(&format!("{name}.{key}"));
+        let subject = one_line(&word("subject").unwrap_or_default());
+        let short = match kind {
+            TemplateKind::Plain => self.values.get("text").cloned().unwrap_or_default(),
+            _ => word("short").unwrap_or_else(|| {
+                let host_name = self.values.get("host_name").map(String::as_str).unwrap_or_default();
+                format!("{host_name}: {}", word("text").unwrap_or_default())
+            }),
+        };
+        Line { subject, short: short.trim().to_owned() }
+    }
+}
+
+/// `words["code.intro"]` in a template.
+impl Object for Sentences {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.sentence(key.as_str()?).map(Value::from)
+    }
+}
+
+impl fmt::Debug for Sentences {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Sentences(…)")
     }
 }
 

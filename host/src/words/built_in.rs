@@ -1,33 +1,44 @@
-//! The sentences that come with the host, one file for each language and section. A section is how its keys begin.
+//! The sentences that come with the host, one file for each language and section. A section is how its keys begin. They
+//! stay where the program has them, and a language is read once somebody asks for it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 /// A language's sentences by their keys.
-pub type Sentences = BTreeMap<String, String>;
+pub type Sentences = BTreeMap<&'static str, &'static str>;
 
-/// The sections of one language.
-macro_rules! sections {
-    ($language:literal) => {
-        (
-            $language,
-            [
-                include_str!(concat!($language, "/message.json")),
-                include_str!(concat!($language, "/step.json")),
-                include_str!(concat!($language, "/link.json")),
-                include_str!(concat!($language, "/page.json")),
+struct Language {
+    tag: &'static str,
+    sections: [&'static str; 4],
+    read: OnceLock<Sentences>,
+}
+
+macro_rules! language {
+    ($tag:literal) => {
+        Language {
+            tag: $tag,
+            sections: [
+                include_str!(concat!($tag, "/message.json")),
+                include_str!(concat!($tag, "/step.json")),
+                include_str!(concat!($tag, "/link.json")),
+                include_str!(concat!($tag, "/page.json")),
             ],
-        )
+            read: OnceLock::new(),
+        }
     };
 }
 
-const LANGUAGES: [(&str, [&str; 4]); 5] =
-    [sections!("en"), sections!("de"), sections!("fr"), sections!("es"), sections!("zh")];
+/// In the order of their tags.
+static LANGUAGES: [Language; 5] =
+    [language!("de"), language!("en"), language!("es"), language!("fr"), language!("zh")];
 
-/// All of them. A file that is no map of sentences has none here; a test reads every file.
-pub fn sentences() -> BTreeMap<String, Sentences> {
-    let of_language = |(language, sections): &(&str, [&str; 4])| {
-        let sentences = sections.iter().flat_map(|text| serde_json::from_str::<Sentences>(text).unwrap_or_default());
-        ((*language).to_owned(), sentences.collect())
-    };
-    LANGUAGES.iter().map(of_language).collect()
+/// The languages, in order.
+pub fn tags<'a>() -> impl Iterator<Item = &'a str> {
+    LANGUAGES.iter().map(|language| language.tag)
+}
+
+/// A language's sentences. A file that is no map of sentences without escapes has none here; a test reads every file.
+pub fn sentences(tag: &str) -> Option<&'static Sentences> {
+    let language = LANGUAGES.iter().find(|language| language.tag == tag)?;
+    let read = |text: &&'static str| serde_json::from_str::<Sentences>(text).unwrap_or_default();
+    Some(language.read.get_or_init(|| language.sections.iter().flat_map(read).collect()))
 }

@@ -1,10 +1,15 @@
 //! The sentences of all languages, and how one is found and filled.
 
-use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    path::Path,
+    sync::Arc,
+};
 
 use super::{
     asked,
-    built_in::{self, Sentences},
+    built_in,
     files::files_in,
     problem::Problem,
     translation,
@@ -16,34 +21,46 @@ pub const ENGLISH: &str = "en";
 
 /// Every language's sentences; English has all of them. Cheap to clone.
 #[derive(Clone)]
-pub struct Words(Arc<BTreeMap<String, Sentences>>);
+pub struct Words(Arc<Inner>);
+
+struct Inner {
+    /// Every language that has sentences, in order.
+    tags: Vec<String>,
+    /// The admin's, by language.
+    own: BTreeMap<String, BTreeMap<String, String>>,
+}
 
 impl Words {
     /// What comes with the host.
     pub fn built_in() -> Self {
-        Self(Arc::new(built_in::sentences()))
+        Self::with(BTreeMap::new())
+    }
+
+    fn with(own: BTreeMap<String, BTreeMap<String, String>>) -> Self {
+        let tags: BTreeSet<&str> = built_in::tags().chain(own.keys().map(String::as_str)).collect();
+        let tags = tags.into_iter().map(str::to_owned).collect();
+        Self(Arc::new(Inner { tags, own }))
     }
 
     /// The built-in ones with the admin's of this folder in their places, and what of the admin's cannot be used.
     pub fn load(directory: &Path) -> (Self, Vec<Problem>) {
-        let (mut languages, mut problems) = (built_in::sentences(), Vec::new());
-        let english = languages.get(ENGLISH).cloned().unwrap_or_default();
+        let (mut own, mut problems) = (BTreeMap::<String, BTreeMap<String, String>>::new(), Vec::new());
         for path in files_in(directory, |name| translation::language_of(name).is_some()) {
             let name = path.file_name().and_then(|name| translation::language_of(name.to_str()?)).unwrap_or_default();
             // `DE.json` is for the same readers as `de.json`.
-            let known = languages.keys().find(|known| known.eq_ignore_ascii_case(name)).cloned();
-            let language = known.unwrap_or_else(|| name.to_owned());
-            match translation::read(&path, &english, &mut problems) {
-                Ok(sentences) => languages.entry(language).or_default().extend(sentences),
+            let known = built_in::tags().chain(own.keys().map(String::as_str));
+            let language = { known }.find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(name).to_owned();
+            match translation::read(&path, &mut problems) {
+                Ok(sentences) => own.entry(language).or_default().extend(sentences),
                 Err(problem) => problems.push(problem),
             }
         }
-        (Self(Arc::new(languages)), problems)
+        (Self::with(own), problems)
     }
 
     /// Languages that have sentences: English, then all others in the order of their tags.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
-        let others = self.0.keys().map(String::as_str).filter(|language| *language != ENGLISH);
+        let others = self.0.tags.iter().map(String::as_str).filter(|language| *language != ENGLISH);
         std::iter::once(ENGLISH).chain(others)
     }
 
@@ -55,13 +72,18 @@ impl Words {
 
     /// As [`Words::language_for`], for who has another wish of the reader's to turn to.
     pub fn known_language<'a>(&'a self, asked: &str) -> Option<&'a str> {
-        asked::best(asked, self.0.keys().map(String::as_str))
+        asked::best(asked, self.0.tags.iter().map(String::as_str))
     }
 
     /// The sentence; in English if the language lacks it, and the key itself if nobody has it.
     pub fn say<'a>(&'a self, language: &str, key: &'a str) -> &'a str {
-        let of = |language: &str| self.0.get(language)?.get(key);
-        of(language).or_else(|| of(ENGLISH)).map_or(key, String::as_str)
+        self.of(language, key).or_else(|| self.of(ENGLISH, key)).unwrap_or(key)
+    }
+
+    /// The sentence of this very language.
+    fn of(&self, language: &str, key: &str) -> Option<&str> {
+        let own = self.0.own.get(language).and_then(|own| own.get(key));
+        own.map(String::as_str).or_else(|| built_in::sentences(language)?.get(key).copied())
     }
 
     /// The sentence with its places filled. A value is never searched for places, and a place without a value stays.
@@ -75,17 +97,13 @@ impl Words {
 
     /// Whether there is such a sentence.
     pub fn has(&self, key: &str) -> bool {
-        self.0.get(ENGLISH).is_some_and(|english| english.contains_key(key))
+        self.of(ENGLISH, key).is_some()
     }
 
     /// All sentences whose keys begin so, by the rest of their keys; for templates.
-    pub fn section<'a>(&'a self, language: &str, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let own = self.0.get(language);
-        let english = self.0.get(ENGLISH).into_iter().flatten();
-        english.filter_map(move |(key, sentence)| {
-            let sentence = own.and_then(|own| own.get(key)).unwrap_or(sentence);
-            Some((key.strip_prefix(prefix)?, sentence.as_str()))
-        })
+    pub fn section<'a>(&'a self, language: &'a str, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let english = built_in::sentences(ENGLISH).into_iter().flatten();
+        english.filter_map(move |(key, _)| Some((key.strip_prefix(prefix)?, self.say(language, key))))
     }
 }
 

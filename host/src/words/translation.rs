@@ -1,10 +1,12 @@
 //! An admin's file of sentences. A wrong sentence costs itself, a file that is no JSON all of its own.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{
-    built_in::Sentences,
-    files,
+    ENGLISH, built_in, files,
     problem::{Place, Problem},
 };
 use crate::settings::places;
@@ -21,25 +23,25 @@ pub fn language_of(file_name: &str) -> Option<&str> {
 }
 
 /// The sentences of a file that can be used.
-pub fn read(path: &Path, english: &Sentences, problems: &mut Vec<Problem>) -> Result<Sentences, Problem> {
+pub fn read(path: &Path, problems: &mut Vec<Problem>) -> Result<BTreeMap<String, String>, Problem> {
     let wrong = |line: usize, message: String, remedy: &str| Problem {
         place: Place::Line { path: path.to_owned(), line },
         message,
         remedy: remedy.to_owned(),
     };
     let text = files::read(path, FILE_BYTES_MAX).map_err(|message| wrong(1, message, "make it a small text file"))?;
-    let sentences: Sentences = serde_json::from_str(&text).map_err(|error| {
+    let sentences: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
         let message = format!(
             "the translation cannot be read: {}",
             error.to_string().replace(&format!(" at line {} column {}", error.line(), error.column()), "")
         );
         wrong(error.line().max(1), message, "write one object of keys and sentences")
     })?;
-    let mut kept = Sentences::new();
+    let mut kept = BTreeMap::new();
     for (key, sentence) in sentences {
         let quoted = format!("\"{key}\"");
         let line = || text.lines().position(|line| line.contains(&quoted)).unwrap_or_default() + 1;
-        match mistake(&key, &sentence, english) {
+        match mistake(&key, &sentence) {
             None => drop(kept.insert(key, sentence)),
             Some((message, remedy)) => problems.push(wrong(line(), message, remedy)),
         }
@@ -48,8 +50,8 @@ pub fn read(path: &Path, english: &Sentences, problems: &mut Vec<Problem>) -> Re
 }
 
 /// What is wrong with a sentence, and what to do.
-fn mistake(key: &str, sentence: &str, english: &Sentences) -> Option<(String, &'static str)> {
-    let Some(original) = english.get(key) else {
+fn mistake(key: &str, sentence: &str) -> Option<(String, &'static str)> {
+    let Some(original) = built_in::sentences(ENGLISH).and_then(|english| english.get(key)) else {
         return Some((format!("there is no sentence {key}"), "correct the key or remove it"));
     };
     if sentence.trim().is_empty() {

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{Due, Outgoing};
 use crate::{
     clock::{Now, Timestamp},
-    delivery::{MessageId, Parcel, SendError},
+    delivery::{self, MessageId, Parcel, SendError},
     flow::{
         FlowError, Flows,
         engine::{Committed, Engine},
@@ -154,11 +154,12 @@ impl Engine {
     async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
         let record = &message.record;
         let secret = &record.secret;
-        let rendered = self.delivery.render(&secret.template, &secret.language, &secret.values);
-        let rendered = rendered.map_err(|error| SendError::refused(error.to_string()))?;
+        let (template, language, values) =
+            (secret.template.clone(), secret.language.clone(), secret.values.clone());
         let message_id = MessageId::new(message.id.clone()).ok_or_else(|| SendError::refused("it has no id"))?;
         let (channel, to) = (record.open.channel.clone(), secret.to.clone());
-        self.delivery.send(Parcel { channel, to, rendered, message_id, at: record.open.created_at }).await
+        let message = delivery::Message { template, language, values };
+        self.delivery.send(Parcel { channel, to, message, message_id, at: record.open.created_at }).await
     }
 
     /// Another try: only of a message that still exists and that somebody waits for.

@@ -4,8 +4,9 @@ use mfa_sdk::{Channel, TargetKind};
 
 use crate::{
     clock::Clock,
-    delivery::{ChannelState, Delivery, MessageId, Parcel, SendError},
+    delivery::{ChannelState, Delivery, Message, MessageId, Parcel, SendError},
     settings::{ChannelKind, Settings},
+    words::ENGLISH,
 };
 
 use super::{ChannelLine, Outcome};
@@ -49,16 +50,13 @@ pub async fn test_channel(delivery: &Delivery, clock: &Clock, settings: &Setting
     if !settings.channels.iter().any(|channel| channel.name == name) {
         return failed(format!("there is no channel {name}"), "`mfa-host channel list` shows which there are");
     }
-    let rendered = match delivery.render("test", "en", &[].into()) {
-        Ok(rendered) => rendered,
-        Err(error) => return failed(error.to_string(), "run: mfa-host config check"),
-    };
+    let message = Message { template: "test".to_owned(), language: ENGLISH.to_owned(), values: [].into() };
     let Some(message_id) = getrandom::u64().ok().and_then(|random| MessageId::new(format!("test-{random:016x}")))
     else {
         return failed("the system has no random numbers".to_owned(), "look at the system's log");
     };
     let (channel, at) = (name.to_owned(), clock.now().wall);
-    match delivery.send(Parcel { channel, to: to.to_owned(), rendered, message_id, at }).await {
+    match delivery.send(Parcel { channel, to: to.to_owned(), message, message_id, at }).await {
         Ok(()) => Outcome::ChannelTested { name: name.to_owned(), to: to.to_owned() },
         Err(error) => {
             let told = error.told().map(|told| format!("; it says: {}", told.words())).unwrap_or_default();

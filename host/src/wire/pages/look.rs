@@ -1,18 +1,17 @@
 //! How pages are made: templates and files built in, and replaced one by one by those of the same name in
 //! `DIR/templates/` and `DIR/static/`. One that does not work costs itself alone; the built-in one stays.
 
-use std::{path::Path, sync::OnceLock};
+use std::path::Path;
 
-use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Kwargs};
+use minijinja::{Environment, State, Value, value::Kwargs};
 
 use super::{brand::Brand, files::Files, profile::segment};
 use crate::{
-    delivery::one_line,
     settings::Settings,
-    words::{Place, Problem, Words, files_in, read},
+    words::{Problem, Rules, Templates, Words, reason_of},
 };
 
-const BUILT_IN: [(&str, &str); 17] = [
+static BUILT_IN: [(&str, &str); 17] = [
     ("page_layout.html", include_str!("templates/page_layout.html")),
     ("page_form.html", include_str!("templates/page_form.html")),
     ("page_sign_in.html", include_str!("templates/page_sign_in.html")),
@@ -32,18 +31,12 @@ const BUILT_IN: [(&str, &str); 17] = [
     ("page_profile_message.html", include_str!("templates/page_profile_message.html")),
 ];
 
-/// An admin's file may be called so; others in the folder are of other rooms.
-const PREFIX: &str = "page_";
-const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Steps one page may take; the built-in ones take a few thousand.
 const STEPS_MAX: u64 = 1_000_000;
 
 /// Templates, files and brand under one state of the settings.
 pub struct Look {
-    /// The admin's files in their places.
-    environment: Environment<'static>,
-    /// Made only once an admin's file fails on a page.
-    built_in: OnceLock<Environment<'static>>,
+    templates: Templates,
     pub files: Files,
     pub brand: Brand,
     pub words: Words,
@@ -54,91 +47,55 @@ pub struct Look {
 impl Look {
     /// What is built in with the admin's files in their places.
     pub fn load(config_directory: &Path, settings: &Settings, words: &Words) -> Self {
-        let (files, problems) = Files::load(&config_directory.join("static"), &settings.pages);
-        let mut look = Self {
-            environment: environment(words),
-            built_in: OnceLock::new(),
-            brand: Brand::of(settings, &files),
-            files,
-            words: words.clone(),
-            problems,
-        };
-        let is_ours = |name: &str| name.starts_with(PREFIX) && name.ends_with(".html");
-        for path in files_in(&config_directory.join("templates"), is_ours) {
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-            let loaded = read(&path, FILE_BYTES_MAX).map_err(|message| (1, message)).and_then(|text| {
-                let added = look.environment.add_template_owned(name.clone(), text);
-                added.map_err(|error| (error.line().unwrap_or(1), reason_of(&error)))
-            });
-            if let Err((line, message)) = loaded {
-                look.problems.push(Problem {
-                    place: Place::Line { path, line },
-                    message: format!("the template cannot be used: {message}"),
-                    remedy: "correct it, or remove the file; the built-in one is used meanwhile".to_owned(),
-                });
-            }
-        }
-        look
+        let (files, mut problems) = Files::load(&config_directory.join("static"), &settings.pages);
+        let (templates, wrong) = Templates::load(rules(words), &config_directory.join("templates"));
+        problems.extend(wrong);
+        Self { templates, brand: Brand::of(settings, &files), files, words: words.clone(), problems }
     }
 
     /// The page; the built-in one where the admin's fails on it.
     pub fn html(&self, template: &str, context: &Value) -> String {
-        let rendered = self.environment.get_template(template).and_then(|page| page.render(context));
-        rendered.unwrap_or_else(|error| {
+        let shown = |templates: &Environment<'static>| templates.get_template(template)?.render(context);
+        shown(self.templates.all()).unwrap_or_else(|error| {
             let (name, line) = (error.name().unwrap_or(template), error.line().unwrap_or(1));
             tracing::error!("templates/{name}:{line}: {}; the built-in one is used", reason_of(&error));
-            let built_in = self
-                .built_in
-                .get_or_init(|| environment(&self.words))
-                .get_template(template)
-                .and_then(|page| page.render(context));
             // The built-in ones are rendered by a test with all there is.
-            built_in.unwrap_or_default()
+            shown(self.templates.built_in()).unwrap_or_default()
         })
     }
 }
 
-fn environment(words: &Words) -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.set_fuel(Some(STEPS_MAX));
-    environment.set_recursion_limit(50);
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-        environment.set_syntax(syntax);
-    }
-    environment.add_filter("percent", |text: &str| segment(text));
+fn rules(words: &Words) -> Rules {
     let words = words.clone();
-    // `t("page.sign_in.title", host=name)`: the sentence in the language of the page.
-    environment.add_function("t", move |state: &State<'_, '_>, key: &str, values: Kwargs| {
-        let language = state.lookup("language");
-        let language = language.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let mut filled = Vec::new();
-        for name in values.args() {
-            let value: Value = values.get(name)?;
-            filled.push((name, value.to_string()));
-        }
-        let places: Vec<(&str, &str)> = filled.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Ok::<String, minijinja::Error>(words.fill(language, key, &places))
-    });
-    for (name, text) in BUILT_IN {
-        // They parse: a test renders every one of them.
-        let _ = environment.add_template(name, text);
-    }
-    environment
-}
-
-/// In one line, without a place: that is told apart.
-fn reason_of(error: &minijinja::Error) -> String {
-    match error.detail() {
-        Some(detail) => one_line(&format!("{}: {detail}", error.kind())),
-        None => error.kind().to_string(),
+    let extend = move |environment: &mut Environment<'static>| {
+        environment.add_filter("percent", |text: &str| segment(text));
+        let words = words.clone();
+        // `t("page.sign_in.title", host=name)`: the sentence in the language of the page.
+        environment.add_function("t", move |state: &State<'_, '_>, key: &str, values: Kwargs| {
+            let language = state.lookup("language");
+            let language = language.as_ref().and_then(Value::as_str).unwrap_or_default();
+            let mut filled = Vec::new();
+            for name in values.args() {
+                let value: Value = values.get(name)?;
+                filled.push((name, value.to_string()));
+            }
+            let places: Vec<(&str, &str)> = filled.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            Ok::<String, minijinja::Error>(words.fill(language, key, &places))
+        });
+    };
+    Rules {
+        built_in: &BUILT_IN,
+        prefix: "page_",
+        endings: &[".html"],
+        steps_max: STEPS_MAX,
+        extend: Box::new(extend),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::Place;
 
     fn look(templates: &[(&str, &str)]) -> Look {
         let directory = tempfile::tempdir().unwrap();
@@ -163,7 +120,7 @@ mod tests {
         let look = look(&[]);
         assert!(look.problems.is_empty());
         for (name, _) in BUILT_IN {
-            assert!(look.environment.get_template(name).is_ok(), "{name}");
+            assert!(look.templates.all().get_template(name).is_ok(), "{name}");
         }
         let html = message(&look);
         assert!(html.contains("&lt;b&gt;Door") && html.contains("&lt;script&gt;"), "{html}");
