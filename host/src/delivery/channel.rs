@@ -1,6 +1,6 @@
 //! One channel as it is set up: its rule for targets, its door to the outside, and how many may pass at once.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use lettre::{
     message::Mailbox,
@@ -31,13 +31,13 @@ pub struct Way {
     pub rule: TargetRule,
     door: Door,
     /// Room for messages that are being sent.
-    room: Arc<Semaphore>,
+    room: Semaphore,
     timeout: Duration,
 }
 
 enum Door {
     Post(Box<Post>),
-    Gateway(Arc<Gateway>),
+    Gateway(Box<Gateway>),
     Outbox(Outbox),
 }
 
@@ -66,41 +66,38 @@ impl Way {
                 let secret = secret::of_channel(channel, place, config_directory)?;
                 // Without TLS the authorities of a machine, hundreds of them, need not be read.
                 let needs_trust = channel.ca_file.is_some() || request.url.starts_with("https:");
-                let trust = needs_trust.then(|| trust_of(channel, place, config_directory)).transpose()?;
+                let trust = if needs_trust { trust_of(channel, place, config_directory)? } else { Trust::of_nobody() };
                 let user = channel.user.clone();
-                Door::Gateway(Arc::new(Gateway::new(request, user, secret, trust.as_ref(), timeout, &settings.name)))
+                let gateway = Gateway::new(request, user, secret, &trust, at_once, &settings.name);
+                Door::Gateway(Box::new(gateway.map_err(|error| wrong(place, "ca_file", error.to_string()))?))
             }
         };
-        Ok(Self { rule: TargetRule::of(channel), door, room: Arc::new(Semaphore::new(at_once)), timeout })
+        Ok(Self { rule: TargetRule::of(channel), door, room: Semaphore::new(at_once), timeout })
     }
 
     /// Puts the parcel, whose target is normalised, into words and sends it, or says why not; within the timeout of
     /// waiting and again of sending.
     pub async fn send(&self, parcel: Parcel, renderer: &Renderer) -> Result<(), SendError> {
-        let waiting = tokio::time::timeout(self.timeout, self.room.clone().acquire_owned()).await;
-        let Ok(Ok(permit)) = waiting else {
+        let waiting = tokio::time::timeout(self.timeout, self.room.acquire()).await;
+        let Ok(Ok(_permit)) = waiting else {
             return Err(SendError::failed("too many messages are being sent at once"));
         };
-        match &self.door {
+        let (sending, late) = match &self.door {
             Door::Outbox(outbox) => {
                 outbox.put(&parcel, renderer.letter(&parcel.message)?);
-                Ok(())
+                return Ok(());
             }
             Door::Post(post) => {
-                let sending = tokio::time::timeout(self.timeout, post.send(&parcel, renderer.letter(&parcel.message)?)).await;
-                sending.unwrap_or_else(|_| Err(SendError::failed("the mail server did not answer in time")))
+                let sending = post.send(&parcel, renderer.letter(&parcel.message)?);
+                (tokio::time::timeout(self.timeout, sending).await, "the mail server did not answer in time")
             }
             Door::Gateway(gateway) => {
-                let (gateway, line) = (gateway.clone(), renderer.line(&parcel.message)?);
-                let asking = tokio::task::spawn_blocking(move || {
-                    let sent = gateway.send(&parcel, &line);
-                    // Not before: whoever stops waiting does not end the request.
-                    drop(permit);
-                    sent
-                });
-                asking.await.unwrap_or_else(|_| Err(SendError::failed("the request broke off")))
+                let line = renderer.line(&parcel.message)?;
+                let sending = gateway.send(&parcel, &line);
+                (tokio::time::timeout(self.timeout, sending).await, "the gateway did not answer in time")
             }
-        }
+        };
+        sending.unwrap_or_else(|_| Err(SendError::failed(late)))
     }
 }
 

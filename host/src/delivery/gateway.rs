@@ -1,14 +1,21 @@
 //! One request to a gateway's HTTP interface. Redirects are not followed: a gateway that moved is for the admin to see.
 
-use std::{io::Read, time::Duration};
+use std::{error::Error, io, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
-use ureq::{
-    Agent,
+use axum::{
+    body::Bytes,
     http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use super::{
     contract::{Line, Parcel, SendError, Told},
@@ -22,12 +29,15 @@ use crate::{
 };
 
 /// Nobody needs more of an answer than its first words.
-const ANSWER_BYTES_MAX: u64 = 4096;
+const ANSWER_BYTES_MAX: usize = 4096;
 const RETRY_AFTER_MAX_S: u64 = 3600;
+/// Servers close what is idle; one that is this young is likely still there.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("mfa-host/", env!("CARGO_PKG_VERSION")));
 
-/// A gateway and how it is asked.
+/// A gateway and how it is asked. Connections that are still good are used again.
 pub struct Gateway {
-    agent: Agent,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     request: GatewayRequest,
     user: Option<String>,
     secret: Option<SecretString>,
@@ -35,38 +45,41 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Without trust only an address without TLS can be asked.
+    /// `at_once` connections are kept.
+    ///
+    /// # Errors
+    /// Whom to trust cannot be told to the library.
     pub fn new(
         request: GatewayRequest,
         user: Option<String>,
         secret: Option<SecretString>,
-        trust: Option<&Trust>,
-        timeout: Duration,
+        trust: &Trust,
+        at_once: usize,
         host_name: &str,
-    ) -> Self {
-        let settings = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .timeout_global(Some(timeout))
-            .user_agent(concat!("mfa-host/", env!("CARGO_PKG_VERSION")));
-        let settings = match trust {
-            Some(trust) => settings.tls_config(trust.for_http()),
-            None => settings,
-        };
-        let agent = settings.build().new_agent();
-        Self { agent, request, user, secret, host_name: host_name.to_owned() }
+    ) -> Result<Self, rustls::Error> {
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        plain.set_nodelay(true);
+        let tls = HttpsConnectorBuilder::new().with_tls_config(trust.for_gateway()?);
+        let connector = tls.https_or_http().enable_http1().wrap_connector(plain);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .pool_max_idle_per_host(at_once)
+            .build(connector);
+        Ok(Self { client, request, user, secret, host_name: host_name.to_owned() })
     }
 
-    /// Asks the gateway to send. Blocks for at most the timeout.
+    /// Asks the gateway to send.
     ///
     /// # Errors
     /// It did not say that it will.
-    pub fn send(&self, parcel: &Parcel, line: &Line) -> Result<(), SendError> {
-        let request = self.filled(parcel, line)?;
-        match self.agent.run(request) {
-            Ok(response) => self.judge(response),
+    pub async fn send(&self, parcel: &Parcel, line: &Line) -> Result<(), SendError> {
+        let mut request = self.filled(parcel, line)?;
+        request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
+        request.headers_mut().entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        match self.client.request(request.map(|body| Full::new(body.into()))).await {
+            Ok(response) => self.judge(response).await,
             Err(error) => Err(SendError::failed(words_of(&error))),
         }
     }
@@ -124,15 +137,13 @@ impl Gateway {
     }
 
     /// 2xx: sent. Refusals of the request are final; anything else may pass.
-    fn judge(&self, mut response: Response<ureq::Body>) -> Result<(), SendError> {
+    async fn judge(&self, response: Response<Incoming>) -> Result<(), SendError> {
         let status = response.status();
+        let retry_after_s = retry_after_s(response.headers());
+        let answer = beginning(response.into_body()).await;
         if status.is_success() {
             return Ok(());
         }
-        let retry_after_s = retry_after_s(response.headers());
-        let mut answer = Vec::new();
-        // What cannot be read of it is not told.
-        let _ = response.body_mut().as_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut answer);
         let secrets = secret::forms(self.secret.as_ref(), self.user.as_deref());
         let told = Told::new(&String::from_utf8_lossy(&answer), &secrets);
         let code = status.as_u16();
@@ -205,19 +216,39 @@ fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
     Some(seconds.min(RETRY_AFTER_MAX_S))
 }
 
-/// The library's own words may name the address, and the address may hold a secret.
-fn words_of(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Timeout(_) => "the gateway did not answer in time".to_owned(),
-        ureq::Error::HostNotFound => "the gateway's name is not known".to_owned(),
-        ureq::Error::Rustls(error) => format!("the gateway's certificate is not trusted: {error}"),
-        ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(error) => format!("the gateway's certificate is not trusted: {error}"),
-            None => format!("the gateway cannot be reached: {}", error.kind()),
-        },
-        ureq::Error::ConnectionFailed => "the gateway cannot be reached".to_owned(),
-        _ => "the gateway does not speak HTTP".to_owned(),
+/// The first words of an answer. A short one is read to its end, which lets its connection be used again.
+async fn beginning(body: Incoming) -> Vec<u8> {
+    let (mut body, mut read) = (Limited::new(body, ANSWER_BYTES_MAX), Vec::new());
+    // What cannot be read of it is not told.
+    while let Some(Ok(frame)) = body.frame().await {
+        read.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
     }
+    read
+}
+
+/// The library's own words may name the address, and the address may hold a secret.
+fn words_of(error: &legacy::Error) -> String {
+    if let Some(error) = cause::<rustls::Error>(error) {
+        return format!("the gateway's certificate is not trusted: {error}");
+    }
+    if let Some(error) = cause::<hyper::Error>(error) {
+        let what = if error.is_parse() { "does not speak HTTP" } else { "broke the connection off" };
+        return format!("the gateway {what}");
+    }
+    match cause::<io::Error>(error).map(io::Error::kind) {
+        Some(kind) if kind != io::ErrorKind::Other => format!("the gateway cannot be reached: {kind}"),
+        _ => "the gateway cannot be reached; is its name right?".to_owned(),
+    }
+}
+
+/// The first cause of this kind, within what others wrap as well.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let wrapped = wrapped.map(|inner| inner as &(dyn Error + 'static));
+    cause(wrapped.or_else(|| error.source())?)
 }
 
 #[cfg(test)]

@@ -19,10 +19,11 @@ fn request(block: &str, to: &str, text: &str) -> Result<Request<Vec<u8>>, SendEr
         channel.request().unwrap(),
         channel.user.clone(),
         Some("s3cr:et/%".into()),
-        None,
-        Duration::from_secs(1),
+        &Trust::of_nobody(),
+        1,
         "Test host",
-    );
+    )
+    .unwrap();
     let line = Line { subject: "S".into(), short: text.into() };
     let message = Message { template: "code".into(), language: "en".into(), values: [].into() };
     let message_id = MessageId::new("id-1").unwrap();

@@ -201,7 +201,7 @@ fn of_http(channel: &ChannelSettings) -> Result<(), Wrong> {
         return Err(("url", problem.into(), "write it as https://gateway.example.org/send"));
     }
     for (name, value) in &channel.headers {
-        if ureq::http::HeaderName::from_bytes(name.as_bytes()).is_err() || value.contains(char::is_control) {
+        if axum::http::HeaderName::from_bytes(name.as_bytes()).is_err() || value.contains(char::is_control) {
             return Err(("headers", format!("{name:?} is not a header, or its value is none"), "correct it"));
         }
         if ["content-length", "transfer-encoding", "host", "connection"].contains(&name.to_ascii_lowercase().as_str()) {

@@ -25,6 +25,11 @@ pub fn without_a_look_at_names() -> TlsConfig {
 static MACHINE: LazyLock<Trust> = LazyLock::new(|| Trust(Arc::new(rustls_native_certs::load_native_certs().certs)));
 
 impl Trust {
+    /// Nobody, for who asks without TLS.
+    pub fn of_nobody() -> Self {
+        Self(Arc::default())
+    }
+
     /// What the machine trusts, in `/etc/ssl` or where `SSL_CERT_FILE` points.
     pub fn of_machine() -> Self {
         MACHINE.clone()
@@ -53,6 +58,18 @@ impl Trust {
             .root_certs(RootCerts::Specific(Arc::new(certificates)))
             .unversioned_rustls_crypto_provider(provider)
             .build()
+    }
+
+    /// For an HTTP client that waits for nobody.
+    ///
+    /// # Errors
+    /// The certificates cannot be used.
+    pub fn for_gateway(&self) -> Result<rustls::ClientConfig, rustls::Error> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(self.0.iter().cloned());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
 
     /// For a connection to the mail server of this name.

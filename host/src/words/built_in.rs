@@ -28,8 +28,7 @@ macro_rules! language {
 }
 
 /// In the order of their tags.
-static LANGUAGES: [Language; 5] =
-    [language!("de"), language!("en"), language!("es"), language!("fr"), language!("zh")];
+static LANGUAGES: [Language; 5] = [language!("de"), language!("en"), language!("es"), language!("fr"), language!("zh")];
 
 /// The languages, in order.
 pub fn tags<'a>() -> impl Iterator<Item = &'a str> {

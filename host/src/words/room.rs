@@ -7,13 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    asked,
-    built_in,
-    files::files_in,
-    problem::Problem,
-    translation,
-};
+use super::{asked, built_in, files::files_in, problem::Problem, translation};
 use crate::settings::{Part, parts};
 
 /// What every other language falls back to.

@@ -43,7 +43,7 @@ fn every_language_has_every_sentence_with_the_same_places() {
         assert!(lacks.is_empty() && adds.is_empty(), "{language} lacks {lacks:?}, adds {adds:?}");
         for (key, sentence) in sentences {
             assert!(!sentence.trim().is_empty(), "{language} {key}");
-            assert_eq!(sorted(sentence), sorted(&english[key]), "{language} {key}");
+            assert_eq!(sorted(sentence), sorted(english[key]), "{language} {key}");
         }
     }
 }

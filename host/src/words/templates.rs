@@ -43,9 +43,8 @@ pub struct Templates {
 impl Templates {
     /// What is built in with the admin's files of this folder in their places, and which of those cannot be used.
     pub fn load(rules: Rules, folder: &Path) -> (Self, Vec<Problem>) {
-        let is_ours = |name: &str| {
-            name.starts_with(rules.prefix) && rules.endings.iter().any(|ending| name.ends_with(ending))
-        };
+        let is_ours =
+            |name: &str| name.starts_with(rules.prefix) && rules.endings.iter().any(|ending| name.ends_with(ending));
         let files = files_in(folder, is_ours);
         let own = (!files.is_empty()).then(|| rules.environment());
         let mut templates = Self { rules, own, built_in: OnceLock::new(), paths: BTreeMap::new() };

@@ -6,7 +6,7 @@ use super::{
     Outcome, Turn,
     finish::{Finish, Granted},
     first_factor::Vouched,
-    session::ended,
+    session::{AskedFor, ended},
 };
 use crate::{
     clock::Timestamp,
@@ -20,7 +20,6 @@ use crate::{
         selection::{self, Selection},
         token,
     },
-    module_host::ModuleInstance,
     store::{Change, Expectation},
 };
 
@@ -83,43 +82,58 @@ impl Turn<'_> {
                     SessionStage::Initialising { module, cause: Cause::First }
                 }
             };
-            let mut record = self.new_session(&start, stage);
-            if let Some(user) = start.vouched.user.record.as_ref().filter(|_| is_quiet(&record.open.stage, &modules)) {
-                // What a module that sends nothing answers to nobody never happened, so it is asked before anything is
-                // stored: one commit instead of two. Whoever begins again asks with the same seed.
-                match self.next_step(record, user).await? {
-                    Ok(asked) => record = asked.session,
-                    Err(reason) => {
-                        self.tell_end(&user_id, reason);
-                        return Ok(self.over(start.vouched, reason));
-                    }
+            let asked = match &start.vouched.user.record {
+                // What a module answers to nobody never happened, so it is asked before anything is stored: one commit
+                // instead of two. Its messages are part of that commit. Whoever begins again asks with the same seed.
+                Some(user) => self.next_step(self.new_session(&start, stage), user).await?,
+                None => return Err(FlowError::UnknownFlow),
+            };
+            let opened = match asked {
+                Ok(asked) => self.open(&start, &place, &factors, asked).await?,
+                Err(reason) => Err(reason),
+            };
+            match opened {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) => self.still_same_user(&start.vouched).await?,
+                Err(reason) => {
+                    self.tell_end(&user_id, reason);
+                    return Ok(self.over(start.vouched, reason));
                 }
-            }
-            match self.open(&start, &place, &factors, &record).await? {
-                Committed::Done => return self.show(record).await,
-                Committed::Conflict => self.still_same_user(&start.vouched).await?,
             }
             place = self.session().await?;
         }
         Err(FlowError::Busy)
     }
 
-    /// Stores a new session, and with it what it rests on: nobody else's session there, the user and its factors
-    /// unchanged, and the user's list of sessions.
+    /// Stores a new session with its first step and messages, and what it rests on: nobody else's session there, the user
+    /// and its factors unchanged, and the user's list of sessions. None if something changed meanwhile; or why there is no
+    /// such step.
     async fn open(
         &self,
         start: &Start,
         place: &Found<Session>,
         factors: &Found<Factors>,
-        record: &Session,
-    ) -> Result<Committed, FlowError> {
-        let _turn = self.engine.queue(&record.open.user).await;
-        let mut account: Found<Account> = self.engine.read(key::account(&record.open.user)).await?;
-        let counted = account.take_open();
-        let (mut changes, mut expectations) = self.enlist(counted, &account, record).await?;
-        changes.push(place.put(record));
-        expectations.extend([place.unchanged(), start.vouched.user.unchanged(), factors.unchanged()]);
-        Ok(self.engine.commit(changes, expectations).await?)
+        mut asked: AskedFor,
+    ) -> Result<Result<Option<Outcome>, &'static str>, FlowError> {
+        let user = &start.vouched.user;
+        let turn = self.engine.queue(&asked.session.open.user).await;
+        let mut account: Found<Account> = self.engine.read(key::account(&asked.session.open.user)).await?;
+        let mut counted = account.take_open();
+        let (mut changes, mut expectations) = self.enlist(&mut counted, &asked.session).await?;
+        let written = match self.write(place, &mut asked, user, &mut counted).await? {
+            Ok(written) => written,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        changes.extend(written.changes);
+        changes.extend([account.put(&Document { open: counted, secret: () }), place.put(&asked.session)]);
+        expectations.extend(written.expectations);
+        expectations.extend([account.unchanged(), place.unchanged(), user.unchanged(), factors.unchanged()]);
+        let committed = self.engine.commit(changes, expectations).await?;
+        drop(turn);
+        match committed {
+            Committed::Done => self.handed_over(asked.session, written.messages).await.map(|outcome| Ok(Some(outcome))),
+            Committed::Conflict => Ok(Ok(None)),
+        }
     }
 
     /// A flow id whose first factor was right but whose second cannot be asked is over.
@@ -169,15 +183,13 @@ impl Turn<'_> {
         }
     }
 
-    /// The account with this session in its list; when the list is full, the oldest sessions end.
+    /// Puts this session into its user's list; when the list is full, the oldest sessions end.
     pub(super) async fn enlist(
         &self,
-        mut counted: AccountOpen,
-        account: &Found<Account>,
+        counted: &mut AccountOpen,
         session: &Session,
     ) -> Result<(Vec<Change>, Vec<Expectation>), FlowError> {
-        let mut changes = Vec::new();
-        let mut expectations = vec![account.unchanged()];
+        let (mut changes, mut expectations) = (Vec::new(), Vec::new());
         let own = OpenFlow { flow: self.flow_hash().to_owned(), until: session.open.expires_at };
         let flows_max = match session.secret.grant {
             Grant::Trial => AccountOpen::TRIALS_MAX,
@@ -192,23 +204,7 @@ impl Turn<'_> {
                 expectations.push(found.unchanged());
             }
         }
-        changes.push(account.put(&Document { open: counted, secret: () }));
         Ok((changes, expectations))
-    }
-
-    /// The first step of a session that was stored just now.
-    async fn show(&self, record: Session) -> Result<Outcome, FlowError> {
-        if !matches!(record.open.stage, SessionStage::Initialising { .. }) {
-            return Ok(Outcome::shown(record));
-        }
-        let found = self.session().await?;
-        match found.record {
-            Some(_) => Box::pin(self.show_again(found)).await,
-            None => {
-                let SessionOpen { provider, language, .. } = *record.open;
-                Ok(Outcome::Aborted { provider, reason: "login_expired".to_owned(), language })
-            }
-        }
     }
 
     async fn grant_without_second_factor(
@@ -237,51 +233,14 @@ impl Turn<'_> {
     }
 }
 
-/// Whether a module is about to be asked that sends nothing.
-fn is_quiet(stage: &SessionStage, modules: &[ModuleInstance]) -> bool {
-    let SessionStage::Initialising { module: id, .. } = stage else { return false };
-    let description = modules.iter().find(|module| module.id == *id).and_then(|module| module.description.as_ref());
-    description.is_some_and(|description| !description.sends)
-}
-
 fn user_id(vouched: &Vouched) -> String {
     vouched.user.key.as_str().trim_start_matches("user/").to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use serde_json::json;
-
     use super::*;
-    use crate::{
-        flow::test_stage::{NOW, TestStage, asker, session, user},
-        module_host::ModuleState,
-    };
-
-    fn module(id: &str, sends: bool) -> ModuleInstance {
-        let description = json!({"module_type": id, "name": id, "kind": "possession", "sends": sends});
-        ModuleInstance {
-            id: id.to_owned(),
-            module_type: id.to_owned(),
-            name: id.to_owned(),
-            state: ModuleState::Ready,
-            description: Some(Arc::new(serde_json::from_value(description).unwrap())),
-            refused: None,
-        }
-    }
-
-    fn asked(module: &str) -> SessionStage {
-        SessionStage::Initialising { module: module.to_owned(), cause: Cause::First }
-    }
-
-    #[test]
-    fn only_a_module_that_sends_nothing_is_asked_before_anything_is_stored() {
-        let modules = [module("sms", true), module("totp", false)];
-        assert!(is_quiet(&asked("totp"), &modules) && !is_quiet(&asked("sms"), &modules));
-        assert!(!is_quiet(&asked("gone"), &modules) && !is_quiet(&SessionStage::Selecting, &modules));
-    }
+    use crate::flow::test_stage::{TestStage, asker, user};
 
     #[tokio::test]
     async fn who_changed_since_the_password_was_checked_is_checked_anew() {
@@ -298,18 +257,5 @@ mod tests {
         assert!(turn.still_same_user(&vouched).await.is_ok());
         stage.put("user/ada", &user("ada")).await;
         assert!(matches!(turn.still_same_user(&vouched).await, Err(FlowError::Busy)));
-    }
-
-    #[tokio::test]
-    async fn a_step_nobody_was_asked_for_yet_is_asked_for_before_it_is_shown() {
-        let (stage, asker) = (TestStage::new(), asker());
-        stage.put("user/ada", &user("ada")).await;
-        let turn = Turn::new(&stage.flows.engine, "f", &asker);
-        let mut record = session("ada", NOW.plus_s(60), NOW.plus_s(60));
-        assert!(matches!(turn.show(record.clone()).await, Ok(Outcome::Shown { .. })), "a choice needs no module");
-        record.open.stage = asked("gone");
-        stage.put(&format!("session/{}", turn.flow_hash()), &record).await;
-        let told = turn.show(record).await;
-        assert!(matches!(told, Ok(Outcome::Aborted { reason, .. }) if reason == "unknown_error"));
     }
 }

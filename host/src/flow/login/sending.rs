@@ -6,7 +6,7 @@ use super::{Outcome, Turn, link::NewLink, opening::TOMBSTONE_S, session::AskedFo
 use crate::flow::{
     FlowError, FormStep,
     engine::{Committed, TRIES_MAX},
-    messages::{HandedOver, Known, Unsendable, WantedBy, Writing, Written},
+    messages::{HandedOver, Known, Outgoing, Unsendable, WantedBy, Writing, Written},
     record::{Account, AccountOpen, Document, Found, Sent, Session, SessionStage, User, key},
     render::{self, Voice},
     token,
@@ -20,63 +20,97 @@ impl Turn<'_> {
     pub(super) async fn keep_step(
         &self,
         found: &Found<Session>,
-        asked: AskedFor,
+        mut asked: AskedFor,
         user: &Found<User>,
     ) -> Result<Option<Outcome>, FlowError> {
-        let AskedFor { session: mut next, messages, sent_to, set_up } = asked;
+        if asked.messages.is_empty() {
+            let committed = self.engine.commit(vec![found.put(&asked.session)], vec![found.unchanged()]).await?;
+            return Ok(matches!(committed, Committed::Done).then(|| Outcome::shown(asked.session)));
+        }
+        let turn = self.engine.queue(&asked.session.open.user).await;
+        let account: Found<Account> = self.engine.read(key::account(&asked.session.open.user)).await?;
+        let mut counted = account.open();
+        let written = match self.write(found, &mut asked, user, &mut counted).await? {
+            Ok(written) => written,
+            Err(reason) => {
+                drop(turn);
+                return self.end_with(found.clone(), reason).await.map(Some);
+            }
+        };
+        let Written { messages, mut changes, mut expectations } = written;
+        changes.extend([found.put(&asked.session), account.put(&Document { open: counted, secret: () })]);
+        expectations.extend([found.unchanged(), account.unchanged(), user.unchanged()]);
+        let committed = self.engine.commit(changes, expectations).await?;
+        drop(turn);
+        match committed {
+            Committed::Done => self.handed_over(asked.session, messages).await.map(Some),
+            Committed::Conflict => Ok(None),
+        }
+    }
+
+    /// The messages of a step, for the commit that keeps it, and in the session what has to be known of them; or why
+    /// there is no such step. What cannot be sent leaves a step all the same, so that the user can choose another factor.
+    pub(super) async fn write(
+        &self,
+        place: &Found<Session>,
+        asked: &mut AskedFor,
+        user: &Found<User>,
+        counted: &mut AccountOpen,
+    ) -> Result<Result<Written, &'static str>, FlowError> {
+        let AskedFor { session: next, messages, sent_to, set_up } = asked;
         if messages.is_empty() {
-            let committed = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await?;
-            return Ok(matches!(committed, Committed::Done).then(|| Outcome::shown(next)));
+            return Ok(Ok(Written::default()));
         }
         let Some(record) = &user.record else { return Err(FlowError::UnknownFlow) };
-        let turn = self.engine.queue(&next.open.user).await;
-        let account: Found<Account> = self.engine.read(key::account(&next.open.user)).await?;
-        let mut counted = account.open();
         let confirming = record.secret.addresses.confirming(self.now.wall);
-        let link = self.new_link(&messages);
+        let link = self.new_link(messages);
         let writing = Writing {
             user: &next.open.user,
             language: self.language_of(record),
-            place: Some(&found.key),
-            known: Known { addresses: &confirming, typed: &[], sent_to: &sent_to },
+            place: Some(&place.key),
+            known: Known { addresses: &confirming, typed: &[], sent_to },
             link: link.as_ref().map(NewLink::url),
             wanted_by: WantedBy::Login,
             now: self.now.wall,
         };
-        let written = match self.engine.write(messages, writing, &mut counted).await? {
+        let sent_before = counted.sent.clone();
+        let mut written = match self.engine.write(std::mem::take(messages), writing, counted).await? {
             Ok(written) => written,
             Err(unsendable) => {
-                drop(turn);
-                return self.keep_undelivered(found, next, unsendable).await;
+                counted.sent = sent_before;
+                return self.note_unsendable(next, unsendable);
             }
         };
-        self.lengthen(&mut next, &mut counted, found.record.as_ref(), &written);
+        self.lengthen(next, counted, place.record.as_ref(), &written);
         next.secret.sent = Some(Sent {
             messages: written.ids(),
             to: written.sent_to(),
             again_from: self.now.wall.plus_s(self.engine.settings.delivery.resend_wait_s),
             refused: false,
-            set_up,
+            set_up: set_up.take(),
             link: link.as_ref().map(NewLink::sent),
         });
-        let Written { messages, mut changes, mut expectations } = written;
         if let Some(link) = link {
-            let (change, expectation) = self.keep_link(link, &next).ok_or(FlowError::UnknownFlow)?;
-            changes.push(change);
-            expectations.push(expectation);
+            let (change, expectation) = self.keep_link(link, next).ok_or(FlowError::UnknownFlow)?;
+            written.changes.push(change);
+            written.expectations.push(expectation);
         }
-        changes.extend([found.put(&next), account.put(&Document { open: counted, secret: () })]);
-        expectations.extend([found.unchanged(), account.unchanged(), user.unchanged()]);
-        let committed = self.engine.commit(changes, expectations).await?;
-        drop(turn);
-        if let Committed::Conflict = committed {
-            return Ok(None);
+        Ok(Ok(written))
+    }
+
+    /// The step that was just kept, and what became of its messages.
+    pub(super) async fn handed_over(&self, mut next: Session, messages: Vec<Outgoing>) -> Result<Outcome, FlowError> {
+        if let Some(undelivered) = undelivered(&next) {
+            return Ok(undelivered);
+        }
+        if messages.is_empty() {
+            return Ok(Outcome::shown(next));
         }
         let delivery = self.engine.hand_over(messages).await;
         if delivery == HandedOver::Refused {
             self.note_refused(&mut next).await?;
         }
-        Ok(Some(Outcome::Shown { session: Box::new(next), error: None, delivery: Some(delivery) }))
+        Ok(Outcome::Shown { session: Box::new(next), error: None, delivery: Some(delivery) })
     }
 
     /// The session lives as long as its code, within bounds; another code for the same step changes nothing.
@@ -96,20 +130,19 @@ impl Turn<'_> {
         }
     }
 
-    /// Nothing can be sent: the step stands all the same, so that the user can choose another factor.
-    async fn keep_undelivered(
+    /// Nothing can be sent, which is no message and a note in the session.
+    fn note_unsendable(
         &self,
-        found: &Found<Session>,
-        mut next: Session,
+        next: &mut Session,
         unsendable: Unsendable,
-    ) -> Result<Option<Outcome>, FlowError> {
+    ) -> Result<Result<Written, &'static str>, FlowError> {
         let SessionStage::Waiting { module } = &next.open.stage else { return Err(FlowError::UnknownFlow) };
         let flow = token::short(self.flow_hash());
         let wait_s = match unsendable {
             Unsendable::NotPermitted => {
                 let reason = "it writes to an address that is not this user's and that no administrator listed";
                 tracing::error!(target: "audit", event = "module_failed", module, flow, reason);
-                return self.end_with(found.clone(), "unknown_error").await.map(Some);
+                return Ok(Err("unknown_error"));
             }
             Unsendable::NotPossible { reason } => {
                 tracing::error!(target: "audit", event = "message_not_sent", module, flow, reason);
@@ -122,8 +155,7 @@ impl Turn<'_> {
             }
         };
         next.secret.sent = Some(Sent { again_from: self.now.wall.plus_s(wait_s), refused: true, ..Sent::default() });
-        let committed = self.engine.commit(vec![found.put(&next)], vec![found.unchanged()]).await?;
-        Ok(matches!(committed, Committed::Done).then(|| no_answer(next)))
+        Ok(Ok(Written::default()))
     }
 
     /// Remembers that the messages of this step will not arrive.

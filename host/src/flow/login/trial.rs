@@ -181,9 +181,10 @@ impl Turn<'_> {
     ) -> Result<Committed, FlowError> {
         let account: Found<Account> = self.engine.read(key::account(&trial.open.user)).await?;
         let place = self.session().await?;
-        let (mut changes, mut expectations) = self.enlist(account.open(), &account, &trial).await?;
-        changes.push(place.put(&trial));
-        expectations.extend([place.unchanged(), user.unchanged(), factors.unchanged()]);
+        let mut counted = account.open();
+        let (mut changes, mut expectations) = self.enlist(&mut counted, &trial).await?;
+        changes.extend([account.put(&Document { open: counted, secret: () }), place.put(&trial)]);
+        expectations.extend([account.unchanged(), place.unchanged(), user.unchanged(), factors.unchanged()]);
         Ok(self.engine.commit(changes, expectations).await?)
     }
 

@@ -22,11 +22,14 @@ pub use outgoing::{Outgoing, Unsendable, WantedBy, Writing, Written};
 pub use permitted::Known;
 pub use postman::HandedOver;
 
-use crate::{clock::Timestamp, keys::MasterKey};
+use crate::{clock::Timestamp, keys::MasterKey, store::Key};
 
 /// Notices of one user in an hour, a bound of its own: who makes notices come must not use up codes, nor the other way
 /// round. Counted by this process alone, since nothing is decided by it.
 const NOTICES_PER_USER_HOUR: u64 = 30;
+
+/// Messages one commit erases; a commit takes a few more changes.
+const ERASED_AT_ONCE_MAX: usize = 200;
 
 /// A message in line for another try.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +53,8 @@ pub struct Messages {
     waiting: Mutex<BTreeSet<(Timestamp, Due)>>,
     /// Notices of the last hour by user.
     notices: Mutex<HashMap<String, VecDeque<Timestamp>>>,
+    /// What is to be erased, while somebody erases.
+    done: Mutex<Option<BTreeSet<Key>>>,
     /// How many are being sent now.
     under_way: watch::Sender<usize>,
 }
@@ -63,6 +68,7 @@ impl Messages {
             hour: Mutex::default(),
             waiting: Mutex::default(),
             notices: Mutex::default(),
+            done: Mutex::default(),
             under_way: watch::Sender::new(0),
         }
     }
@@ -107,6 +113,34 @@ impl Messages {
 
     fn is_waiting(&self, id: &str) -> bool {
         locked(&self.waiting).iter().any(|(_, due)| due.id == id)
+    }
+
+    /// Takes in the key of a message that is done with; gives what the caller has to erase now, nothing if somebody else is
+    /// at it.
+    fn erase(&self, key: Key) -> BTreeSet<Key> {
+        match &mut *locked(&self.done) {
+            Some(done) => {
+                done.insert(key);
+                BTreeSet::new()
+            }
+            nobody => {
+                *nobody = Some(BTreeSet::new());
+                BTreeSet::from([key])
+            }
+        }
+    }
+
+    /// What came in since the last was erased; nothing ends the work.
+    fn erased(&self) -> BTreeSet<Key> {
+        let mut done = locked(&self.done);
+        let next: BTreeSet<Key> = match &mut *done {
+            Some(done) => std::iter::from_fn(|| done.pop_first()).take(ERASED_AT_ONCE_MAX).collect(),
+            None => BTreeSet::new(),
+        };
+        if next.is_empty() {
+            *done = None;
+        }
+        next
     }
 
     /// Takes out what is due.
@@ -157,6 +191,7 @@ mod tests {
             hour: Mutex::default(),
             waiting: Mutex::default(),
             notices: Mutex::default(),
+            done: Mutex::default(),
             under_way: watch::Sender::new(0),
         };
         messages.try_again("late", 1, Timestamp(20));

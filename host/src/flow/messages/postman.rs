@@ -1,9 +1,7 @@
 //! Sends messages that are durable, again until they are worth nothing any more, and forgets them afterwards. At least
 //! once: a crash between "accepted by the other side" and "forgotten" repeats a message under the same id.
 
-use std::time::Duration;
-
-use tokio::sync::oneshot;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Due, Outgoing};
 use crate::{
@@ -19,6 +17,7 @@ use crate::{
         },
     },
     store::{Change, Key, Revision, StoreError},
+    unbroken::Unbroken,
 };
 
 /// The longest wait between two tries.
@@ -90,17 +89,16 @@ impl Flows {
 impl Engine {
     /// Sends what a commit has just made, and says what became of it within the time a person waits for a page.
     pub async fn hand_over(&self, messages: Vec<Outgoing>) -> HandedOver {
-        let mut outcomes = Vec::new();
-        for message in messages {
-            let (told, outcome) = oneshot::channel();
-            tokio::spawn(self.clone().deliver(message, Some(told)));
-            outcomes.push(outcome);
-        }
+        let mut messages = messages.into_iter();
+        let Some(first) = messages.next() else { return HandedOver::Sent };
+        let others: Vec<_> = messages.map(|message| tokio::spawn(self.clone().deliver(message))).collect();
+        // Here, and on its own only if nobody waits for it any more.
+        let first = Unbroken::new(self.clone().deliver(first));
         let worst = async {
-            let mut all = Vec::new();
-            for outcome in outcomes {
+            let mut all = vec![first.await];
+            for other in others {
                 // A task that broke says nothing; its message is still there.
-                all.push(outcome.await.unwrap_or(HandedOver::Queued));
+                all.push(other.await.unwrap_or(HandedOver::Queued));
             }
             worst_of(&all)
         };
@@ -111,12 +109,12 @@ impl Engine {
     /// Sends what a commit has just made, and waits for nothing.
     pub fn post(&self, messages: Vec<Outgoing>) {
         for message in messages {
-            tokio::spawn(self.clone().deliver(message, None));
+            tokio::spawn(self.clone().deliver(message));
         }
     }
 
     /// One try of a message whose lease is held.
-    async fn deliver(self, message: Outgoing, told: Option<oneshot::Sender<HandedOver>>) {
+    async fn deliver(self, message: Outgoing) -> HandedOver {
         let _under_way = UnderWay::begin(&self);
         let tried = self.send(&message).await;
         let open = &message.record.open;
@@ -127,15 +125,6 @@ impl Engine {
             }
             _ => None,
         };
-        let outcome = match (&tried, again_at) {
-            (Ok(()), _) => HandedOver::Sent,
-            (Err(_), Some(_)) => HandedOver::Failed,
-            (Err(_), None) => HandedOver::Refused,
-        };
-        if let Some(told) = told {
-            // Whoever does not wait any more does not want to know.
-            let _ = told.send(outcome);
-        }
         let (channel, user, tries) = (&open.channel, &open.user, open.tries);
         let flow = open.flow.as_deref().unwrap_or("none");
         match &tried {
@@ -147,15 +136,19 @@ impl Engine {
         }
         match again_at {
             Some(again_at) => self.messages.try_again(&message.id, open.tries, again_at),
-            None => self.forget(&message.id).await,
+            None => self.forget(&message.id),
+        }
+        match (tried, again_at) {
+            (Ok(()), _) => HandedOver::Sent,
+            (Err(_), Some(_)) => HandedOver::Failed,
+            (Err(_), None) => HandedOver::Refused,
         }
     }
 
     async fn send(&self, message: &Outgoing) -> Result<(), SendError> {
         let record = &message.record;
         let secret = &record.secret;
-        let (template, language, values) =
-            (secret.template.clone(), secret.language.clone(), secret.values.clone());
+        let (template, language, values) = (secret.template.clone(), secret.language.clone(), secret.values.clone());
         let message_id = MessageId::new(message.id.clone()).ok_or_else(|| SendError::refused("it has no id"))?;
         let (channel, to) = (record.open.channel.clone(), secret.to.clone());
         let message = delivery::Message { template, language, values };
@@ -165,7 +158,7 @@ impl Engine {
     /// Another try: only of a message that still exists and that somebody waits for.
     async fn deliver_again(self, due: Due) {
         match self.lease(&due).await {
-            Ok(Some(record)) => self.deliver(Outgoing { id: due.id, record }, None).await,
+            Ok(Some(record)) => drop(self.deliver(Outgoing { id: due.id, record }).await),
             Ok(None) => {}
             Err(error) => tracing::warn!("a message waits for the next start: {error}"),
         }
@@ -182,7 +175,7 @@ impl Engine {
         if now.wall > record.open.dead_at || !self.is_awaited(id, &record, &now).await? {
             let (channel, user) = (&record.open.channel, &record.open.user);
             tracing::info!(target: "audit", event = "message_withdrawn", channel, user, tries = record.open.tries);
-            self.forget(id).await;
+            self.forget(id);
             return Ok(None);
         }
         record.open.tries += 1;
@@ -221,10 +214,23 @@ impl Engine {
         Ok(sent.messages.iter().any(|message| message == id) && self.user_in_epoch(&user, epoch).await?.is_some())
     }
 
-    async fn forget(&self, id: &str) {
+    /// Has a message erased that is done with. While a commit erases some, others wait for the next, so that under load one
+    /// commit erases many.
+    fn forget(&self, id: &str) {
         let Some(key) = key::message(id) else { return };
-        if let Err(error) = self.commit(vec![Change::Delete(key)], Vec::new()).await {
-            tracing::warn!("a message that is done with stays for now: {error}");
+        let first = self.messages.erase(key);
+        if !first.is_empty() {
+            tokio::spawn(self.clone().erase(first, UnderWay::begin(self)));
+        }
+    }
+
+    async fn erase(self, mut next: BTreeSet<Key>, _under_way: UnderWay) {
+        while !next.is_empty() {
+            let changes = next.into_iter().map(Change::Delete).collect();
+            if let Err(error) = self.commit(changes, Vec::new()).await {
+                tracing::warn!("messages that are done with stay for now: {error}");
+            }
+            next = self.messages.erased();
         }
     }
 }
@@ -239,17 +245,17 @@ fn worst_of(outcomes: &[HandedOver]) -> HandedOver {
     }
 }
 
-/// Counts a message as being sent for as long as it exists.
-struct UnderWay<'a>(&'a Engine);
+/// Counts work on messages as under way for as long as it exists.
+struct UnderWay(Engine);
 
-impl<'a> UnderWay<'a> {
-    fn begin(engine: &'a Engine) -> Self {
+impl UnderWay {
+    fn begin(engine: &Engine) -> Self {
         engine.messages.under_way.send_modify(|count| *count += 1);
-        Self(engine)
+        Self(engine.clone())
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.messages.under_way.send_modify(|count| *count -= 1);
     }
@@ -311,6 +317,7 @@ mod tests {
         assert!(stage.flows.engine.lease(&due(1)).await.unwrap().is_some(), "the last moment");
         stage.move_clock_to(Timestamp(NOW.plus_s(10).0 + 1));
         assert!(stage.flows.engine.lease(&due(2)).await.unwrap().is_none(), "the login has run out");
+        stage.flows.finish_sending(Duration::from_secs(5)).await;
         assert!(!stage.has("message/m").await, "it is withdrawn");
 
         let stage = waiting_for_a_message().await;
@@ -318,6 +325,27 @@ mod tests {
         later.open.epoch = 1;
         stage.put("user/ada", &later).await;
         assert!(stage.flows.engine.lease(&due(1)).await.unwrap().is_none(), "its user's logins were ended");
+    }
+
+    #[tokio::test]
+    async fn what_is_done_with_while_another_is_erased_is_erased_after_it() {
+        let stage = waiting_for_a_message().await;
+        let message = stage.flows.engine.read::<MessageRecord>(key::message("m")).await.unwrap().record.unwrap();
+        let ids: Vec<String> = (0..500).map(|number| format!("m{number}")).collect();
+        for id in &ids {
+            stage.put(&format!("message/{id}"), &message).await;
+        }
+        for id in ids.iter().chain(&ids) {
+            stage.flows.engine.forget(id);
+        }
+        stage.flows.finish_sending(Duration::from_secs(60)).await;
+        for id in &ids {
+            assert!(!stage.has(&format!("message/{id}")).await, "{id}");
+        }
+        assert!(stage.has("message/m").await);
+        stage.flows.engine.forget("m");
+        stage.flows.finish_sending(Duration::from_secs(60)).await;
+        assert!(!stage.has("message/m").await, "who comes after the last begins anew");
     }
 
     #[test]

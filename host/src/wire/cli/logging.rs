@@ -15,9 +15,8 @@ pub fn start(default: &str) {
     let asked = std::env::var(VARIABLE).unwrap_or_default();
     let parsed: Result<Targets, ParseError> = if asked.is_empty() { default.parse() } else { asked.parse() };
     let problem = parsed.as_ref().err().map(ToString::to_string);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let started = tracing_subscriber::registry()
         .with(lines)
         .with(parsed.unwrap_or_else(|_| default.parse().unwrap_or_default()))

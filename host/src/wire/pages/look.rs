@@ -83,13 +83,7 @@ fn rules(words: &Words) -> Rules {
             Ok::<String, minijinja::Error>(words.fill(language, key, &places))
         });
     };
-    Rules {
-        built_in: &BUILT_IN,
-        prefix: "page_",
-        endings: &[".html"],
-        steps_max: STEPS_MAX,
-        extend: Box::new(extend),
-    }
+    Rules { built_in: &BUILT_IN, prefix: "page_", endings: &[".html"], steps_max: STEPS_MAX, extend: Box::new(extend) }
 }
 
 #[cfg(test)]
