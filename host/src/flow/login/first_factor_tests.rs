@@ -12,7 +12,7 @@ use crate::{
         Access, Asker, FlowError, Step,
         login::Turn,
         record::{
-            AccessSession, AccessStage, Account, Document, FactorsOpen, Grant, MailedCode, ResetCode, Session,
+            self, AccessSession, AccessStage, Account, Document, FactorsOpen, Grant, MailedCode, ResetCode, Session,
             SessionStage, User,
         },
         test_stage::{Log, NOW, TestStage, access, asker, session, signed_in, user},
@@ -165,6 +165,20 @@ async fn who_sits_in_the_network_chooses_among_its_users_and_nobody_else_learns_
     assert_eq!(word(&begun(&stage, "trusted_networks", None, &from_elsewhere()).await), "not_allowed");
     let moved = answered(&stage, step, json!({"user": "0ada"}), &from_elsewhere()).await.unwrap();
     assert_eq!(word(&moved), "not_allowed");
+}
+
+#[tokio::test]
+async fn only_a_password_that_was_typed_makes_a_session_that_proved_one() {
+    let (stage, here) = (at_home(""), asker());
+    stage.put_person("ada", &user("ada"), Some(PASSWORD)).await;
+    let by_network = begun(&stage, "trusted_networks", None, &here).await;
+    assert_eq!(word(&answered(&stage, by_network, json!({"user": "ada"}), &here).await.unwrap()), "created");
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &here).await, "created");
+    let made = record::scan::<AccessSession>(&stage.flows.engine.store, "access/").await.unwrap();
+    let mut proved: Vec<_> =
+        made.iter().map(|(_, _, session)| (&*session.open.provider.kind, session.open.password_at)).collect();
+    proved.sort();
+    assert_eq!(proved, [("local", Some(NOW)), ("trusted_networks", None)]);
 }
 
 #[tokio::test]
