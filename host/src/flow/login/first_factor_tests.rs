@@ -372,3 +372,10 @@ async fn whom_a_program_accepts_and_nobody_knows_is_added_where_the_settings_say
         assert_eq!((&*sign_in("right").await, is_known().await), (expected, create_users));
     }
 }
+
+#[tokio::test]
+async fn only_an_address_of_the_client_is_led_to() {
+    let stage = TestStage::new();
+    let leads = |to: &str| stage.flows.check_client(APP, to).is_ok();
+    assert!(leads("https://app.example/back") && !leads("https://elsewhere.example/back"));
+}

@@ -158,6 +158,10 @@ fn refused_with<T>(answer: Result<T, FlowError>) -> &'static str {
     }
 }
 
+fn methods_text(methods: &[MethodView], id: &str) -> Option<String> {
+    methods.iter().find(|method| method.id == id).and_then(|method| method.strength_text.clone())
+}
+
 #[tokio::test]
 async fn how_strong_a_method_is_rests_on_the_admins_word_and_what_the_module_takes_back() {
     let (stage, _) = stage_under("");
@@ -172,6 +176,9 @@ async fn how_strong_a_method_is_rests_on_the_admins_word_and_what_the_module_tak
         let app = methods.iter().find(|method| method.id == "app").unwrap();
         assert!(app.strength_text.as_ref().unwrap().starts_with(good));
         assert_eq!(app.setup_message.as_deref(), Some("Have it ready."));
+        let said = |id: &str| stage.flows.strength_in_words(id, language);
+        assert_eq!((said("app"), said("pin")), (app.strength_text.clone(), methods_text(&methods, "pin")));
+        assert_eq!((said("codes"), said("asleep"), said("gone")), (None, None, None));
     }
 }
 

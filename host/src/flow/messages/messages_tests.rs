@@ -187,6 +187,35 @@ async fn what_is_for_no_login_has_one_half_and_what_anybody_can_wish_for_half_of
 }
 
 #[tokio::test]
+async fn an_address_that_had_its_share_keeps_a_word_that_anybody_wished_for_from_no_other_and_a_logins_from_all() {
+    let stage = stage_with(OUTBOX);
+    let engine = &stage.flows.engine;
+    let [first, second] = ["a@example.org", "b@example.org"];
+    let has_its_share = async |to: &str| {
+        let mut target: Target = Document { open: Default::default(), secret: () };
+        target.open.sent.extend([NOW; 4]);
+        stage.put(&format!("target/{}", engine.messages.target_tag("email", to)), &target).await;
+    };
+    let sent_to = async |wanted_by| -> Vec<String> {
+        let (none, typed) = (Addresses::default(), [first.to_owned(), second.to_owned()]);
+        let known = Known { addresses: &none, typed: &typed, sent_to: &[] };
+        let (user, language, place, link) = ("ada", "en", None, None);
+        let writing = Writing { user, language, place, known, link, wanted_by, now: NOW };
+        let asked = [first, second].map(|to| Message::plain("email", to, "a text")).to_vec();
+        match engine.write(asked, writing, &mut AccountOpen::default()).await.unwrap() {
+            Ok(written) => written.sent_to().into_iter().map(|sent| sent.to).collect(),
+            Err(unsendable) => vec![format!("{unsendable:?}")],
+        }
+    };
+    let too_many = "TooMany { retry_after_s: 3600 }";
+    has_its_share(first).await;
+    assert_eq!(sent_to(WantedBy::Anybody).await, [second]);
+    assert_eq!(sent_to(WantedBy::Login).await, [too_many]);
+    has_its_share(second).await;
+    assert_eq!(sent_to(WantedBy::Anybody).await, [too_many]);
+}
+
+#[tokio::test]
 async fn notices_go_by_mail_to_what_is_proved_to_what_left_lately_and_to_the_factor_itself() {
     let stage = stage_with(OUTBOX);
     let mut ada: User = user("ada");
