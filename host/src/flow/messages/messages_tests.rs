@@ -247,6 +247,26 @@ async fn notices_go_by_mail_to_what_is_proved_to_what_left_lately_and_to_the_fac
 }
 
 #[tokio::test]
+async fn a_notice_is_worth_sending_for_a_day_and_speaks_as_its_reader_does() {
+    let stage = stage_with(OUTBOX);
+    let mut ada: User = user("ada");
+    (ada.open.display_name, ada.open.language) = (Some("Ada".to_owned()), Some("de".to_owned()));
+    ada.open.zone = Some("Europe/Berlin".to_owned());
+    let value = "a@example.org".to_owned();
+    ada.secret.addresses.email = vec![Address { value, added_at: NOW, proved_at: Some(NOW), by_code: false }];
+    stage.put("user/ada", &ada).await;
+    let engine = &stage.flows.engine;
+    let found: Found<User> = engine.read(key::user("ada")).await.unwrap();
+    let source = Some(std::net::Ipv4Addr::LOCALHOST.into());
+    let written = engine.notices(&Notice::login_denied(), About { user: &found, source, also: &[], now: NOW });
+    let [message] = &written.messages[..] else { panic!("one message") };
+    let Document { open, secret } = &message.record;
+    assert_eq!((open.dead_at, &*secret.language), (NOW.plus_s(86_400), "de"));
+    assert_eq!((&*secret.values["user"], &*secret.values["source"]), ("Ada", "127.0.0.1"));
+    assert!(secret.values["time"].contains("01:00"), "{}", secret.values["time"]);
+}
+
+#[tokio::test]
 async fn keys_and_tags_are_of_each_module_user_and_address() {
     let stage = stage_with(OUTBOX);
     let messages = &stage.flows.engine.messages;
