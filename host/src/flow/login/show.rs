@@ -30,10 +30,8 @@ impl Flows {
             let (provider, reason) = (session.open.provider.clone(), reason.to_owned());
             turn.looked_at(Outcome::Aborted { provider, reason, language: None }, None).await
         };
-        match &session.open.stage {
-            SessionStage::Ended { .. } => return Err(FlowError::UnknownFlow),
-            SessionStage::Denied { reason } => return ended(reason).await,
-            _ => {}
+        if let SessionStage::Denied { reason } = &session.open.stage {
+            return ended(reason).await;
         }
         let user = turn.may_go_on(&found).await?.and_then(|user| user.record);
         let Some(user) = user else { return ended("login_expired").await };
