@@ -127,3 +127,27 @@ async fn a_session_whose_own_end_came_or_whose_code_is_still_out_opens_nothing()
     stage.put(KEY, &access("ada", AccessStage::Issued { code_expires_at: END.plus_s(60) })).await;
     assert!(stage.flows.authenticate(&bearer).await.is_err());
 }
+
+#[tokio::test]
+async fn a_browser_of_the_pages_is_known_by_its_own_token_until_its_session_ends() {
+    let stage = TestStage::new();
+    stage.put("user/ada", &user("ada")).await;
+    let (own, forged) = (token::new_refresh_token(SESSION), token::new_refresh_token(SESSION).text);
+    let mut of_pages = access("ada", AccessStage::Active { expires_at: END });
+    of_pages.secret.refresh_hash = Some(own.hash);
+    let mut of_a_client = of_pages.clone();
+    of_pages.open.is_of_pages = true;
+    of_a_client.open.is_of_pages = false;
+    let past = Timestamp(END.0 + 1);
+    for (session, token, moment, is_known) in [
+        (&of_pages, &own.text, END, true),
+        (&of_pages, &own.text, past, false),
+        (&of_pages, &forged, END, false),
+        (&of_a_client, &own.text, END, false),
+    ] {
+        stage.put(KEY, session).await;
+        stage.move_clock_to(moment);
+        let known = stage.flows.authenticate_browser(token).await;
+        assert_eq!(known.map(|access| access.user_name).ok().as_deref(), is_known.then_some("ada"), "{moment:?}");
+    }
+}

@@ -5,7 +5,7 @@ use crate::{
     clock::Now,
     flow::{
         lifetime::is_alive,
-        test_stage::{Log, NOW, TestStage, session, user},
+        test_stage::{Log, NOW, TestStage, asker, session, signed_in, user},
     },
 };
 
@@ -133,4 +133,22 @@ async fn a_store_that_answers_is_well_and_one_that_ended_is_not() {
     assert!(stage.flows.health().await.is_ok());
     stage.flows.engine.store.close().await;
     assert!(stage.flows.health().await.is_err());
+}
+
+#[tokio::test]
+async fn a_caller_reads_their_own_language_where_there_are_words_in_it_and_else_their_programs() {
+    let stage = TestStage::new();
+    let asker = Asker { language: "fr".to_owned(), ..asker() };
+    for (own, read) in [(Some("de"), "de"), (Some("tlh"), "fr"), (None, "fr")] {
+        let access = Access { language: own.map(str::to_owned), ..signed_in("ada", 0) };
+        assert_eq!(stage.flows.language_of(&access, &asker), read, "{own:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_the_flows_is_their_clocks() {
+    let stage = TestStage::new();
+    assert_eq!(stage.flows.now(), NOW);
+    stage.move_clock_to(NOW.plus_s(7));
+    assert_eq!(stage.flows.now(), NOW.plus_s(7));
 }

@@ -192,6 +192,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_page_learns_whether_a_change_would_ask_for_a_fresh_proof() {
+        let stage = TestStage::new();
+        let now = stage.flows.now();
+        for (first_factor_at, is_fresh) in [(Some(now), true), (None, false)] {
+            let access = Access { first_factor_at, ..signed_in("ada", 0) };
+            assert_eq!(stage.flows.proof_is_fresh(&access, Need::SetUp).await.unwrap(), is_fresh);
+        }
+    }
+
+    #[tokio::test]
     async fn only_an_owner_acts_on_others_and_only_freshly() {
         let stage = TestStage::new();
         let now = stage.flows.engine.clock.now().wall;

@@ -60,6 +60,16 @@ pub fn credible(moment: Timestamp, now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::test_stage::{TestStage, user};
+
+    #[tokio::test]
+    async fn a_check_counts_the_records_it_found_in_the_files() {
+        let stage = TestStage::new();
+        let before = stage.flows.check_storage().await.unwrap().records;
+        stage.put("user/ada", &user("ada")).await;
+        let report = stage.flows.check_storage().await.unwrap();
+        assert_eq!((report.records, report.damage), (before + 1, None));
+    }
 
     #[test]
     fn a_restore_leaves_word_of_itself() {

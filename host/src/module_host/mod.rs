@@ -28,4 +28,4 @@ pub use apply::Change;
 pub use check::quoted;
 pub use inspect::{Inspection, file_refusal, inspect};
 #[cfg(test)]
-pub use supervisor::played::{Play, word};
+pub use supervisor::played::{Play, pause, word};

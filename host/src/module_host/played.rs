@@ -68,6 +68,49 @@ fn next_request(socket: &mut BlockingStream) -> Option<Request> {
     serde_json::from_slice(&request).ok()
 }
 
+/// Where a module stops in the middle of an answer, until the test has done something else meanwhile.
+pub struct Pause {
+    reached: mpsc::UnboundedSender<()>,
+    go_on: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+/// What a test does meanwhile, once.
+pub struct Meanwhile {
+    reached: mpsc::UnboundedReceiver<()>,
+    go_on: std::sync::mpsc::Sender<()>,
+}
+
+pub fn pause() -> (Pause, Meanwhile) {
+    let (at, reached) = mpsc::unbounded_channel();
+    let (go_on, told) = std::sync::mpsc::channel();
+    (Pause { reached: at, go_on: told.into() }, Meanwhile { reached, go_on })
+}
+
+impl Pause {
+    /// Stops here the first time, and never after it.
+    pub fn here(&self) {
+        // Both ends are gone once the test did what it wanted.
+        let _ = self.reached.send(());
+        let _ = self.go_on.lock().unwrap().recv();
+    }
+}
+
+impl Meanwhile {
+    /// What this work comes to if something else happens while the module has stopped; and whether it ever did.
+    pub async fn happens<T>(self, work: impl Future<Output = T>, other: impl AsyncFnOnce()) -> (T, bool) {
+        let Self { mut reached, go_on } = self;
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            biased;
+            _ = reached.recv() => {}
+            done = &mut work => return (done, false),
+        }
+        other().await;
+        drop(go_on);
+        (work.await, true)
+    }
+}
+
 /// The word for an operation, as a test tells what was asked.
 pub fn word(operation: &Operation) -> &'static str {
     match operation {

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use syn::{
-    Arm, BinOp, Block, Expr, ExprBinary, ExprMatch, ExprStruct, ExprUnary, ImplItemFn, ItemFn, Pat,
+    Arm, BinOp, Block, Expr, ExprBinary, ExprMatch, ExprStruct, ExprUnary, ImplItemFn, ItemFn, Pat, ReturnType,
+    Signature, Type,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -130,22 +131,24 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     /// The innermost function around the byte is the one that is meant; it is visited last.
-    fn look_at_function(&mut self, block: &Block) {
+    fn look_at_function(&mut self, signature: &Signature, block: &Block) {
         let range = block.span().byte_range();
         if *self.genre == Genre::Function && range.contains(&self.start) {
-            self.found = Some((range, Kind::Return(self.replacement.to_owned())));
+            // Two values that are `impl Iterator` are of two types.
+            let is_opaque = matches!(&signature.output, ReturnType::Type(_, of) if matches!(**of, Type::ImplTrait(_)));
+            self.found = (!is_opaque).then(|| (range, Kind::Return(self.replacement.to_owned())));
         }
     }
 }
 
 impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        self.look_at_function(&item.block);
+        self.look_at_function(&item.sig, &item.block);
         visit::visit_item_fn(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
-        self.look_at_function(&item.block);
+        self.look_at_function(&item.sig, &item.block);
         visit::visit_impl_item_fn(self, item);
     }
 
@@ -352,6 +355,15 @@ mod tests {
         let guard = "(crate::mutant(0) || (!crate::mutant(1) && (if crate::mutant(2) { (a) == (2) } else { a < 2 })))";
         assert!(woven.text.contains(guard), "{}", woven.text);
         assert_eq!(woven.at(woven.text.find("(a) == (2)").unwrap()), [2]);
+    }
+
+    #[test]
+    fn a_function_whose_type_has_no_name_returns_nothing_else() {
+        let mutant = mutant(Genre::Function, "::std::iter::empty()", (2, 5));
+        for (of, is_there) in [("impl Iterator<Item = u8>", false), ("Once<u8>", true)] {
+            let code = format!("fn f() -> {of} {{\n    ::std::iter::once(1)\n}}\n");
+            assert_eq!(weave(&code, &[(0, &mutant)]).unwrap().text != code, is_there, "{of}");
+        }
     }
 
     #[test]

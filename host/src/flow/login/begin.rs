@@ -320,9 +320,14 @@ mod tests {
         for elsewhere in ["https://b.example/", "http://a.example/", "https://a.example:444/", "not a url"] {
             assert!(!is_client("https://a.example/", Some(elsewhere)), "{elsewhere}");
         }
-        for plainly_no in
-            ["ftp://a.example/", "https://me@a.example/", "https://:secret@a.example/", "https://a.example/#part"]
-        {
+        for plainly_no in [
+            "ftp://a.example/",
+            "https://me@a.example/",
+            "https://:secret@a.example/",
+            "https://a.example/#part",
+            "https://a.example/a b",
+            "https://a.example/\u{1}",
+        ] {
             assert!(!is_client(plainly_no, None), "{plainly_no}");
             assert!(!is_client("https://a.example/", Some(plainly_no)), "{plainly_no}");
         }

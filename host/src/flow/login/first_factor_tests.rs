@@ -9,12 +9,13 @@ use super::{ApiLogin, BeginLogin, finish::Finish};
 use crate::{
     clock::Timestamp,
     flow::{
-        Asker, FlowError, Step,
+        Access, Asker, FlowError, Step,
         login::Turn,
         record::{
-            AccessSession, AccessStage, Account, Document, FactorsOpen, Grant, ResetCode, Session, SessionStage, User,
+            self, AccessSession, AccessStage, Account, Document, FactorsOpen, Grant, MailedCode, ResetCode, Session,
+            SessionStage, User,
         },
-        test_stage::{Log, NOW, TestStage, access, asker, session, user},
+        test_stage::{Log, NOW, TestStage, access, asker, session, signed_in, user},
         token,
     },
 };
@@ -167,6 +168,20 @@ async fn who_sits_in_the_network_chooses_among_its_users_and_nobody_else_learns_
 }
 
 #[tokio::test]
+async fn only_a_password_that_was_typed_makes_a_session_that_proved_one() {
+    let (stage, here) = (at_home(""), asker());
+    stage.put_person("ada", &user("ada"), Some(PASSWORD)).await;
+    let by_network = begun(&stage, "trusted_networks", None, &here).await;
+    assert_eq!(word(&answered(&stage, by_network, json!({"user": "ada"}), &here).await.unwrap()), "created");
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &here).await, "created");
+    let made = record::scan::<AccessSession>(&stage.flows.engine.store, "access/").await.unwrap();
+    let mut proved: Vec<_> =
+        made.iter().map(|(_, _, session)| (&*session.open.provider.kind, session.open.password_at)).collect();
+    proved.sort();
+    assert_eq!(proved, [("local", Some(NOW)), ("trusted_networks", None)]);
+}
+
+#[tokio::test]
 async fn the_only_user_of_a_network_comes_in_at_once_where_the_settings_want_it() {
     let here = asker();
     for (more, expected) in [("allow_bypass_login = true", "created"), ("", "init")] {
@@ -315,4 +330,52 @@ async fn a_factor_was_proved_when_its_module_said_so_and_not_when_the_login_ende
     let access: AccessSession = stage.read(&format!("access/{session_id}")).await;
     assert_eq!((access.open.factor_at, access.open.mfa_verified_at), (Some(said_at), Some(said_at)));
     assert_eq!((access.open.created_at, access.open.mfa_method_used.as_deref()), (NOW, Some("pin")));
+}
+
+#[tokio::test]
+async fn a_mailed_code_stands_beside_the_password_to_its_end_and_in_no_proof() {
+    let (stage, here) = (TestStage::new(), asker());
+    let mut ada = user("ada");
+    let (name, folded) = (token::folded_name_hash("ada"), token::folded_spoken_code(CODE));
+    let mac = stage.flows.engine.messages.code_mac("forgotten password", &name, &folded);
+    ada.secret.mailed_codes = vec![MailedCode { mac, expires_at: END }];
+    stage.put_person("ada", &ada, Some(PASSWORD)).await;
+    let own = Access { client_id: APP.to_owned(), ..signed_in("ada", 0) };
+    stage.put(&format!("access/{}", own.session_id), &access("ada", AccessStage::Active { expires_at: END })).await;
+    let prove = async |password: &str| {
+        let begun = stage.flows.begin_proof(&own, &here).await.unwrap();
+        word(&answered(&stage, begun, json!({"password": password}), &here).await.unwrap())
+    };
+    stage.move_clock_to(END);
+    assert_eq!(signed_in_as(&stage, "ada", "ABCD-EFGH-JKMX", &here).await, "init invalid_auth");
+    assert_eq!(signed_in_as(&stage, " ADA ", &CODE.to_lowercase(), &here).await, "set_password");
+    assert_eq!((&*prove(CODE).await, &*prove(PASSWORD).await), ("init invalid_auth", "created"));
+    assert_eq!(signed_in_as(&stage, "ada", PASSWORD, &here).await, "created");
+    stage.move_clock_to(Timestamp(END.0 + 1));
+    assert_eq!(signed_in_as(&stage, "ada", CODE, &here).await, "init invalid_auth");
+}
+
+#[tokio::test]
+async fn whom_a_program_accepts_and_nobody_knows_is_added_where_the_settings_say_so() {
+    let (shell, here) = (std::fs::canonicalize("/bin/sh").unwrap(), asker());
+    for (create_users, expected) in [(true, "created"), (false, "init invalid_auth")] {
+        let program = format!("command = {shell:?}\nargs = [\"-c\", \"test $username-$password = bob-right\"]");
+        let settings = format!("[[provider]]\ntype = \"command_line\"\n{program}\ncreate_users = {create_users}");
+        let stage = TestStage::with(&settings);
+        let sign_in = async |password: &str| {
+            let begun = begun(&stage, "command_line", None, &here).await;
+            let fields = json!({"username": "bob", "password": password});
+            word(&answered(&stage, begun, fields, &here).await.unwrap())
+        };
+        let is_known = async || stage.flows.engine.user_by_name("bob").await.unwrap().is_some();
+        assert_eq!((&*sign_in("wrong").await, is_known().await), ("init invalid_auth", false));
+        assert_eq!((&*sign_in("right").await, is_known().await), (expected, create_users));
+    }
+}
+
+#[tokio::test]
+async fn only_an_address_of_the_client_is_led_to() {
+    let stage = TestStage::new();
+    let leads = |to: &str| stage.flows.check_client(APP, to).is_ok();
+    assert!(leads("https://app.example/back") && !leads("https://elsewhere.example/back"));
 }

@@ -13,15 +13,16 @@ use crate::{
     clock::Timestamp,
     flow::{
         record::{
-            Account, AccountOpen, Count, Document, Enrolment, Link, LinkOpen, LinkSecret, OpenFlow, Sent, SentLink,
-            SessionStage, Unknown, User,
+            Account, AccountOpen, Address, Count, Document, Enrolment, Link, LinkOpen, LinkSecret, OpenFlow, Sent,
+            SentLink, SessionStage, Unknown, User,
         },
         test_stage::{Log, NOW, TestStage, asker, enrolment, factors, user, waiting},
     },
     module_host::word,
 };
 
-const SETTINGS: &str = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"mail\"";
+const SETTINGS: &str = "[development]\n[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"mail\"\n[[channel]]\n\
+                        name = \"email\"\ntype = \"outbox\"\ntarget = \"email\"";
 /// Longer than the login lives.
 const DEAD_AT: Timestamp = Timestamp(NOW.0 + 90_000);
 
@@ -344,4 +345,31 @@ async fn messages_share_a_link_that_lives_as_long_as_the_longest_and_not_beyond_
         assert_eq!(number, Some(kept.secret.number.to_string()));
     }
     assert_eq!(turn.link_number(&waiting("ada", "mail")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_wrong_number_that_locks_the_factor_is_told_and_a_right_one_is_not() {
+    for (number, messages) in [("41", 1), ("42", 0)] {
+        let (stage, _) = stage_with(0, accepted).await;
+        let mut ada: User = user("ada");
+        let value = "ada@example.org".to_owned();
+        ada.secret.addresses.email = vec![Address { value, added_at: NOW, proved_at: Some(NOW), by_code: false }];
+        stage.put("user/ada", &ada).await;
+        put_account(&stage, wrong(4, None)).await;
+        assert!(click(&stage, Some(number), None).await.is_ok());
+        stage.all_sent().await;
+        assert_eq!(stage.flows.delivery().outbox().len(), messages, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_module_advises_at_a_click_is_kept_for_the_login_that_waits() {
+    let advised = || Reply::Verdict(VerdictReply::Accepted { enrolment: None, advice: Some("Make new ones.".into()) });
+    let (stage, _) = stage_with(3, advised).await;
+    let mut asks_nothing = waits_for_link();
+    asks_nothing.secret.form = None;
+    stage.put(&session_key(), &asks_nothing).await;
+    assert!(matches!(click(&stage, Some("42"), None).await, Ok(Clicked::Confirmed)));
+    let step = stage.flows.submit_login("f", "app", Map::new(), None, &asker()).await;
+    assert!(matches!(step, Ok(Step::Created(created)) if created.advice.as_deref() == Some("Make new ones.")));
 }

@@ -209,27 +209,5 @@ pub(super) fn answer_of(found: &Found<Session>, code: &str) -> Result<Map<String
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::flow::test_stage::{NOW, TestStage, session};
-
-    #[tokio::test]
-    async fn a_code_answers_a_step_that_asks_for_one_text_and_no_other() {
-        let stage = TestStage::new();
-        let answered = |fields: Vec<serde_json::Value>| {
-            let mut record = session("ada", NOW, NOW);
-            record.secret.form = serde_json::from_value(json!({"blocks": [], "fields": fields})).unwrap();
-            let found = Found { key: stage.key("session/s"), revision: None, record: Some(record) };
-            answer_of(&found, "123").map(serde_json::Value::Object)
-        };
-        let field = |name: &str, kind: &str, required: bool| json!({"name": name, "kind": kind, "length_max": 9, "required": required});
-        let code = || field("code", "text", true);
-        assert_eq!(answered(vec![code()]).unwrap(), json!({"code": "123"}));
-        assert_eq!(answered(vec![field("note", "text", false), code()]).unwrap(), json!({"code": "123"}));
-        assert!(answered(vec![code(), field("more", "text", true)]).is_err());
-        assert!(answered(vec![field("yes", "boolean", true)]).is_err());
-        assert!(answered(Vec::new()).is_err());
-    }
-}
+#[path = "plain_tests.rs"]
+mod tests;

@@ -67,6 +67,8 @@ async fn ways_back_are_offered_that_run_and_stand_in_for_what_is_asked() {
     assert_eq!(offered(&stage, of_another_type, "pin").await, ["paper"]);
     let a_factor = changed(|factor| factor.recovery = false);
     assert_eq!(offered(&stage, a_factor, "pin").await, ["paper"]);
+    let of_what_is_none = factors(&["pin"]).open.with_way_back("word", "word", None, NOW);
+    assert_eq!(offered(&stage, of_what_is_none, "pin").await, [""; 0], "its module is no way back any more");
     let asker = asker();
     let turn = Turn::new(&stage.flows.engine, "f", &asker);
     let mut choosing = waiting("ada", "pin");

@@ -30,10 +30,8 @@ impl Flows {
             let (provider, reason) = (session.open.provider.clone(), reason.to_owned());
             turn.looked_at(Outcome::Aborted { provider, reason, language: None }, None).await
         };
-        match &session.open.stage {
-            SessionStage::Ended { .. } => return Err(FlowError::UnknownFlow),
-            SessionStage::Denied { reason } => return ended(reason).await,
-            _ => {}
+        if let SessionStage::Denied { reason } = &session.open.stage {
+            return ended(reason).await;
         }
         let user = turn.may_go_on(&found).await?.and_then(|user| user.record);
         let Some(user) = user else { return ended("login_expired").await };
@@ -94,7 +92,13 @@ mod tests {
     use mfa_sdk::protocol::Cause;
 
     use super::*;
-    use crate::flow::test_stage::{NOW, TestStage, asker, session, user};
+    use crate::{
+        clock::Timestamp,
+        flow::{
+            BeginLogin,
+            test_stage::{NOW, TestStage, asker, session, user},
+        },
+    };
 
     #[tokio::test]
     async fn a_login_is_shown_to_its_own_client_and_to_look_changes_nothing() {
@@ -114,6 +118,69 @@ mod tests {
         assert_eq!(abort.reason, "login_expired");
         let after: Session = stage.read(&key).await;
         assert!(matches!(after.open.stage, SessionStage::Initialising { .. }), "it was only looked at");
+    }
+
+    #[tokio::test]
+    async fn a_login_that_was_denied_says_why_and_one_that_ended_is_unknown() {
+        let stage = TestStage::new();
+        stage.put("user/ada", &user("ada")).await;
+        let at = async |to: SessionStage| {
+            let mut record = session("ada", NOW.plus_s(60), NOW.plus_s(60));
+            record.secret.grant = Grant::Code { redirect_hash: String::new(), code_challenge: None, state: None };
+            record.open.stage = to;
+            stage.put(&format!("session/{}", token::hash("f")), &record).await;
+            stage.flows.show_login("f", "app", &asker()).await.map(|standing| standing.step)
+        };
+        let denied = at(SessionStage::Denied { reason: "refused_by_user".to_owned() }).await;
+        assert!(matches!(denied, Ok(Step::Abort(abort)) if abort.reason == "refused_by_user"));
+        let ended = at(SessionStage::Ended { reason: "passed".to_owned() }).await;
+        assert!(matches!(ended, Err(FlowError::UnknownFlow)));
+    }
+
+    #[tokio::test]
+    async fn a_login_is_shown_in_the_language_its_user_reads() {
+        let stage = TestStage::new();
+        let mut ada = user("ada");
+        let mut record = session("ada", NOW.plus_s(60), NOW.plus_s(60));
+        record.secret.grant = Grant::Code { redirect_hash: String::new(), code_challenge: None, state: None };
+        stage.put(&format!("session/{}", token::hash("f")), &record).await;
+        for (own, read) in [(Some("de"), "de"), (None, "en")] {
+            ada.open.language = own.map(str::to_owned);
+            stage.put("user/ada", &ada).await;
+            let standing = stage.flows.show_login("f", "app", &asker()).await;
+            assert_eq!(standing.ok().map(|standing| standing.language).as_deref(), Some(read));
+        }
+    }
+
+    #[tokio::test]
+    async fn before_its_first_factor_a_login_is_shown_to_its_own_client_to_its_last_moment() {
+        let stage = TestStage::new();
+        let app = "https://app.example/";
+        let begin = BeginLogin {
+            client_id: app.to_owned(),
+            handler: ("local".to_owned(), None),
+            redirect_uri: app.to_owned(),
+            state: None,
+            code_challenge: None,
+            code_challenge_method: None,
+        };
+        let Ok(Step::Form(begun)) = stage.flows.begin_login(begin, &asker()).await else { panic!("a form") };
+        let show = async |client: &str| {
+            let standing = stage.flows.show_login(&begun.flow_id, client, &asker()).await;
+            standing.map(|standing| match standing.step {
+                Step::Form(form) => form.step_id.to_owned(),
+                Step::Abort(abort) => abort.reason,
+                Step::Created(_) => "created".to_owned(),
+            })
+        };
+        assert!(matches!(show("https://other.example/").await, Err(FlowError::UnknownFlow)));
+        let end = NOW.plus_s(stage.flows.settings().limits.first_factor_lifetime_s);
+        for (moment, shown) in
+            [(NOW, "init"), (end, "init"), (Timestamp(end.0 + 1), "login_expired"), (end.plus_s(1), "login_expired")]
+        {
+            stage.move_clock_to(moment);
+            assert_eq!(show(app).await.ok().as_deref(), Some(shown), "{moment:?}");
+        }
     }
 
     #[tokio::test]

@@ -278,3 +278,7 @@ fn unavailable(module: &str) -> FlowError {
     let reason = "it does not answer; an administrator sees why in `mfa-host module list`".to_owned();
     FlowError::ModuleUnavailable { module: module.to_owned(), reason }
 }
+
+#[cfg(test)]
+#[path = "trial_tests.rs"]
+mod tests;

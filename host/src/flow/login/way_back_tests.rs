@@ -8,11 +8,14 @@ use mfa_sdk::{
 };
 use serde_json::{Value, json};
 
-use crate::flow::{
-    FlowError, Step,
-    record::{self, AccessSession, Account, AccountOpen, Address, Count, Document, Session, SessionStage},
-    test_stage::{NOW, TestStage, asker, enrolment, factors, user, waiting},
-    token,
+use crate::{
+    flow::{
+        FlowError, Step,
+        record::{self, AccessSession, Account, AccountOpen, Address, Count, Document, Session, SessionStage},
+        test_stage::{NOW, TestStage, asker, enrolment, factors, user, waiting},
+        token,
+    },
+    module_host::pause,
 };
 
 const SETTINGS: &str = "[development]\n[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"\n[[module]]\n\
@@ -23,7 +26,11 @@ const SETTINGS: &str = "[development]\n[[provider]]\ntype = \"local\"\n[[module]
 type Heard = Arc<Mutex<Vec<(String, Value, Option<Value>)>>>;
 
 /// A login `f` that waits for the pin, with codes that stand in for it; both take so many wrong answers.
-async fn stage_with(pin_retries_max: u32, codes_retries_max: u32, verdict: fn() -> VerdictReply) -> (TestStage, Heard) {
+async fn stage_with(
+    pin_retries_max: u32,
+    codes_retries_max: u32,
+    verdict: impl Fn() -> VerdictReply + Send + Sync + 'static,
+) -> (TestStage, Heard) {
     let heard = Heard::default();
     let noted = Arc::clone(&heard);
     let play = move |id: &str, request: &Request| match &request.operation {
@@ -124,6 +131,34 @@ async fn what_a_module_advises_is_told_to_whom_it_lets_in() {
     let step = answer(&stage, json!({"recovery_code": "x"})).await;
     assert!(matches!(step, Ok(Step::Created(created)) if created.advice.as_deref() == Some("Make new ones.")));
     assert!(only_message(&stage).await.contains("Make new ones."), "and to the user's addresses");
+}
+
+#[tokio::test]
+async fn what_a_module_advised_is_told_after_a_new_password_as_well() {
+    let accepted = || VerdictReply::Accepted { enrolment: None, advice: Some("Make new ones.".into()) };
+    let (stage, _) = stage_with(3, 3, accepted).await;
+    let mut session: Session = stage.read(&key_of_f()).await;
+    session.open.must_set_password = true;
+    stage.put(&key_of_f(), &session).await;
+    let step = answer(&stage, json!({"recovery_code": "x"})).await;
+    assert!(matches!(step, Ok(Step::Form(form)) if form.step_id == "set_password"));
+    let step = answer(&stage, json!({"new_password": "another horse entirely"})).await;
+    assert!(matches!(step, Ok(Step::Created(created)) if created.advice.as_deref() == Some("Make new ones.")));
+}
+
+#[tokio::test]
+async fn a_wrong_answer_is_told_although_its_login_ended_while_it_was_looked_at() {
+    let (pause, meanwhile) = pause();
+    let no = move || {
+        pause.here();
+        VerdictReply::Rejected { error: "no".to_owned(), challenge: Some(json!("next")) }
+    };
+    let (stage, _) = stage_with(9, 9, no).await;
+    has_wrong(&stage, "pin", 4).await;
+    let end = async || stage.flows.abort_login("f").await.unwrap();
+    let (step, is_ended) = meanwhile.happens(answer(&stage, json!({"code": "x"})), end).await;
+    assert!(is_ended && matches!(step, Err(FlowError::UnknownFlow)));
+    assert!(only_message(&stage).await.contains("Pin"));
 }
 
 #[tokio::test]

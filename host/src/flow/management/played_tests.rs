@@ -16,9 +16,9 @@ use crate::{
     clock::Timestamp,
     flow::{
         record::{Address, Document, Enrolment, Factors, FactorsOpen, User},
-        test_stage::{NOW, TestStage, asker, enrolment, factors, interrupted, signed_in, user},
+        test_stage::{Log, NOW, TestStage, asker, enrolment, factors, interrupted, signed_in, user},
     },
-    module_host::word,
+    module_host::{pause, word},
 };
 
 const SETTINGS: &str = "[development]\n[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"app\"\nkind = \"possession\"\n\
@@ -55,11 +55,18 @@ fn changed(data: &Value, device: &str, change: &DeviceChange) -> Reply {
 }
 
 fn stage_under(methods: &str) -> (TestStage, Asked) {
+    stage_that_stops(methods, |_| ())
+}
+
+/// The same with modules that do this before they answer what they are asked.
+fn stage_that_stops(methods: &str, first: impl Fn(&str) + Send + Sync + 'static) -> (TestStage, Asked) {
     let asked = Asked::default();
     let noted = Arc::clone(&asked);
     let form = || Form::new().text("code", 64);
     let play = move |id: &str, request: &Request| {
-        noted.lock().unwrap().push((format!("{id} {}", word(&request.operation)), request.context.seed.clone()));
+        let asked = format!("{id} {}", word(&request.operation));
+        noted.lock().unwrap().push((asked.clone(), request.context.seed.clone()));
+        first(&asked);
         match &request.operation {
             Operation::InputSchema {} => {
                 Reply::Form { form: form(), code: Some(CodeTimes { period_s: 30, window: 1 }) }
@@ -151,6 +158,10 @@ fn refused_with<T>(answer: Result<T, FlowError>) -> &'static str {
     }
 }
 
+fn methods_text(methods: &[MethodView], id: &str) -> Option<String> {
+    methods.iter().find(|method| method.id == id).and_then(|method| method.strength_text.clone())
+}
+
 #[tokio::test]
 async fn how_strong_a_method_is_rests_on_the_admins_word_and_what_the_module_takes_back() {
     let (stage, _) = stage_under("");
@@ -165,6 +176,9 @@ async fn how_strong_a_method_is_rests_on_the_admins_word_and_what_the_module_tak
         let app = methods.iter().find(|method| method.id == "app").unwrap();
         assert!(app.strength_text.as_ref().unwrap().starts_with(good));
         assert_eq!(app.setup_message.as_deref(), Some("Have it ready."));
+        let said = |id: &str| stage.flows.strength_in_words(id, language);
+        assert_eq!((said("app"), said("pin")), (app.strength_text.clone(), methods_text(&methods, "pin")));
+        assert_eq!((said("codes"), said("asleep"), said("gone")), (None, None, None));
     }
 }
 
@@ -187,79 +201,6 @@ async fn what_there_is_to_say_of_a_method_comes_from_its_module() {
     assert!(of_pin.code.is_some() && of_pin.overview.is_none(), "the user has none");
     let unknown = stage.flows.method_details(&ada(), "gone", &asker()).await;
     assert_eq!(refused_with(unknown), "not_found");
-}
-
-#[tokio::test]
-async fn a_device_gets_another_name_and_the_user_is_told_that_a_factor_changed() {
-    let (stage, asked) = stage_under(A_CODE_EACH);
-    has(&stage, &["app"], json!(["a"])).await;
-    let epoch = listed(&stage).await.epoch;
-    assert_eq!(rename(&stage, "a", " phone ").await, "not at all");
-    let kept = app(&stage).await;
-    assert_eq!((kept.secret.data, kept.secret.version), (json!(["phone"]), 2));
-    assert_eq!(listed(&stage).await.epoch, epoch + 1, "a login that rests on it begins again");
-    assert!(asked.lock().unwrap().iter().all(|(_, seed)| seed.len() == 64));
-    stage.all_sent().await;
-    assert_eq!(stage.flows.delivery().outbox().len(), 1);
-    for (name, refused) in [("  ", "required"), ("a\u{202e}", "invalid_characters"), (&*"x".repeat(65), "too_long")] {
-        assert_eq!(rename(&stage, "phone", name).await, refused);
-    }
-    assert_eq!(rename(&stage, "phone", &"x".repeat(64)).await, "not at all");
-}
-
-#[tokio::test]
-async fn a_device_goes_alone_and_the_last_one_with_its_method() {
-    let (stage, asked) = stage_under("");
-    has(&stage, &["pin", "app"], json!(["a", "b"])).await;
-    assert_eq!(remove(&stage, "c", &Confirmation::default()).await, "not_found");
-    assert!(!is_asked(&asked, "app change_device"), "it may take another for it");
-    assert_eq!(remove(&stage, "a", &Confirmation::default()).await, "not at all");
-    assert_eq!(app(&stage).await.secret.data, json!(["b"]));
-    assert!(listed(&stage).await.of("app").is_some());
-    assert_eq!(remove(&stage, "b", &Confirmation::default()).await, "not at all");
-    assert!(listed(&stage).await.of("app").is_none() && !stage.has("enrolment/ada/app").await);
-    assert!(listed(&stage).await.of("pin").is_some());
-}
-
-#[tokio::test]
-async fn a_name_wants_the_proof_of_a_set_up_and_a_removal_more() {
-    let (stage, _) = stage_under("");
-    has(&stage, &["app"], json!(["a", "b"])).await;
-    let by_factor_alone = Access { first_factor_at: None, ..ada() };
-    let (flows, none) = (&stage.flows, Confirmation::default());
-    let removed = flows.remove_device(&by_factor_alone, "app", "a", &none, &asker()).await;
-    assert_eq!(refused_with(removed), "stale_proof");
-    let renamed = flows.rename_device(&by_factor_alone, "app", "a", "c", &asker()).await;
-    assert_eq!(refused_with(renamed), "not at all");
-}
-
-#[tokio::test]
-async fn a_removal_takes_the_code_the_settings_want_and_what_is_refused_anyway_takes_none() {
-    let (stage, asked) = stage_under(A_CODE_EACH);
-    has(&stage, &["app"], json!(["a", "b"])).await;
-    assert_ne!(remove(&stage, "a", &Confirmation::default()).await, "not at all");
-    assert_eq!(remove(&stage, "a", &a_code("wrong")).await, "invalid_code");
-    assert!(!is_asked(&asked, "app change_device"));
-    assert_eq!(remove(&stage, "a", &a_code("right")).await, "not at all");
-    let (stage, asked) = stage_under("delete_active = false\ndelete_needs_code = true\n");
-    has(&stage, &["app"], json!(["a", "b"])).await;
-    assert_eq!(remove(&stage, "a", &a_code("right")).await, "not at all", "the method stays");
-    asked.lock().unwrap().clear();
-    assert_eq!(remove(&stage, "b", &a_code("right")).await, "is_active");
-    assert!(!is_asked(&asked, "app validate"));
-    assert_eq!(rename(&stage, "b", "c").await, "not at all");
-}
-
-#[tokio::test]
-async fn what_another_type_set_up_is_not_shown_to_this_module() {
-    let (stage, asked) = stage_under("");
-    has(&stage, &["app"], json!(["a", "b"])).await;
-    let mut former = app(&stage).await;
-    former.open.module_type = "key".to_owned();
-    stage.put("enrolment/ada/app", &former).await;
-    assert_eq!(remove(&stage, "a", &Confirmation::default()).await, "module_unavailable");
-    let details = stage.flows.method_details(&ada(), "app", &asker()).await.ok().unwrap();
-    assert!(details.overview.is_none() && !is_asked(&asked, "app overview"));
 }
 
 #[tokio::test]
@@ -296,23 +237,35 @@ async fn another_primary_takes_the_code_of_the_former_and_what_is_so_already_tak
 
 #[tokio::test]
 async fn a_primary_that_became_one_meanwhile_is_asked_for_its_own_code() {
-    let mut answers = Vec::new();
+    let (access, given, asker) = (ada(), a_code("right"), asker());
+    let stage_with_three = async |stage: &TestStage| has(stage, &["pin", "app", "key"], json!(["a"])).await;
+    let mut other = factors(&["key", "pin", "app"]);
+    other.open.epoch += 1;
+    let (pause, meanwhile) = pause();
+    let stops = move |asked: &str| {
+        if asked == "pin validate" {
+            pause.here();
+        }
+    };
+    let (stage, _) = stage_that_stops(A_CODE_EACH, stops);
+    stage_with_three(&stage).await;
+    let work = stage.flows.change_method(&access, "app", Wish::MakePrimary, &given, &asker);
+    let change = async || stage.put("factors/ada", &other).await;
+    let (done, is_changed) = meanwhile.happens(work, change).await;
+    assert!(is_changed && matches!(done, Err(FlowError::CodeRequired { .. })));
+    // Whenever else it happens, what is refused is not done.
     for nth in 1.. {
         let (stage, _) = stage_under(A_CODE_EACH);
-        has(&stage, &["pin", "app", "key"], json!(["a"])).await;
-        let (access, given, asker) = (ada(), a_code("right"), asker());
+        stage_with_three(&stage).await;
         let work = stage.flows.change_method(&access, "app", Wish::MakePrimary, &given, &asker);
-        let mut other = factors(&["key", "pin", "app"]);
-        other.open.epoch += 1;
-        let (done, is_changed) = interrupted(work, nth, async || stage.put("factors/ada", &other).await).await;
+        let change = async || stage.put("factors/ada", &other).await;
+        let (done, is_changed) = interrupted(work, nth, change).await;
         if !is_changed {
             break;
         }
         let primary = listed(&stage).await.factors.iter().find(|factor| factor.primary).unwrap().module.clone();
         assert!(done.is_ok() || primary == "key", "wait {nth}: refused, and done all the same");
-        answers.push(matches!(done, Err(FlowError::CodeRequired { .. })));
     }
-    assert!(answers.contains(&true), "{answers:?}");
 }
 
 #[tokio::test]
@@ -346,3 +299,25 @@ async fn a_way_back_of_single_factors_goes_on_without_the_one_that_goes() {
     let kept: Enrolment = stage.read("enrolment/ada/codes").await;
     assert_eq!(kept.secret.by_factor.keys().collect::<Vec<_>>(), ["pin"]);
 }
+
+#[tokio::test]
+async fn the_log_says_what_became_of_a_method_and_by_whom() {
+    let (stage, _) = stage_under("");
+    has(&stage, &["pin", "app"], json!(["a"])).await;
+    let log = Log::begin();
+    let label = Words { label: Some("mine".to_owned()), metadata: None };
+    for (wish, event) in [
+        (Wish::Describe(label), "factor_described"),
+        (Wish::Deactivate, "factor_deactivated"),
+        (Wish::Activate, "factor_activated"),
+        (Wish::MakePrimary, "factor_made_primary"),
+    ] {
+        let changed = stage.flows.change_method(&ada(), "app", wish, &Confirmation::default(), &asker()).await;
+        let lines = log.lines_with(event);
+        assert!(changed.is_ok() && lines.len() == 1, "{event}: {lines:?}");
+        assert!(lines[0].contains("user:ada") && lines[0].contains("app"), "{lines:?}");
+    }
+}
+
+#[path = "device_tests.rs"]
+mod device_tests;

@@ -187,6 +187,35 @@ async fn what_is_for_no_login_has_one_half_and_what_anybody_can_wish_for_half_of
 }
 
 #[tokio::test]
+async fn an_address_that_had_its_share_keeps_a_word_that_anybody_wished_for_from_no_other_and_a_logins_from_all() {
+    let stage = stage_with(OUTBOX);
+    let engine = &stage.flows.engine;
+    let [first, second] = ["a@example.org", "b@example.org"];
+    let has_its_share = async |to: &str| {
+        let mut target: Target = Document { open: Default::default(), secret: () };
+        target.open.sent.extend([NOW; 4]);
+        stage.put(&format!("target/{}", engine.messages.target_tag("email", to)), &target).await;
+    };
+    let sent_to = async |wanted_by| -> Vec<String> {
+        let (none, typed) = (Addresses::default(), [first.to_owned(), second.to_owned()]);
+        let known = Known { addresses: &none, typed: &typed, sent_to: &[] };
+        let (user, language, place, link) = ("ada", "en", None, None);
+        let writing = Writing { user, language, place, known, link, wanted_by, now: NOW };
+        let asked = [first, second].map(|to| Message::plain("email", to, "a text")).to_vec();
+        match engine.write(asked, writing, &mut AccountOpen::default()).await.unwrap() {
+            Ok(written) => written.sent_to().into_iter().map(|sent| sent.to).collect(),
+            Err(unsendable) => vec![format!("{unsendable:?}")],
+        }
+    };
+    let too_many = "TooMany { retry_after_s: 3600 }";
+    has_its_share(first).await;
+    assert_eq!(sent_to(WantedBy::Anybody).await, [second]);
+    assert_eq!(sent_to(WantedBy::Login).await, [too_many]);
+    has_its_share(second).await;
+    assert_eq!(sent_to(WantedBy::Anybody).await, [too_many]);
+}
+
+#[tokio::test]
 async fn notices_go_by_mail_to_what_is_proved_to_what_left_lately_and_to_the_factor_itself() {
     let stage = stage_with(OUTBOX);
     let mut ada: User = user("ada");
@@ -215,6 +244,26 @@ async fn notices_go_by_mail_to_what_is_proved_to_what_left_lately_and_to_the_fac
     assert_eq!(engine.messages.notices.lock().unwrap().len(), 1);
     engine.messages.forget_silent(NOW.plus_s(3700));
     assert!(engine.messages.notices.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_notice_is_worth_sending_for_a_day_and_speaks_as_its_reader_does() {
+    let stage = stage_with(OUTBOX);
+    let mut ada: User = user("ada");
+    (ada.open.display_name, ada.open.language) = (Some("Ada".to_owned()), Some("de".to_owned()));
+    ada.open.zone = Some("Europe/Berlin".to_owned());
+    let value = "a@example.org".to_owned();
+    ada.secret.addresses.email = vec![Address { value, added_at: NOW, proved_at: Some(NOW), by_code: false }];
+    stage.put("user/ada", &ada).await;
+    let engine = &stage.flows.engine;
+    let found: Found<User> = engine.read(key::user("ada")).await.unwrap();
+    let source = Some(std::net::Ipv4Addr::LOCALHOST.into());
+    let written = engine.notices(&Notice::login_denied(), About { user: &found, source, also: &[], now: NOW });
+    let [message] = &written.messages[..] else { panic!("one message") };
+    let Document { open, secret } = &message.record;
+    assert_eq!((open.dead_at, &*secret.language), (NOW.plus_s(86_400), "de"));
+    assert_eq!((&*secret.values["user"], &*secret.values["source"]), ("Ada", "127.0.0.1"));
+    assert!(secret.values["time"].contains("01:00"), "{}", secret.values["time"]);
 }
 
 #[tokio::test]

@@ -127,3 +127,7 @@ impl Engine {
 fn may_be_mailed(user: &User) -> bool {
     user.open.is_active && user.secret.password.is_some() && user.secret.reset.is_none()
 }
+
+#[cfg(test)]
+#[path = "forgotten_tests.rs"]
+mod tests;

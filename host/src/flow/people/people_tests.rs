@@ -8,8 +8,8 @@ use crate::{
     flow::{
         Asker, FlowError,
         record::{
-            AccessSession, AccessStage, Account, AccountOpen, Count, Document, EnrolmentOpen, EnrolmentSecret, Factors,
-            FactorsOpen, OpenFlow, Unknown, User,
+            AccessSession, AccessStage, Account, AccountOpen, Address, Count, Document, EnrolmentOpen, EnrolmentSecret,
+            Factors, FactorsOpen, OpenFlow, Unknown, User,
         },
         test_stage::{Log, NOW, TestStage, access, asker, interrupted, signed_in, user},
     },
@@ -288,5 +288,21 @@ async fn a_sign_up_that_could_not_be_tried_does_not_count() {
     for _ in 0..30 {
         let failed = stage.flows.sign_up("bob", &secret(NEW), Some("AAAA"), &asker()).await;
         assert!(matches!(failed, Err(FlowError::Store(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_reset_tells_the_user_of_what_it_took_and_of_nothing_else() {
+    let channel = "[[channel]]\nname = \"email\"\ntype = \"outbox\"\ntarget = \"email\"";
+    for (factors, has_some, messages) in [(true, true, 2), (true, false, 1), (false, true, 1)] {
+        let stage = TestStage::with(&format!("[development]\n[[provider]]\ntype = \"local\"\n{channel}"));
+        let mut ada = user("ada");
+        let (value, proved_at) = ("ada@example.org".to_owned(), Some(NOW));
+        ada.secret.addresses.email = vec![Address { value, added_at: NOW, proved_at, by_code: false }];
+        stage.put_person("ada", &ada, Some(OLD)).await;
+        stage.put_factors("ada", if has_some { &["pin"] } else { &[] }).await;
+        stage.flows.reset_user("test", Who::Name("ada"), factors).await.unwrap();
+        stage.all_sent().await;
+        assert_eq!(stage.flows.delivery().outbox().len(), messages, "{factors} {has_some}");
     }
 }

@@ -80,7 +80,9 @@ fn a_user_of_an_older_build_is_read_and_one_of_a_newer_loses_nothing() {
 #[test]
 fn every_change_raises_the_epoch() {
     let one = FactorsOpen::default().with_confirmed("a", "a", false, NOW);
-    assert_eq!((one.epoch, one.without("a").epoch), (1, 2));
+    assert_eq!((one.epoch, one.clone().without("a").epoch), (1, 2));
+    let both = one.with_way_back("codes", "t", Some("a"), NOW).with_way_back("codes", "t", Some("b"), NOW);
+    assert_eq!((both.epoch, both.without_way_back("codes", Some("a")).epoch), (3, 4));
 }
 
 #[test]
@@ -100,4 +102,15 @@ fn what_is_switched_off_requires_nothing_and_is_no_heir() {
     two.factors[1].active = false;
     let rest = two.without("a");
     assert!(primary(&rest).is_empty() && !rest.requires_second_factor());
+}
+
+#[test]
+fn the_latest_two_mailed_codes_count_while_they_last() {
+    let code = |mac: &str, expires_at| MailedCode { mac: mac.to_owned(), expires_at };
+    let mut list = vec![code("over", Timestamp(NOW.0 - 1)), code("to-the-last-moment", NOW)];
+    let macs = |list: &[MailedCode]| list.iter().map(|code| code.mac.clone()).collect::<Vec<_>>();
+    code("second", NOW.plus_s(9)).join(&mut list, NOW);
+    assert_eq!(macs(&list), ["to-the-last-moment", "second"]);
+    code("third", NOW.plus_s(9)).join(&mut list, NOW);
+    assert_eq!(macs(&list), ["second", "third"]);
 }

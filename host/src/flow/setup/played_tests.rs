@@ -350,3 +350,21 @@ async fn texts_are_remembered_once_the_last_ones_and_only_where_an_address_is_ty
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(typed(&many, json!({"text": "last"})).await, [&many[1..], &["last"]].concat());
 }
+
+#[tokio::test]
+async fn a_module_hears_which_language_the_user_reads() {
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = Arc::clone(&heard);
+    let play = move |_: &str, request: &Request| {
+        noted.lock().unwrap().push(request.context.language.clone());
+        answer(request, "")
+    };
+    let stage = TestStage::playing(SETTINGS, &[Description::new("pin", "Pin", Kind::Knowledge)], play);
+    waits_with(&stage, "pin", code_form()).await;
+    for language in ["de", "fr"] {
+        let access = Access { language: Some(language.to_owned()), ..ada() };
+        let fields = json!({"code": "next"}).as_object().cloned().unwrap();
+        assert!(matches!(stage.flows.submit_setup(&access, "f", fields, &asker()).await, Ok(Step::Form(_))));
+    }
+    assert_eq!(*heard.lock().unwrap(), ["de", "fr"]);
+}
