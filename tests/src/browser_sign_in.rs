@@ -79,3 +79,17 @@ fn another_way_is_chosen_from_those_that_are_set_up() {
     browser.press("Confirm");
     assert_eq!(stage.session(&application.tokens(&stage, &browser))["mfa_method_used"], "insecure_example");
 }
+
+#[test]
+fn an_application_may_lead_on_to_another_origin_at_once() {
+    let ((mut stage, ada), application) = (Stage::ada_with_totp(), Application::leading_on());
+    for browser in [Browser::new(), Browser::without_script()] {
+        browser.give_password(&stage, &application);
+        browser.fill(CODE, &ada.totp.code(stage.now_ms()));
+        browser.press("Confirm");
+        application.tokens(&stage, &browser);
+        browser.back();
+        browser.until_text("This sign-in is over");
+        stage.clock.advance_s(30);
+    }
+}

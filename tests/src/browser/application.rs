@@ -11,11 +11,19 @@ const STATE: &str = "st&te";
 /// An application at an address of its own, which is its id as well.
 pub struct Application {
     site: Site,
+    /// Where it leads on to those who come back, if that is elsewhere.
+    onward: Option<Site>,
 }
 
 impl Application {
     pub fn new() -> Self {
-        Self { site: Site::new(&[("/callback", WELCOME)]) }
+        Self { site: Site::new(&[("/callback", WELCOME)]), onward: None }
+    }
+
+    /// One whose address for those who come back leads on to another origin.
+    pub fn leading_on() -> Self {
+        let onward = Site::new(&[("/callback", WELCOME)]);
+        Self { site: Site::leading_to(&onward), onward: Some(onward) }
     }
 
     fn id(&self) -> String {
@@ -36,6 +44,9 @@ impl Application {
     pub fn tokens(&self, stage: &Stage, browser: &Browser) -> Tokens {
         browser.until_text("Welcome back");
         let target = self.site.next();
+        if let Some(onward) = &self.onward {
+            assert_eq!((onward.next(), browser.url()), (target.clone(), format!("{}{target}", onward.origin)));
+        }
         let query = target.strip_prefix("/callback?").unwrap_or_else(|| panic!("{target}"));
         let (code, state) = query.split_once('&').unwrap_or_else(|| panic!("{query}"));
         assert_eq!(state, format!("state={}", STATE.replace('&', "%26")));

@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use super::{Forms, Visit};
+use super::Visit;
 use crate::{
     flow::{BeginLogin, FlowError, ProviderView},
     wire::http::urlencoded,
@@ -136,10 +136,6 @@ impl Ask {
             back.query_pairs_mut().append_pair("state", state);
         }
         Some(back.into())
-    }
-
-    pub fn forms(&self) -> Forms {
-        Forms::AndTo { redirect_uri: self.redirect_uri.clone() }
     }
 
     /// What the person signs in to: the name of an application by its address; none for the host's own pages.
