@@ -11,6 +11,7 @@ mod browser_in_between;
 mod browser_links;
 mod browser_profile;
 mod browser_sign_in;
+mod browser_tls;
 mod cli;
 mod command_line;
 mod crash;

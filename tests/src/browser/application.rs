@@ -26,22 +26,34 @@ impl Application {
         Self { site: Site::leading_to(&onward), onward: Some(onward) }
     }
 
-    fn id(&self) -> String {
+    pub fn id(&self) -> String {
         format!("{}/", self.site.origin)
     }
 
     /// Where it sends a browser whose user is not known to it.
     pub fn sign_in(&self, stage: &Stage) -> String {
+        self.sign_in_at(&stage.host().base)
+    }
+
+    /// The same, with the host under this address.
+    pub fn sign_in_at(&self, base: &str) -> String {
         let origin = self.site.origin.replace(':', "%3A").replace('/', "%2F");
         format!(
-            "{}/auth/authorize?response_type=code&client_id={origin}%2F&redirect_uri={origin}%2Fcallback&state=st%26te",
-            stage.host().base
+            "{base}/auth/authorize?response_type=code&client_id={origin}%2F&redirect_uri={origin}%2Fcallback&state=st%26te"
         )
     }
 
     /// The tokens for what the browser brings back.
     #[track_caller]
     pub fn tokens(&self, stage: &Stage, browser: &Browser) -> Tokens {
+        let code = self.result(browser);
+        let fields = [("grant_type", "authorization_code"), ("client_id", &*self.id()), ("code", &*code)];
+        Tokens::of(&stage.wire().post_form("/auth/token", &fields).expect(200))
+    }
+
+    /// The result code the browser brings back.
+    #[track_caller]
+    pub fn result(&self, browser: &Browser) -> String {
         browser.until_text("Welcome back");
         let target = self.site.next();
         if let Some(onward) = &self.onward {
@@ -50,9 +62,7 @@ impl Application {
         let query = target.strip_prefix("/callback?").unwrap_or_else(|| panic!("{target}"));
         let (code, state) = query.split_once('&').unwrap_or_else(|| panic!("{query}"));
         assert_eq!(state, format!("state={}", STATE.replace('&', "%26")));
-        let code = code.strip_prefix("code=").unwrap_or_else(|| panic!("{query}"));
-        let fields = [("grant_type", "authorization_code"), ("client_id", &*self.id()), ("code", code)];
-        Tokens::of(&stage.wire().post_form("/auth/token", &fields).expect(200))
+        code.strip_prefix("code=").unwrap_or_else(|| panic!("{query}")).to_owned()
     }
 }
 
@@ -71,8 +81,9 @@ impl Browser {
         self.give_password_here();
     }
 
+    /// On the page that asks for them.
     #[track_caller]
-    fn give_password_here(&self) {
+    pub fn give_password_here(&self) {
         self.fill("User name", ADA);
         self.fill("Password", PASSWORD);
         self.press("Sign in");
