@@ -10,6 +10,7 @@ mod browser_hostile_words;
 mod browser_in_between;
 mod browser_links;
 mod browser_profile;
+mod browser_providers;
 mod browser_sign_in;
 mod browser_tls;
 mod cli;

@@ -3,11 +3,14 @@
 use super::Scene;
 use crate::{
     browser::{Application, Browser},
-    harness::{ADA, Directory, Stage, run_host},
+    harness::{ADA, AT_HOME, Directory, Stage, run_host},
 };
 
-pub const SCENES: [Scene; 13] = [
+pub const SCENES: [Scene; 16] = [
     Scene { name: "sign-in", go: sign_in },
+    Scene { name: "sign-in-ways", go: see_other_ways },
+    Scene { name: "by-place", go: come_by_place },
+    Scene { name: "by-place-choice", go: say_who_one_is },
     Scene { name: "sign-in-refused", go: give_wrong_password },
     Scene { name: "wrong-client", go: come_from_nowhere },
     Scene { name: "code", go: give_password },
@@ -26,6 +29,25 @@ fn sign_in(browser: &Browser) -> Stage {
     let stage = Stage::new();
     browser.open(&Application::new().sign_in(&stage));
     browser.until_text("Sign in");
+    stage
+}
+
+fn see_other_ways(browser: &Browser) -> Stage {
+    let stage = Stage::with(Directory::with_trusted_network);
+    browser.open(&Application::new().sign_in(&stage));
+    browser.until_text("Other ways to sign in");
+    stage
+}
+
+fn come_by_place(browser: &Browser) -> Stage {
+    let stage = see_other_ways(browser);
+    browser.press(AT_HOME);
+    stage
+}
+
+fn say_who_one_is(browser: &Browser) -> Stage {
+    let stage = come_by_place(browser);
+    browser.press(&format!("Go on with {AT_HOME}"));
     stage
 }
 

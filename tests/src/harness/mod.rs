@@ -30,7 +30,7 @@ pub use binaries::{built_module, host_binary, outside_module};
 pub use certificates::{Certificates, openssl};
 pub use clock::ManualClock;
 pub use command::{Outcome, run_host, run_host_with_input};
-pub use directory::{Directory, copy_directory, set_modes};
+pub use directory::{AT_HOME, Directory, copy_directory, set_modes};
 pub use host::Host;
 pub use journal::{Line, read_lines, write_lines};
 pub use link::{another_number, number_of, unescaped};
