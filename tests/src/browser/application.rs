@@ -26,6 +26,15 @@ impl Application {
         Self { site: Site::leading_to(&onward), onward: Some(onward) }
     }
 
+    /// One whose address is as long as names of machines can be; all of them below `localhost` are this one.
+    pub fn with_a_long_name() -> Self {
+        let mut application = Self::new();
+        let label = "x".repeat(63);
+        let name = format!("{label}.{label}.{label}.localhost");
+        application.site.origin = application.site.origin.replace("127.0.0.1", &name);
+        application
+    }
+
     pub fn id(&self) -> String {
         format!("{}/", self.site.origin)
     }
