@@ -8,6 +8,7 @@ mod browser;
 mod browser_ground;
 mod browser_hostile_words;
 mod browser_in_between;
+mod browser_languages;
 mod browser_links;
 mod browser_profile;
 mod browser_providers;
