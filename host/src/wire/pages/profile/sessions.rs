@@ -25,7 +25,9 @@ pub async fn show(me: SignedIn) -> Response {
 fn row(me: &SignedIn, session: &OwnSession, methods: &[MethodView]) -> Value {
     let own = Ask::of_own_pages(&me.visit, HOME).client_id;
     let factor = session.mfa_method_used.as_ref().map(|stamp| {
-        methods.iter().find(|method| method.id == *stamp).map_or_else(|| stamp.clone(), |method| method.name.clone())
+        let module = me.visit.flows.module_stamped(stamp);
+        let method = methods.iter().find(|method| Some(&method.id) == module.as_ref());
+        method.map_or_else(|| stamp.clone(), |method| method.name.clone())
     });
     context! {
         id => session.id.clone(),
