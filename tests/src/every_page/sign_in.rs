@@ -6,7 +6,7 @@ use crate::{
     harness::{ADA, AT_HOME, Directory, Stage, run_host},
 };
 
-pub const SCENES: [Scene; 16] = [
+pub const SCENES: [Scene; 17] = [
     Scene { name: "sign-in", go: sign_in },
     Scene { name: "sign-in-ways", go: see_other_ways },
     Scene { name: "by-place", go: come_by_place },
@@ -16,6 +16,7 @@ pub const SCENES: [Scene; 16] = [
     Scene { name: "code", go: give_password },
     Scene { name: "code-wrong", go: give_wrong_code },
     Scene { name: "code-another-way", go: look_for_another_way },
+    Scene { name: "code-wrong-backup", go: give_wrong_backup_code },
     Scene { name: "over", go: wait_too_long },
     Scene { name: "mailed-code", go: wait_for_code },
     Scene { name: "waiting-for-link", go: wait_for_link },
@@ -87,6 +88,14 @@ fn give_wrong_code(browser: &Browser) -> Stage {
 fn look_for_another_way(browser: &Browser) -> Stage {
     let stage = give_password(browser);
     browser.press_here("Try another way");
+    stage
+}
+
+fn give_wrong_backup_code(browser: &Browser) -> Stage {
+    let stage = look_for_another_way(browser);
+    browser.fill("Backup codes", "none of them");
+    browser.press("Use this code");
+    browser.until_text("This is not one of your backup codes");
     stage
 }
 
