@@ -69,6 +69,24 @@ fn who_has_never_read_the_manual_sets_up_a_factor_and_gets_back_in_after_losing_
 }
 
 #[test]
+fn a_mistyped_address_is_answered_with_a_page_that_leads_on() {
+    let stage = Stage::new();
+    let browser = Browser::new();
+    for path in ["/profile/", "/profil", "/auth/authorise"] {
+        browser.open(&format!("{}{path}", stage.host().base));
+        browser.until_text("There is nothing here");
+        browser.assert_accessible();
+        browser.press("Back to the overview");
+        browser.until_text("User name");
+    }
+    for path in ["/profil", "/api/profile"] {
+        assert_eq!(stage.wire().get(path).expect(404)["code"], "no_such_route", "a program is told as ever");
+    }
+    browser.open(&format!("{}/api/profile", stage.host().base));
+    browser.until_text("no_such_route");
+}
+
+#[test]
 fn without_script_the_codes_are_shown_and_saved_as_well() {
     let stage = Stage::with_backup_codes();
     let browser = Browser::without_script();

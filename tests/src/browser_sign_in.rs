@@ -93,3 +93,15 @@ fn an_application_may_lead_on_to_another_origin_at_once() {
         stage.clock.advance_s(30);
     }
 }
+
+#[test]
+fn where_no_program_opens_an_applications_own_scheme_the_page_stays_and_has_the_link() {
+    const CLIENT: &str = "[[client]]\nid = \"door\"\nredirect_uris = [\"door://back\"]";
+    let (stage, browser) = (Stage::with(|directory| directory.append_settings(CLIENT)), Browser::new());
+    let asked = "response_type=code&client_id=door&redirect_uri=door%3A%2F%2Fback&state=x";
+    browser.open(&format!("{}/auth/authorize?{asked}", stage.host().base));
+    browser.give_password_here();
+    browser.until_text("You are signed in");
+    let link = browser.script("return [...document.links].find(link => link.innerText === 'Go on').href");
+    assert!(link.as_str().is_some_and(|link| link.starts_with("door://back?code=")), "{link}");
+}
