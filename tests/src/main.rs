@@ -5,6 +5,7 @@ mod addresses;
 mod admin_races;
 mod backup_codes;
 mod browser;
+mod browser_any_module;
 mod browser_ground;
 mod browser_hostile_words;
 mod browser_in_between;
