@@ -25,7 +25,7 @@ pub struct Page {
     template: &'static str,
     context: Value,
     status: StatusCode,
-    onward: Option<HeaderValue>,
+    onward: Option<String>,
     cookies: Vec<HeaderValue>,
     retry_after_s: Option<u64>,
 }
@@ -41,7 +41,7 @@ impl Page {
 
     /// The browser goes on from this page to that address by itself.
     pub fn leading_to(self, address: &str) -> Self {
-        Self { onward: HeaderValue::try_from(format!("0; url={address}")).ok(), ..self }
+        Self { onward: Some(format!("0; url={address}")), ..self }
     }
 
     pub fn cookie(mut self, cookie: Option<HeaderValue>) -> Self {
@@ -91,7 +91,9 @@ impl Page {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         // A form then says where it comes from; another site learns nothing.
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        headers.extend(self.onward.map(|onward| (header::REFRESH, onward)));
+        // Without it the page has its link.
+        let onward = self.onward.and_then(|onward| HeaderValue::try_from(onward).ok());
+        headers.extend(onward.map(|onward| (header::REFRESH, onward)));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
