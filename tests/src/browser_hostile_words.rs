@@ -8,6 +8,7 @@ use crate::{
     harness::{AT_HOME, Directory, PASSWORD, Stage, run_host_with_input},
 };
 
+const CLIENT: &str = "<i>door</i>";
 const CODE: &str = "Code from the app";
 
 /// Markup, a script, an entity, Hebrew in a text that goes the other way, emoji that are joined, and no place to break.
@@ -96,6 +97,8 @@ fn named(directory: &Directory) {
     }
     directory.with_trusted_network();
     directory.replace_setting(AT_HOME, &name);
+    let client = format!("[[client]]\nid = \"{CLIENT}\"\nname = \"{name}\"\nredirect_uris = [\"door://back\"]");
+    directory.append_settings(&client);
     run_host_with_input(&directory.path(), &["user", "add", &name], &format!("{PASSWORD}\n")).success();
 }
 
@@ -112,6 +115,10 @@ fn names_as_long_as_can_be_leave_every_page_its_width_on_a_telephone() {
     stage.add_totp(&tokens, &long(64));
     stage.describe_method(&tokens, "totp", &json!({"label": long(255)})).expect(200);
 
+    let asked = "client_id=%3Ci%3Edoor%3C%2Fi%3E&redirect_uri=door%3A%2F%2Fback";
+    browser.open(&format!("{}/auth/authorize?response_type=code&{asked}", stage.host().base));
+    browser.until_text(&format!("to go on to {user}"));
+    assert_fits_a_telephone(&browser, "sign-in for an application with a name");
     browser.open(&application.sign_in(&stage));
     assert_fits_a_telephone(&browser, "sign-in");
     browser.press(&long(128));

@@ -50,7 +50,7 @@ fn who_sits_in_a_trusted_network_says_who_they_are_and_types_nothing() {
         browser.open(&application.sign_in(&stage));
         browser.press(AT_HOME);
         assert!(!browser.has_field("Password"));
-        browser.press(&format!("Go on with {AT_HOME}"));
+        browser.press(&format!("Go on with “{AT_HOME}”"));
         browser.tick(BOB);
         browser.tick(ADA);
         browser.press("Confirm");
@@ -72,7 +72,7 @@ fn a_second_factor_is_asked_there_where_the_settings_want_it() {
     stage.clock.advance_s(30);
     browser.open(&application.sign_in(&stage));
     browser.press(AT_HOME);
-    browser.press(&format!("Go on with {AT_HOME}"));
+    browser.press(&format!("Go on with “{AT_HOME}”"));
     browser.tick(ADA);
     browser.press("Confirm");
     browser.fill(CODE, &totp.code(stage.now_ms()));

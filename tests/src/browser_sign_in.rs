@@ -100,6 +100,7 @@ fn where_no_program_opens_an_applications_own_scheme_the_page_stays_and_has_the_
     let (stage, browser) = (Stage::with(|directory| directory.append_settings(CLIENT)), Browser::new());
     let asked = "response_type=code&client_id=door&redirect_uri=door%3A%2F%2Fback&state=x";
     browser.open(&format!("{}/auth/authorize?{asked}", stage.host().base));
+    browser.until_text("to go on to door");
     browser.give_password_here();
     browser.until_text("You are signed in");
     let link = browser.script("return [...document.links].find(link => link.innerText === 'Go on').href");

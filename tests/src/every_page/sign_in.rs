@@ -48,7 +48,7 @@ fn come_by_place(browser: &Browser) -> Stage {
 
 fn say_who_one_is(browser: &Browser) -> Stage {
     let stage = come_by_place(browser);
-    browser.press(&format!("Go on with {AT_HOME}"));
+    browser.press(&format!("Go on with “{AT_HOME}”"));
     stage
 }
 

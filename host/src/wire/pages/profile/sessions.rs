@@ -3,7 +3,11 @@
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::{Answered, Flash, HOME, Page, SignedIn, cookies, program, see_other, sign_in::Ask, tell_at};
+use super::{
+    Answered, Flash, HOME, Page, SignedIn, cookies, program, see_other,
+    sign_in::{Ask, name_of},
+    tell_at,
+};
 use crate::flow::{FlowError, MethodView, OwnSession};
 
 const PATH: &str = "/profile/sessions";
@@ -29,10 +33,12 @@ fn row(me: &SignedIn, session: &OwnSession, methods: &[MethodView]) -> Value {
         let method = methods.iter().find(|method| Some(&method.id) == module.as_ref());
         method.map_or_else(|| stamp.clone(), |method| method.name.clone())
     });
+    let name = || name_of(&me.visit, &session.client_id).unwrap_or_else(|| session.client_id.clone());
+    let application = (session.client_id != own).then(name);
     context! {
         id => session.id.clone(),
         is_current => session.is_current,
-        application => (session.client_id != own).then_some(&session.client_id),
+        application,
         created_at => me.moment(session.created_at),
         address => session.address.map(|address| address.to_string()),
         browser => session.browser.as_deref().map(|name| program::in_short(name).unwrap_or_else(|| name.to_owned())),

@@ -22,7 +22,7 @@ use crate::{
     settings::ForgottenPassword,
     wire::http::{Failure, Form},
 };
-pub use ask::Ask;
+pub use ask::{Ask, name_of};
 
 /// The page of a login: its first step, or the one it stands at. Changes nothing.
 pub async fn show(mut visit: Visit, RawQuery(query): RawQuery) -> Response {
