@@ -239,6 +239,9 @@ mod tests {
         ]));
         assert_eq!(Value::Object(fields), json!({"username": "ada", "password": "secret", "yes": true, "no": false}));
         assert_eq!(again, form(&[("username", "ada"), ("yes", "true"), ("no", "false")]));
+        let (fields, again) = typed(&form(&[("s.recovery_code", "secret")]));
+        assert_eq!(Value::Object(fields), json!({"recovery_code": "secret"}));
+        assert_eq!(again, form(&[("recovery_code", "")]), "that there was one, and not which");
     }
 
     #[test]
