@@ -26,6 +26,8 @@ fn who_has_never_read_the_manual_sets_up_a_factor_and_gets_back_in_after_losing_
     let browser = Browser::new();
     browser.sign_in_to_own_pages(&stage);
     browser.until_text("You have none yet. Only your password guards your account.");
+    assert!(!browser.has_button("Set up Backup codes"), "they stand in for a factor, which is not there yet");
+    browser.until_text("Set one up first.");
     browser.press("Set up Authenticator app");
     browser.press("Begin");
     browser.until_text(CODE);
@@ -55,11 +57,33 @@ fn who_has_never_read_the_manual_sets_up_a_factor_and_gets_back_in_after_losing_
     another.press("Use this code");
     another.until_text("Second factors");
     another.open(&format!("{}/profile/sessions", stage.host().base));
-    another.until_text("This browser");
+    let said = another.until_text("This browser");
+    assert!(
+        said.contains("Backup codes") && !said.contains("backup_code"),
+        "words of machines are for machines: {said}"
+    );
     another.press("End all others");
     another.until_text("All other sessions are over.");
     browser.reload();
     browser.until_text("User name");
+}
+
+#[test]
+fn a_mistyped_address_is_answered_with_a_page_that_leads_on() {
+    let stage = Stage::new();
+    let browser = Browser::new();
+    for path in ["/profile/", "/profil", "/auth/authorise"] {
+        browser.open(&format!("{}{path}", stage.host().base));
+        browser.until_text("There is nothing here");
+        browser.assert_accessible();
+        browser.press("Back to the overview");
+        browser.until_text("User name");
+    }
+    for path in ["/profil", "/api/profile"] {
+        assert_eq!(stage.wire().get(path).expect(404)["code"], "no_such_route", "a program is told as ever");
+    }
+    browser.open(&format!("{}/api/profile", stage.host().base));
+    browser.until_text("no_such_route");
 }
 
 #[test]

@@ -79,3 +79,30 @@ fn another_way_is_chosen_from_those_that_are_set_up() {
     browser.press("Confirm");
     assert_eq!(stage.session(&application.tokens(&stage, &browser))["mfa_method_used"], "insecure_example");
 }
+
+#[test]
+fn an_application_may_lead_on_to_another_origin_at_once() {
+    let ((mut stage, ada), application) = (Stage::ada_with_totp(), Application::leading_on());
+    for browser in [Browser::new(), Browser::without_script()] {
+        browser.give_password(&stage, &application);
+        browser.fill(CODE, &ada.totp.code(stage.now_ms()));
+        browser.press("Confirm");
+        application.tokens(&stage, &browser);
+        browser.back();
+        browser.until_text("This sign-in is over");
+        stage.clock.advance_s(30);
+    }
+}
+
+#[test]
+fn where_no_program_opens_an_applications_own_scheme_the_page_stays_and_has_the_link() {
+    const CLIENT: &str = "[[client]]\nid = \"door\"\nredirect_uris = [\"door://back\"]";
+    let (stage, browser) = (Stage::with(|directory| directory.append_settings(CLIENT)), Browser::new());
+    let asked = "response_type=code&client_id=door&redirect_uri=door%3A%2F%2Fback&state=x";
+    browser.open(&format!("{}/auth/authorize?{asked}", stage.host().base));
+    browser.until_text("to go on to door");
+    browser.give_password_here();
+    browser.until_text("You are signed in");
+    let link = browser.script("return [...document.links].find(link => link.innerText === 'Go on').href");
+    assert!(link.as_str().is_some_and(|link| link.starts_with("door://back?code=")), "{link}");
+}

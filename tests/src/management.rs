@@ -279,3 +279,19 @@ fn factors_are_ranked_in_words_and_a_module_cannot_raise_itself() {
     let words = stage.method(&tokens, "totp")["strength_text"].clone();
     assert!(words.as_str().is_some_and(|words| words.starts_with("Good.")), "{words}");
 }
+
+#[test]
+fn what_is_set_up_anew_was_never_used() {
+    let mut stage = Stage::new();
+    let tokens = stage.login(ADA);
+    stage.set_up_pin(&tokens);
+    stage.clock.advance_s(1);
+    stage.login_with_pin(ADA, PIN);
+    let used_at = || stage.method(&tokens, "insecure_example")["last_used_at"].clone();
+    assert!(used_at().is_string());
+    assert_eq!(stage.delete_method(&tokens, "insecure_example").status, 204);
+    assert!(used_at().is_null());
+    stage.clock.advance_s(1);
+    stage.set_up_pin(&tokens);
+    assert!(stage.method(&tokens, "insecure_example")["last_used_at"].is_null());
+}

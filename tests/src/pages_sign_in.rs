@@ -167,8 +167,7 @@ fn pages_are_kept_by_nobody_framed_by_nobody_and_run_no_script_of_their_own() {
     {
         assert!(policy.contains(part), "{part} in {policy}");
     }
-    let origin = url::Url::parse(REDIRECT_URI).expect("an address").origin().ascii_serialization();
-    assert!(policy.contains(&format!("form-action 'self' {origin};")), "{policy}");
+    assert!(policy.contains("form-action 'self';"), "{policy}");
     assert!(!page.html.contains(" style=") && !page.html.contains(" onclick=") && !page.html.contains("<style"));
     let mut bytes = page.answer.body.len();
     for piece in page.html.split("/static/").skip(1).chain(page.html.split("&#x2f;static&#x2f;").skip(1)) {

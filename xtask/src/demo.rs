@@ -1,8 +1,12 @@
 //! `cargo xtask demo`: a host to try by hand, with everything one has to type.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use crate::{Failure, host};
+use crate::{Failure, host, stage::check};
 
 const USER: &str = "demo";
 
@@ -17,6 +21,9 @@ pub fn run(fresh: bool, listen: &str) -> Result<(), Failure> {
     if !directory.exists() {
         let password = host::random_password()?;
         host::with_password(&binary, &directory, &["init", "--user", USER], &password)?;
+        // The way back in for who loses the app.
+        let mut enable = Command::new(&binary);
+        check(enable.arg("--config").arg(&directory).args(["module", "enable", "backup_codes"]).stdout(Stdio::null()))?;
         // Only a demonstration may write a password down: nobody could log in tomorrow without it.
         write_private(&password_note, &password)?;
     }
@@ -27,7 +34,8 @@ pub fn run(fresh: bool, listen: &str) -> Result<(), Failure> {
     println!("  user      {USER}");
     println!("  password  {}", password.trim());
     println!(
-        "\nOpen that address in a browser: sign in, set up an authenticator app, sign out, and sign in with its code."
+        "\nOpen that address in a browser: sign in, set up an authenticator app, save the backup codes, sign out, and sign \
+         in\nwith the app's code or, as if it were lost, with a backup code."
     );
     println!("Or, in a second terminal, in this directory:");
     // The terminal client looks into host.toml for the address; another one has to be said.

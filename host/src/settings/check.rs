@@ -126,6 +126,10 @@ fn clients(settings: &Settings, mistake: MistakeAt<'_>) -> Result<(), Mistake> {
             ));
         }
         unique(&mut ids, client.id.clone(), "client", &place, mistake)?;
+        if client.name.as_ref().is_some_and(|name| !is_name(name)) {
+            let place = format!("client.{index}.name");
+            return Err(mistake(&place, "the client's name is not usable".into(), NAME_REMEDY.into()));
+        }
         for (position, uri) in client.redirect_uris.iter().enumerate() {
             if let Err(problem) = check_redirect_uri(uri) {
                 return Err(mistake(

@@ -145,6 +145,7 @@ mod tests {
             ("[argon2]\nparallelism = 0\n", 2, "parallelism"),
             ("[[client]]\nid = \"a\"\n\n[[client]]\nid = \"a\"\n", 5, "twice"),
             ("[[client]]\nid = \"a\"\nredirect_uris = [\n  \"http://a/\",\n  \"nonsense\",\n]\n", 5, "nonsense"),
+            ("[[client]]\nid = \"a\"\nname = \" \"\n", 3, "the client's name"),
             ("[[client]]\nid = \"a\"\nredirect_uris = [\"javascript:alert(1)\"]\n", 3, "javascript"),
             ("[[module]]\ntype = \"a\"\n[[module]]\ntype = \"a\"\n", 4, "twice"),
             ("[[module]]\ntype = \"a\"\n[[module]]\ntype = \"b\"\nid = \"a\"\n", 5, "twice"),

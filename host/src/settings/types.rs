@@ -242,7 +242,8 @@ impl Default for Methods {
 pub struct Client {
     /// What the application gives as its `client_id`.
     pub id: String,
-    /// For people.
+    /// What people are told they sign in to; without it the host of the redirect URI or, of another scheme than `http(s)`,
+    /// the id.
     #[serde(default)]
     pub name: Option<String>,
     /// Addresses a login may lead back to, as a whole; without a fragment.

@@ -33,9 +33,8 @@ impl Browser {
 
     /// Writes where the focus is.
     pub fn write(&self, words: &str) {
-        for character in words.chars() {
-            self.strike(&[character]);
-        }
+        let strokes = words.chars().flat_map(|character| [stroke("keyDown", character), stroke("keyUp", character)]);
+        self.strokes(strokes.collect());
     }
 
     /// The role and name of what has the focus, as `button Sign in`; empty if nothing has.
@@ -75,10 +74,17 @@ impl Browser {
 
     /// Presses these, the first the longest.
     fn strike(&self, keys: &[char]) {
-        let stroke = |kind: &str, key: &char| json!({"type": kind, "value": key});
-        let down = keys.iter().map(|key| stroke("keyDown", key));
-        let up = keys.iter().rev().map(|key| stroke("keyUp", key));
-        let keyboard = json!({"type": "key", "id": "keyboard", "actions": down.chain(up).collect::<Vec<_>>()});
+        let down = keys.iter().map(|key| stroke("keyDown", *key));
+        let up = keys.iter().rev().map(|key| stroke("keyUp", *key));
+        self.strokes(down.chain(up).collect());
+    }
+
+    fn strokes(&self, strokes: Vec<Value>) {
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": strokes});
         self.post("/actions", json!({"actions": [keyboard]})).expect("keys");
     }
+}
+
+fn stroke(kind: &str, key: char) -> Value {
+    json!({"type": kind, "value": key})
 }

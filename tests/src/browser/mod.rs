@@ -10,8 +10,10 @@ mod keyboard;
 mod looks;
 mod page;
 mod session;
+mod trust;
 
 pub use application::Application;
 pub use keyboard::Key;
 pub use looks::Scheme;
 pub use session::Browser;
+pub use trust::Owner;

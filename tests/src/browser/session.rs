@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{
     driver::{Refusal, command},
     page::Window,
+    trust::Owner,
 };
 use crate::harness::PATIENCE;
 
@@ -42,6 +43,8 @@ static IDLE: Mutex<Vec<Session>> = Mutex::new(Vec::new());
 pub struct Browser {
     session: Session,
     runs_script: bool,
+    /// What it keeps is its owner's, so that no other test takes it over.
+    is_owned: bool,
 }
 
 /// What the driver knows a browser by.
@@ -54,6 +57,14 @@ impl Browser {
         Self::with(true)
     }
 
+    /// The browser of somebody who made something of it.
+    pub fn of(owner: &Owner) -> Self {
+        let session = Session::start(owner.arguments(), Some(&owner.program()));
+        let browser = Self { session, runs_script: true, is_owned: true };
+        browser.prepare_window().expect("a window");
+        browser
+    }
+
     /// A browser in which pages run no script.
     pub fn without_script() -> Self {
         Self::with(false)
@@ -63,7 +74,8 @@ impl Browser {
         let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // One that cannot be cleaned has died since, and nobody takes it any more.
         let cleaned = std::iter::from_fn(idle).find(|session| session.clean().is_ok());
-        let browser = Self { session: cleaned.unwrap_or_else(Session::start), runs_script };
+        let session = cleaned.unwrap_or_else(|| Session::start(&[], None));
+        let browser = Self { session, runs_script, is_owned: false };
         browser.prepare_window().expect("a window");
         browser
     }
@@ -142,15 +154,23 @@ impl Drop for Browser {
             let complaints = self.complaints();
             assert!(complaints.is_empty(), "the browser complains:\n{}", complaints.join("\n"));
         }
-        IDLE.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Session { path: std::mem::take(&mut self.session.path) });
+        let session = Session { path: std::mem::take(&mut self.session.path) };
+        if self.is_owned {
+            let _ = session.send("DELETE", "", None);
+        } else {
+            IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        }
     }
 }
 
 impl Session {
-    fn start() -> Self {
-        let options = json!({"args": ARGUMENTS});
+    /// The browser of this machine, or another program that starts it.
+    fn start(further: &[String], program: Option<&Path>) -> Self {
+        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain(further.iter().map(String::as_str)).collect();
+        let mut options = json!({"args": arguments});
+        if let Some(program) = program {
+            options["binary"] = program.to_str().expect("UTF-8").into();
+        }
         let logs = json!({"browser": "ALL", "performance": "ALL"});
         let wanted = json!({"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logs}});
         let session = command("POST", "/session", Some(&json!({"capabilities": wanted}))).expect("a browser starts");

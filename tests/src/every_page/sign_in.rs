@@ -3,16 +3,20 @@
 use super::Scene;
 use crate::{
     browser::{Application, Browser},
-    harness::{ADA, Directory, Stage, run_host},
+    harness::{ADA, AT_HOME, Directory, Stage, run_host},
 };
 
-pub const SCENES: [Scene; 13] = [
+pub const SCENES: [Scene; 17] = [
     Scene { name: "sign-in", go: sign_in },
+    Scene { name: "sign-in-ways", go: see_other_ways },
+    Scene { name: "by-place", go: come_by_place },
+    Scene { name: "by-place-choice", go: say_who_one_is },
     Scene { name: "sign-in-refused", go: give_wrong_password },
     Scene { name: "wrong-client", go: come_from_nowhere },
     Scene { name: "code", go: give_password },
     Scene { name: "code-wrong", go: give_wrong_code },
     Scene { name: "code-another-way", go: look_for_another_way },
+    Scene { name: "code-wrong-backup", go: give_wrong_backup_code },
     Scene { name: "over", go: wait_too_long },
     Scene { name: "mailed-code", go: wait_for_code },
     Scene { name: "waiting-for-link", go: wait_for_link },
@@ -26,6 +30,25 @@ fn sign_in(browser: &Browser) -> Stage {
     let stage = Stage::new();
     browser.open(&Application::new().sign_in(&stage));
     browser.until_text("Sign in");
+    stage
+}
+
+fn see_other_ways(browser: &Browser) -> Stage {
+    let stage = Stage::with(Directory::with_trusted_network);
+    browser.open(&Application::new().sign_in(&stage));
+    browser.until_text("Other ways to sign in");
+    stage
+}
+
+fn come_by_place(browser: &Browser) -> Stage {
+    let stage = see_other_ways(browser);
+    browser.press(AT_HOME);
+    stage
+}
+
+fn say_who_one_is(browser: &Browser) -> Stage {
+    let stage = come_by_place(browser);
+    browser.press(&format!("Go on with “{AT_HOME}”"));
     stage
 }
 
@@ -65,6 +88,14 @@ fn give_wrong_code(browser: &Browser) -> Stage {
 fn look_for_another_way(browser: &Browser) -> Stage {
     let stage = give_password(browser);
     browser.press_here("Try another way");
+    stage
+}
+
+fn give_wrong_backup_code(browser: &Browser) -> Stage {
+    let stage = look_for_another_way(browser);
+    browser.fill("Backup codes", "none of them");
+    browser.press("Use this code");
+    browser.until_text("This is not one of your backup codes");
     stage
 }
 

@@ -42,6 +42,9 @@ type = "insecure_example"
 clock_file = "clock.json"
 "#;
 
+/// What the trusted network is called.
+pub const AT_HOME: &str = "At home";
+
 /// A configuration directory that vanishes with the test.
 pub struct Directory {
     temporary: TempDir,
@@ -93,6 +96,12 @@ impl Directory {
     pub fn append_settings(&self, text: &str) {
         let settings = self.settings();
         fs::write(self.path().join("host.toml"), format!("{settings}\n{text}\n")).expect("host.toml is written");
+    }
+
+    /// Beside the password a trusted network, which is this machine.
+    pub fn with_trusted_network(&self) {
+        let network = "[[provider.network]]\ncidr = [\"127.0.0.1/32\"]";
+        self.append_settings(&format!("[[provider]]\ntype = \"trusted_networks\"\nname = \"{AT_HOME}\"\n{network}"));
     }
 
     /// Puts a library in place as `modules/<id>.so`, with modes the host accepts.

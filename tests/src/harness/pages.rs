@@ -19,7 +19,7 @@ pub struct PlainBrowser {
 #[derive(Clone, Debug)]
 pub struct Page {
     pub status: u16,
-    /// Path and query; of a redirect that leaves the host the whole address.
+    /// Path and query; of a page that leads on to an application the whole address there.
     pub address: String,
     pub html: String,
     pub answer: Answer,
@@ -100,13 +100,15 @@ impl PlainBrowser {
         let (mut address, mut answer) = (address.to_owned(), answer);
         for _ in 0..8 {
             let Some(location) = answer.header("location").map(str::to_owned) else {
+                // The last page of a login goes on by itself.
+                if let Some(onward) = answer.header("refresh") {
+                    address = onward.strip_prefix("0; url=").expect("at once").to_owned();
+                }
                 let html = String::from_utf8(answer.body.clone()).expect("UTF-8");
                 return Page { status: answer.status, address, html, answer };
             };
             assert_eq!(answer.status, 303, "a form leads to a page that is fetched anew");
-            if !location.starts_with('/') {
-                return Page { status: answer.status, address: location, html: String::new(), answer };
-            }
+            assert!(location.starts_with('/'), "the answer to a form leads nowhere but here: {location}");
             answer = self.request("GET", &location, None);
             address = location;
         }

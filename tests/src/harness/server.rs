@@ -85,7 +85,8 @@ pub fn closed_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn interpreter() -> PathBuf {
+/// The Python that has what the tests need.
+pub fn interpreter() -> PathBuf {
     match std::env::var_os("MFA_TEST_PYTHON") {
         Some(path) => path.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python"),

@@ -180,7 +180,7 @@ impl<'a> Finish<'a> {
 
 /// What a login by this module is stamped with: its id. A way back in may have a word of its own, as long as that passes
 /// it off as no other module.
-fn stamp(engine: &Engine, module: &str) -> String {
+pub(in crate::flow) fn stamp(engine: &Engine, module: &str) -> String {
     let described = engine.modules.module(module).and_then(|module| module.description);
     let word = described.filter(|description| description.recovery).and_then(|description| description.stamp.clone());
     let is_free = |word: &String| !engine.settings.modules.iter().any(|other| other.id() == word);

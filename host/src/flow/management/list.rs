@@ -7,6 +7,7 @@ use crate::{
     flow::{
         Access, Asker, FlowError, Flows,
         engine::Engine,
+        login,
         record::{Account, AccountOpen, Factors, FactorsOpen, Found, key},
         render::Voice,
         selection::is_answering,
@@ -45,6 +46,12 @@ impl Flows {
     /// Every enabled module, and what this user has of it; also what the user has of modules that went away.
     pub async fn methods(&self, access: &Access, asker: &Asker) -> Result<Vec<MethodView>, FlowError> {
         self.engine.methods_of(&access.user_id, self.engine.language_of(access, asker)).await
+    }
+
+    /// The module whose logins are stamped with this word.
+    pub fn module_stamped(&self, stamp: &str) -> Option<String> {
+        let mut modules = self.engine.modules.modules().into_iter();
+        modules.find(|module| login::stamp(&self.engine, &module.id) == stamp).map(|module| module.id)
     }
 
     /// How a factor ranks, in words; none of a way back in and of what is not there.
@@ -119,7 +126,11 @@ fn view(
         strength: strength.map(|strength| strength_word(strength).to_owned()),
         strength_text: strength.map(|strength| voice.say(&format!("step.strength.{}", strength_word(strength)))),
         created_at: factor.map(|factor| factor.created_at),
-        last_used_at: counted.last_used.get(&module.id).copied(),
+        // What was used before it was set up was another.
+        last_used_at: factor.and_then(|factor| {
+            let used_at = counted.last_used.get(&module.id).copied();
+            used_at.filter(|used_at| *used_at >= factor.created_at)
+        }),
         setup_message: description.and_then(|description| {
             description.setup_message.as_ref().map(|message| message.render(&description.texts, voice.language))
         }),

@@ -7,9 +7,9 @@ use std::{
 
 use axum::{
     Extension, Router,
-    extract::{ConnectInfo, Request},
+    extract::{ConnectInfo, Request, State},
     middleware,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{MethodRouter, delete, get, patch, post},
 };
 
@@ -87,6 +87,14 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+/// No such path.
+async fn nowhere(State(flows): State<Flows>, request: Request) -> Response {
+    match pages::nowhere(&flows, request).await {
+        Some(page) => page,
+        None => fences::no_route().await.into_response(),
+    }
+}
+
 /// What HTTP is answered with under one state of settings and modules. No CORS header is ever sent and no cookie opens
 /// anything: a token is shown by the client's own hand, so a foreign page has nothing to borrow and nothing to read.
 pub struct Site {
@@ -112,7 +120,7 @@ impl Site {
             }
             None => router,
         };
-        let router = router.fallback(fences::no_route).method_not_allowed_fallback(fences::no_method);
+        let router = router.fallback(nowhere).method_not_allowed_fallback(fences::no_method);
         // A layer costs every request; only who reads of routes pays for this one.
         let router = if tracing::enabled!(tracing::Level::DEBUG) {
             router.layer(middleware::from_fn(fences::name_route))

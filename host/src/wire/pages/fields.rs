@@ -8,7 +8,7 @@ use minijinja::{Value as Shown, context};
 use serde_json::{Map, Value};
 
 use super::{flash::Flash, visit::Visit};
-use crate::flow::{Block, Field, FieldInput, FormStep};
+use crate::flow::{Block, Field, FieldInput, FormStep, RECOVERY_FIELD};
 
 /// Names of inputs: a text, a secret that is never shown again, a box that is ticked.
 const TEXT: &str = "f.";
@@ -26,6 +26,8 @@ pub fn shown(visit: &Visit, step: &FormStep, flash: &Flash) -> Shown {
         let own = flash.errors.get(name).or_else(|| step.error_texts.get(name));
         own.map(|text| error_text(visit, text))
     };
+    // Who typed into the field beside the form goes on there.
+    let is_recovering = flash.values.contains_key(RECOVERY_FIELD);
     let has_error = !flash.errors.is_empty() || !step.error_texts.is_empty();
     let fields: Vec<Shown> = step
         .fields
@@ -34,7 +36,13 @@ pub fn shown(visit: &Visit, step: &FormStep, flash: &Flash) -> Shown {
         .map(|(at, field)| {
             let error = wrong(&field.name);
             // The first field that needs a hand is where typing begins.
-            let is_first = if has_error { error.is_some() || (wrong("base").is_some() && at == 0) } else { at == 0 };
+            let is_first = if is_recovering {
+                false
+            } else if has_error {
+                error.is_some() || (wrong("base").is_some() && at == 0)
+            } else {
+                at == 0
+            };
             one(visit, field, flash.values.get(&field.name), error, is_first)
         })
         .collect();
@@ -50,6 +58,8 @@ pub fn shown(visit: &Visit, step: &FormStep, flash: &Flash) -> Shown {
         fields,
         ticks => ticks.join(" "),
         base => wrong("base"),
+        is_recovering,
+        recovery_error => wrong(RECOVERY_FIELD),
         note => flash.note.clone(),
         wait_s => flash.wait_s,
     }
@@ -198,6 +208,10 @@ pub fn typed(form: &BTreeMap<String, String>) -> (Map<String, Value>, BTreeMap<S
             fields.insert(name.to_owned(), Value::String(value.clone()));
         } else if let Some(name) = key.strip_prefix(SECRET) {
             fields.insert(name.to_owned(), Value::String(value.clone()));
+            if name == RECOVERY_FIELD {
+                // That something was typed there, and not what.
+                again.insert(name.to_owned(), String::new());
+            }
         }
     }
     (fields, again)
@@ -225,6 +239,9 @@ mod tests {
         ]));
         assert_eq!(Value::Object(fields), json!({"username": "ada", "password": "secret", "yes": true, "no": false}));
         assert_eq!(again, form(&[("username", "ada"), ("yes", "true"), ("no", "false")]));
+        let (fields, again) = typed(&form(&[("s.recovery_code", "secret")]));
+        assert_eq!(Value::Object(fields), json!({"recovery_code": "secret"}));
+        assert_eq!(again, form(&[("recovery_code", "")]), "that there was one, and not which");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod fields;
 mod files;
 mod flash;
 mod look;
+mod nowhere;
 mod page;
 mod profile;
 mod program;
@@ -17,6 +18,7 @@ mod visit;
 use axum::routing::get;
 
 pub use look::Look;
+pub use nowhere::page as nowhere;
 
 use super::http::Route;
 

@@ -15,37 +15,33 @@ use super::{
 };
 use crate::{flow::FlowError, wire::http::Failure};
 
-/// Where the forms of a page may lead in the end (CSP `form-action`, which browsers hold redirects to as well).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Forms {
-    Here,
-    /// And to the application that asked for the login.
-    AndTo {
-        redirect_uri: String,
-    },
-}
+/// What a page may load, and where its forms lead: nowhere but here. Browsers hold every redirect after a form to that
+/// as well, so a page and no redirect leads to an application.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A page that is not rendered yet.
 pub struct Page {
     template: &'static str,
     context: Value,
     status: StatusCode,
-    forms: Forms,
+    onward: Option<String>,
     cookies: Vec<HeaderValue>,
     retry_after_s: Option<u64>,
 }
 
 impl Page {
     pub fn new(template: &'static str, context: Value) -> Self {
-        Self { template, context, status: StatusCode::OK, forms: Forms::Here, cookies: Vec::new(), retry_after_s: None }
+        Self { template, context, status: StatusCode::OK, onward: None, cookies: Vec::new(), retry_after_s: None }
     }
 
     pub fn status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    pub fn forms(self, forms: Forms) -> Self {
-        Self { forms, ..self }
+    /// The browser goes on from this page to that address by itself.
+    pub fn leading_to(self, address: &str) -> Self {
+        Self { onward: Some(format!("0; url={address}")), ..self }
     }
 
     pub fn cookie(mut self, cookie: Option<HeaderValue>) -> Self {
@@ -91,10 +87,13 @@ impl Page {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy(&self.forms));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         // A form then says where it comes from; another site learns nothing.
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        // Without it the page has its link.
+        let onward = self.onward.and_then(|onward| HeaderValue::try_from(onward).ok());
+        headers.extend(onward.map(|onward| (header::REFRESH, onward)));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
@@ -114,13 +113,13 @@ pub fn wait_text(visit: &Visit, wait_s: u64) -> String {
     }
 }
 
-/// 303 to a page of ours or of the application, which a browser then fetches anew.
+/// 303 to a page of ours, which a browser then fetches anew.
 pub fn see_other(visit: &Visit, to: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
     let Ok(location) = HeaderValue::try_from(to) else {
         return visit.message("page.wrong_request").status(StatusCode::BAD_REQUEST).reply(visit);
     };
     let mut response = if visit.by_script {
-        // A script cannot follow to another site; it goes there as a person would.
+        // A script goes there as a person would, and not by itself.
         axum::Json(serde_json::json!({ "next": to })).into_response()
     } else {
         (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
@@ -134,42 +133,4 @@ pub fn see_other(visit: &Visit, to: &str, cookies: impl IntoIterator<Item = Head
 /// As [`see_other`], with words for the page there.
 pub fn tell_at(visit: &Visit, to: &str, at: &str, flash: Flash) -> Response {
     see_other(visit, to, flash.carried_to(at))
-}
-
-fn policy(forms: &Forms) -> HeaderValue {
-    let to = match forms {
-        Forms::Here => String::new(),
-        Forms::AndTo { redirect_uri } => url::Url::parse(redirect_uri).map_or_else(
-            |_| String::new(),
-            |url| match url.origin() {
-                origin @ url::Origin::Tuple(..) => format!(" {}", origin.ascii_serialization()),
-                // An application of its own on a phone: `door://…`.
-                url::Origin::Opaque(_) => format!(" {}:", url.scheme()),
-            },
-        ),
-    };
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; connect-src \
-         'self'; form-action 'self'{to}; base-uri 'none'; frame-ancestors 'none'"
-    );
-    // Origins and schemes are ASCII.
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forms_lead_here_and_to_the_application_that_asked() {
-        let of = |redirect_uri: &str| {
-            let policy = policy(&Forms::AndTo { redirect_uri: redirect_uri.to_owned() });
-            let text = policy.to_str().unwrap().to_owned();
-            text.split("form-action ").nth(1).unwrap().split(';').next().unwrap().to_owned()
-        };
-        assert_eq!(of("https://app.example:8443/back?x=1"), "'self' https://app.example:8443");
-        assert_eq!(of("door://back"), "'self' door:");
-        assert_eq!(of("no url"), "'self'");
-        assert!(policy(&Forms::Here).to_str().unwrap().contains("script-src 'self';"));
-    }
 }

@@ -59,7 +59,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// Where a person begins.
-const HOME: &str = "/profile";
+pub const HOME: &str = "/profile";
 
 /// For a script that asks whether there is news: there is none yet.
 fn no_news(visit: &Visit) -> Option<Response> {

@@ -3,7 +3,11 @@
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::{Answered, Flash, HOME, Page, SignedIn, cookies, program, see_other, sign_in::Ask, tell_at};
+use super::{
+    Answered, Flash, HOME, Page, SignedIn, cookies, program, see_other,
+    sign_in::{Ask, name_of},
+    tell_at,
+};
 use crate::flow::{FlowError, MethodView, OwnSession};
 
 const PATH: &str = "/profile/sessions";
@@ -25,12 +29,16 @@ pub async fn show(me: SignedIn) -> Response {
 fn row(me: &SignedIn, session: &OwnSession, methods: &[MethodView]) -> Value {
     let own = Ask::of_own_pages(&me.visit, HOME).client_id;
     let factor = session.mfa_method_used.as_ref().map(|stamp| {
-        methods.iter().find(|method| method.id == *stamp).map_or_else(|| stamp.clone(), |method| method.name.clone())
+        let module = me.visit.flows.module_stamped(stamp);
+        let method = methods.iter().find(|method| Some(&method.id) == module.as_ref());
+        method.map_or_else(|| stamp.clone(), |method| method.name.clone())
     });
+    let name = || name_of(&me.visit, &session.client_id).unwrap_or_else(|| session.client_id.clone());
+    let application = (session.client_id != own).then(name);
     context! {
         id => session.id.clone(),
         is_current => session.is_current,
-        application => (session.client_id != own).then_some(&session.client_id),
+        application,
         created_at => me.moment(session.created_at),
         address => session.address.map(|address| address.to_string()),
         browser => session.browser.as_deref().map(|name| program::in_short(name).unwrap_or_else(|| name.to_owned())),

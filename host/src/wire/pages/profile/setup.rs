@@ -25,9 +25,7 @@ use crate::{
 /// Begins, and leads to the first step.
 pub async fn begin(me: &SignedIn, id: &str, factor: Option<&str>) -> Response {
     match me.visit.flows.begin_setup(&me.access, id, factor, &me.visit.asker).await {
-        Ok(Step::Form(step)) if step.blocks.iter().any(|block| matches!(block, Block::Codes { .. })) => {
-            codes::page(me, Batches::of_step(step))
-        }
+        Ok(Step::Form(step)) if is_of_codes_alone(&step) => codes::page(me, Batches::of_step(step)),
         Ok(Step::Form(step)) if !step.recovery_codes.is_empty() => codes::page(me, Batches::beside(step)),
         Ok(Step::Form(step)) => see_other(&me.visit, &address(&step.flow_id), None),
         Ok(Step::Created(created)) => done(me, created, "").await,
@@ -35,6 +33,12 @@ pub async fn begin(me: &SignedIn, id: &str, factor: Option<&str>) -> Response {
         Err(error @ FlowError::NotFound { .. }) => impossible(me, HOME, error),
         Err(error) => refused(me, &Deed::SetUp.address(id), error, BTreeMap::new()),
     }
+}
+
+/// Codes, and nothing to do but to say that they are saved. Any other form with codes is one like all others.
+fn is_of_codes_alone(step: &FormStep) -> bool {
+    let has_codes = step.blocks.iter().any(|block| matches!(block, Block::Codes { .. }));
+    has_codes && step.fields.iter().all(|field| field.name == codes::SAVED)
 }
 
 pub async fn show(me: SignedIn, Path(flow_id): Path<String>, RawQuery(query): RawQuery) -> Response {

@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use super::{Forms, Visit};
+use super::Visit;
 use crate::{
     flow::{BeginLogin, FlowError, ProviderView},
     wire::http::urlencoded,
@@ -138,19 +138,22 @@ impl Ask {
         Some(back.into())
     }
 
-    pub fn forms(&self) -> Forms {
-        Forms::AndTo { redirect_uri: self.redirect_uri.clone() }
-    }
-
-    /// What the person signs in to: the name of an application by its address; none for the host's own pages.
+    /// What the person signs in to: an application as the admin calls it, else by where it is called back, as far as
+    /// that tells anything; none for the host's own pages.
     pub fn application(&self, visit: &Visit) -> Option<String> {
         if self.is_of_own_pages(visit) {
             return None;
         }
-        let url = url::Url::parse(&self.redirect_uri).ok();
-        let host = url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
-        Some(host.unwrap_or_else(|| self.client_id.clone()))
+        let url = url::Url::parse(&self.redirect_uri).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let host = || url.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
+        Some(name_of(visit, &self.client_id).or_else(host).unwrap_or_else(|| self.client_id.clone()))
     }
+}
+
+/// What the admin calls an application.
+pub fn name_of(visit: &Visit, client_id: &str) -> Option<String> {
+    let settings = visit.flows.settings();
+    settings.clients.iter().find(|client| client.id == client_id)?.name.clone()
 }
 
 fn word_of(provider: &ProviderView) -> String {

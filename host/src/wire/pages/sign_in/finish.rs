@@ -34,8 +34,13 @@ pub async fn back(visit: &Visit, ask: &Ask, created: Created) -> Response {
             None => return visit.message("page.wrong_client").status(StatusCode::BAD_REQUEST).reply(visit),
         }
     };
-    let Some(advice) = created.advice.filter(|_| !visit.by_script) else { return see_other(visit, &next, cookies) };
-    let page = visit.page("page_signed_in.html", context! { advice, next, application => ask.application(visit) });
+    let advice = created.advice.as_ref();
+    if visit.by_script || (advice.is_none() && ask.is_of_own_pages(visit)) {
+        return see_other(visit, &next, cookies);
+    }
+    let context = context! { advice, next => &next, application => ask.application(visit) };
+    let page = visit.page("page_signed_in.html", context);
+    let page = if advice.is_some() { page } else { page.leading_to(&next) };
     cookies.into_iter().fold(page, |page, cookie| page.cookie(Some(cookie))).reply(visit)
 }
 

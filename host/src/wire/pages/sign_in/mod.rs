@@ -14,7 +14,7 @@ use minijinja::context;
 use super::{
     fields,
     flash::Flash,
-    page::{Forms, Page, see_other, tell_at, wait_text},
+    page::{Page, see_other, tell_at, wait_text},
     visit::Visit,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     settings::ForgottenPassword,
     wire::http::{Failure, Form},
 };
-pub use ask::Ask;
+pub use ask::{Ask, name_of};
 
 /// The page of a login: its first step, or the one it stands at. Changes nothing.
 pub async fn show(mut visit: Visit, RawQuery(query): RawQuery) -> Response {
@@ -99,8 +99,7 @@ async fn first_step(visit: &Visit, ask: &Ask) -> Response {
         can_forget => provider.kind == "local" && visit.flows.settings().passwords.forgotten == ForgottenPassword::Mail,
         forgotten => ask.address_at("/auth/forgotten"),
     };
-    let page = visit.page("page_sign_in.html", context).forms(ask.forms());
-    page.reply(visit)
+    visit.page("page_sign_in.html", context).reply(visit)
 }
 
 /// The step a login stands at.
@@ -145,7 +144,7 @@ pub fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Pa
         recovery => step.recovery.iter().map(|way| context! { id => way.module.clone(), name => way.name.clone() }).collect::<Vec<_>>(),
         start => ask.start(),
     };
-    visit.page("page_step.html", context).forms(ask.forms())
+    visit.page("page_step.html", context)
 }
 
 /// The login is over; it says why and leads to a new one.
