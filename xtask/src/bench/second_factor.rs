@@ -84,7 +84,7 @@ impl SecondFactor {
         }
         if let Self::SentCode(sink) = self {
             // No login is to be refused for those before it.
-            settings += "\n[delivery]\nmessages_per_user_hour_max = 10000\nmessages_per_target_hour_max = \
+            settings += "\n[delivery]\nsends_at_once_max = 64\nmessages_per_user_hour_max = 10000\nmessages_per_target_hour_max = \
                  10000\nmessages_per_hour_max = 10000000\n";
             settings += &format!("\n[[channel]]\nname = \"{CHANNEL}\"\ntype = \"http\"\ntarget = \"phone\"\n");
             settings += &format!("prefixes = [\"+49\"]\n{}", sink.settings());
