@@ -12,9 +12,10 @@ use crate::{
     words::{Place, Problem, Words, files_in, read},
 };
 
-const BUILT_IN: [(&str, &str); 17] = [
+const BUILT_IN: [(&str, &str); 18] = [
     ("page_layout.html", include_str!("templates/page_layout.html")),
     ("page_form.html", include_str!("templates/page_form.html")),
+    ("page_answer.html", include_str!("templates/page_answer.html")),
     ("page_sign_in.html", include_str!("templates/page_sign_in.html")),
     ("page_step.html", include_str!("templates/page_step.html")),
     ("page_message.html", include_str!("templates/page_message.html")),

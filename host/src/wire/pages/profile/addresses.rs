@@ -12,7 +12,7 @@ use super::{
     refusal::{impossible, refused},
     see_other, segment, tell_at,
 };
-use crate::flow::{AddressKind, FieldInput, FlowError, Need};
+use crate::flow::{AddressKind, FieldInput, FlowError, FormStep, Need};
 
 const PATH: &str = "/profile/addresses";
 
@@ -76,13 +76,13 @@ pub async fn show_proof(me: SignedIn, Path(flow_id): Path<String>) -> Response {
     let page = FormPage {
         title: visit.say("page.profile.addresses.proof"),
         says: vec![visit.say("page.profile.addresses.sent")],
-        fields: vec![code],
+        // Too early a wish is told how long to wait.
+        form: FormStep { resend_at: Some(visit.flows.now()), ..step(vec![code]) },
         button: visit.say("page.step.confirm"),
         is_danger: false,
         here: address_of(&flow_id),
         back: PATH.to_owned(),
         hidden: Vec::new(),
-        can_resend: true,
     };
     page.reply(&me)
 }

@@ -12,7 +12,7 @@ use super::{
     confirmation::{self, Asked, trial_of, with_trial},
     deed::Deed,
     fields,
-    form::{FormPage, field},
+    form::{FormPage, field, step},
     method,
     refusal::{impossible, refused},
     setup, tell_at, trial,
@@ -68,24 +68,17 @@ fn form_page(
     if deed == Deed::Remove && !method.recovery && factors().count() == 1 {
         says.push(visit.say("page.profile.remove.last"));
     }
-    says.extend(asked.says);
-    let mut fields = asked.fields;
-    if !asked.must_send {
-        fields.splice(0..0, own_fields(me, deed, method, factors()));
-    }
-    let button =
-        if asked.must_send { visit.say("page.profile.code.button") } else { visit.fill(&key("button"), &name) };
-    FormPage {
+    let page = FormPage {
         title: visit.fill(&key("title"), &name),
         says,
-        fields,
-        button,
-        is_danger: deed == Deed::Remove && !asked.must_send,
+        form: step(own_fields(me, deed, method, factors())),
+        button: visit.fill(&key("button"), &name),
+        is_danger: deed == Deed::Remove,
         here,
         back: method::address(&method.id),
-        hidden: asked.hidden,
-        can_resend: false,
-    }
+        hidden: Vec::new(),
+    };
+    page.asking(visit, asked)
 }
 
 /// What the change itself wants to know.
@@ -126,11 +119,9 @@ async fn change(me: &SignedIn, deed: Deed, id: &str, form: &BTreeMap<String, Str
     let (mut typed, again) = fields::typed(form);
     let label = typed.remove("label").and_then(|label| label.as_str().map(str::to_owned)).unwrap_or_default();
     let Some(wanted) = deed.change(Some(label)) else { return me.nothing("page.not_found") };
-    if form.get("action").is_some_and(|action| action == "send") {
-        return match visit.flows.code_for(&me.access, Some(id), &wanted).await {
-            Ok(needed) => confirmation::send(me, needed, &deed.address(id)).await,
-            Err(error) => impossible(me, &deed.address(id), error),
-        };
+    if confirmation::is_to_send(form) {
+        let needed = visit.flows.code_for(&me.access, Some(id), &wanted).await;
+        return confirmation::send(me, needed, &deed.address(id), form).await;
     }
     let here = with_trial(&deed.address(id), form.get("trial").map(String::as_str));
     let given = confirmation::given(form, typed);

@@ -21,17 +21,16 @@ mod signed_in;
 mod trial;
 
 use axum::{
-    Json,
-    response::{IntoResponse, Redirect, Response},
+    response::Redirect,
     routing::{get, post},
 };
-use serde_json::json;
 
 use super::{
     cookies, fields,
     flash::Flash,
     page::{Page, see_other, tell_at, wait_text},
     program, sign_in,
+    step::{POLL_EVERY_S, around, no_news},
     visit::Visit,
 };
 use crate::wire::http::Route;
@@ -60,11 +59,6 @@ pub fn routes() -> Vec<Route> {
 
 /// Where a person begins.
 const HOME: &str = "/profile";
-
-/// For a script that asks whether there is news: there is none yet.
-fn no_news(visit: &Visit) -> Option<Response> {
-    visit.by_script.then(|| Json(json!({ "wait_s": 2 })).into_response())
-}
 
 /// Who types the bare address is led on; a program that comes by chance learns nothing.
 async fn lead_home() -> Redirect {

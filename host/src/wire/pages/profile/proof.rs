@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::{
-    Answered, Flash, HOME, Page, SignedIn, fields, no_news,
+    Answered, Flash, HOME, POLL_EVERY_S, Page, SignedIn, fields, no_news,
     refusal::impossible,
     see_other,
     sign_in::{Ask, handle, step_page},
@@ -158,8 +158,8 @@ fn shown_again(
         let cookies: Vec<HeaderValue> = cookies;
         return see_other(visit, &format!("{}&flow={handle}", address(&wanted.next)), cookies);
     }
-    if let Some(news) = no_news(visit).filter(|_| step.step_id == "mfa") {
-        return news;
+    if visit.by_script && step.step_id == "mfa" {
+        return no_news(POLL_EVERY_S);
     }
     let flash = Flash { errors: step.error_texts.clone(), values, ..Flash::default() };
     tell_at(visit, &wanted.here(), wanted.at(), flash)

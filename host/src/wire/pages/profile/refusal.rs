@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::{http::StatusCode, response::Response};
 
-use super::{Flash, HOME, Page, SignedIn, fields, proof, see_other, sign_in::Ask, tell_at, wait_text};
+use super::{
+    Flash, HOME, POLL_EVERY_S, Page, SignedIn, fields, no_news, proof, see_other, sign_in::Ask, tell_at, wait_text,
+};
 use crate::{flow::FlowError, provider::PasswordRefusal};
 
 /// Of a form at `here` with these values.
@@ -16,6 +18,9 @@ pub fn refused(me: &SignedIn, here: &str, error: FlowError, values: BTreeMap<Str
     };
     let one = |field: &str, words: String| BTreeMap::from([(field.to_owned(), words)]);
     match error {
+        // Only a page that waits asks by script; what it waits for is not there yet.
+        FlowError::NotPossible { code: "pending", .. } if visit.by_script => no_news(POLL_EVERY_S),
+        FlowError::Throttled { retry_after_s } if visit.by_script => no_news(retry_after_s),
         FlowError::StaleProof { .. } => see_other(visit, &proof::address(here), None),
         FlowError::Unauthenticated => see_other(visit, &Ask::of_own_pages(visit, here).start(), None),
         FlowError::InvalidInput(errors) => beside(fields::words_of(errors)),

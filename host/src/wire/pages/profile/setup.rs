@@ -10,7 +10,7 @@ use minijinja::context;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answered, Flash, HOME, SignedIn,
+    Answered, Flash, HOME, POLL_EVERY_S, SignedIn, around,
     codes::{self, Batches},
     deed::Deed,
     fields, no_news,
@@ -49,23 +49,15 @@ pub async fn show(me: SignedIn, Path(flow_id): Path<String>, RawQuery(query): Ra
 fn step_page(me: &SignedIn, step: &FormStep, here: &str) -> Response {
     let visit = &me.visit;
     let flash = Flash::of(&visit.cookies, here);
-    let seconds_until = |moment: crate::clock::Timestamp| {
-        u64::try_from(moment.since_ms(visit.flows.now())).unwrap_or_default().div_ceil(1000)
-    };
     let module = step.handler.id.as_deref().unwrap_or_default();
     // Codes that were shown: who has not saved them makes new ones.
     let is_saving = step.fields.iter().any(|field| field.name == codes::SAVED);
-    let resend_wait_s = step.resend_at.map(seconds_until);
     let context = context! {
         title => step.title.clone().unwrap_or_else(|| visit.say("page.profile.setup.step")),
         form => fields::shown(visit, step, &flash),
-        number => step.placeholders.get("link_number"),
-        is_waiting => step.fields.is_empty() || step.placeholders.contains_key("link_number"),
-        can_resend => resend_wait_s.is_some(),
-        resend_wait_s,
-        ends_in_s => step.expires_at.map(seconds_until),
         cancel => visit.say("page.profile.setup.cancel"),
         renew => is_saving.then(|| Deed::Renew.address(module)),
+        ..around(visit, step)
     };
     me.page("page_profile_step.html", context).reply(visit)
 }
@@ -92,8 +84,8 @@ pub async fn answer(
         Ok(Step::Abort(abort)) => over(&me, &abort),
         Ok(Step::Form(step)) if !step.recovery_codes.is_empty() => codes::page(&me, Batches::beside(step)),
         Ok(Step::Form(step)) if step.error_texts.is_empty() => {
-            if let Some(news) = no_news(visit) {
-                return news;
+            if visit.by_script {
+                return no_news(POLL_EVERY_S);
             }
             let note = match step.delivery {
                 Some("failed") => Flash::problem(visit.say("page.profile.not_sent")),

@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 
 use axum::{
     http::{HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
-    AT, Ask, Flash, FlowError, FormStep, Page, Step, Visit, ended, fields, finish, handle, over, see_other, tell_at,
-    wait_text,
+    AT, Ask, Flash, FlowError, FormStep, POLL_EVERY_S, Page, Step, Visit, ended, fields, finish, handle, no_news, over,
+    see_other, tell_at, wait_text,
 };
 use crate::wire::http::waiting_cookie;
-
-/// How often a page that waits asks by itself.
-const POLL_EVERY_S: u64 = 2;
 
 /// Name and password, or what else the provider asks for; a login begins and is answered in one.
 pub async fn first_factor(visit: &Visit, ask: &Ask, form: &BTreeMap<String, String>) -> Response {
@@ -115,11 +112,6 @@ async fn outcome(
         Err(FlowError::UnknownFlow) => over(visit, ask, "page.over"),
         Err(error) => Page::of_error(visit, error).reply(visit),
     }
-}
-
-/// For a script that asks whether there is news: there is none for so long.
-fn no_news(wait_s: u64) -> Response {
-    axum::Json(json!({ "wait_s": wait_s })).into_response()
 }
 
 /// The choice a step preselects.
