@@ -12,7 +12,7 @@ use crate::{
     words::{Place, Problem, Words, files_in, read},
 };
 
-const BUILT_IN: [(&str, &str); 18] = [
+const BUILT_IN: [(&str, &str); 19] = [
     ("page_layout.html", include_str!("templates/page_layout.html")),
     ("page_form.html", include_str!("templates/page_form.html")),
     ("page_answer.html", include_str!("templates/page_answer.html")),
@@ -23,6 +23,7 @@ const BUILT_IN: [(&str, &str); 18] = [
     ("page_forgotten.html", include_str!("templates/page_forgotten.html")),
     ("page_reached.html", include_str!("templates/page_reached.html")),
     ("page_profile.html", include_str!("templates/page_profile.html")),
+    ("page_profile_told.html", include_str!("templates/page_profile_told.html")),
     ("page_profile_overview.html", include_str!("templates/page_profile_overview.html")),
     ("page_profile_method.html", include_str!("templates/page_profile_method.html")),
     ("page_profile_form.html", include_str!("templates/page_profile_form.html")),

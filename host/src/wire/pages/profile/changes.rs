@@ -132,7 +132,8 @@ async fn change(me: &SignedIn, deed: Deed, id: &str, form: &BTreeMap<String, Str
     match done {
         Ok(()) => {
             let to = if deed == Deed::Remove { HOME.to_owned() } else { method::address(id) };
-            tell_at(visit, &to, &to, Flash::note(visit.say(&format!("page.profile.{}.done", deed.word()))))
+            let done = Flash::note(visit.say(&format!("page.profile.{}.done", deed.word())));
+            tell_at(visit, &to, &to, Flash { offers_end: deed.changes_factors(), ..done })
         }
         Err(error @ (FlowError::NotFound { .. } | FlowError::UnknownFlow)) => impossible(me, &here, error),
         Err(error) => refused(me, &here, error, again),

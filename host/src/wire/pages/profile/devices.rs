@@ -83,7 +83,8 @@ pub async fn answer(Path((id, device, word)): Place, Answered { me, form }: Answ
     match done {
         Ok(()) => {
             let to = method::address(&id);
-            tell_at(visit, &to, &to, Flash::note(visit.say(&format!("page.profile.device.{word}.done"))))
+            let done = Flash::note(visit.say(&format!("page.profile.device.{word}.done")));
+            tell_at(visit, &to, &to, Flash { offers_end: is_removal, ..done })
         }
         Err(error) => refused(&me, &with_trial(&path, form.get("trial").map(String::as_str)), error, again),
     }

@@ -18,6 +18,7 @@ mod remove_all;
 mod sessions;
 mod setup;
 mod signed_in;
+mod told;
 mod trial;
 
 use axum::{
@@ -35,6 +36,7 @@ use super::{
 };
 use crate::wire::http::Route;
 use signed_in::{Answered, SignedIn};
+use told::told;
 
 /// Every page of a signed-in person.
 pub fn routes() -> Vec<Route> {

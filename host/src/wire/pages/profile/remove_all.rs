@@ -52,7 +52,7 @@ pub async fn answer(Answered { me, form }: Answered) -> Response {
     let here = with_trial(PATH, form.get("trial").map(String::as_str));
     let given = confirmation::given(&form, typed);
     match visit.flows.delete_all_methods(&me.access, &given, &visit.asker).await {
-        Ok(()) => tell_at(visit, HOME, HOME, Flash::note(visit.say("page.profile.remove_all.done"))),
+        Ok(()) => tell_at(visit, HOME, HOME, Flash::change(visit.say("page.profile.remove_all.done"))),
         Err(error) => refused(&me, &here, error, again),
     }
 }

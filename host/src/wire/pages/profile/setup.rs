@@ -128,7 +128,7 @@ async fn done(me: &SignedIn, created: Created, save: &str) -> Response {
         }
     }
     if created.recovery.is_empty() {
-        return tell_at(visit, HOME, HOME, Flash::note(visit.say("page.profile.setup.done")));
+        return tell_at(visit, HOME, HOME, Flash::change(visit.say("page.profile.setup.done")));
     }
     codes::page(me, Batches::at_end(created.recovery))
 }
