@@ -268,6 +268,7 @@ mod tests {
             name: id.to_owned(),
             state: ModuleState::Ready,
             description: Some(Arc::new(serde_json::from_value(description).unwrap())),
+            is_named_by_admin: false,
             refused: None,
         }
     }

@@ -38,7 +38,7 @@ pub async fn show(me: SignedIn, Path((id, word)): Path<(String, String)>, RawQue
     let here = with_trial(&deed.address(&id), trial.as_deref());
     let asked = match deed.change(method.label.clone()) {
         None => Ok(Asked::default()),
-        Some(change) => match me.visit.flows.code_for(&me.access, Some(&id), &change).await {
+        Some(change) => match me.visit.flows.code_for(&me.access, Some(&id), &change, &me.visit.asker).await {
             Ok(needed) => Asked::of(&me, needed, trial.as_deref()).await,
             Err(error) => Err(error),
         },
@@ -120,7 +120,7 @@ async fn change(me: &SignedIn, deed: Deed, id: &str, form: &BTreeMap<String, Str
     let label = typed.remove("label").and_then(|label| label.as_str().map(str::to_owned)).unwrap_or_default();
     let Some(wanted) = deed.change(Some(label)) else { return me.nothing("page.not_found") };
     if confirmation::is_to_send(form) {
-        let needed = visit.flows.code_for(&me.access, Some(id), &wanted).await;
+        let needed = visit.flows.code_for(&me.access, Some(id), &wanted, &visit.asker).await;
         return confirmation::send(me, needed, &deed.address(id), form).await;
     }
     let here = with_trial(&deed.address(id), form.get("trial").map(String::as_str));

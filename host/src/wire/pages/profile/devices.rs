@@ -38,7 +38,7 @@ pub async fn show(me: SignedIn, Path((id, device, word)): Place, RawQuery(query)
     let trial = trial_of(query.as_deref());
     let asked = match is_removal {
         false => Ok(Asked::default()),
-        true => match visit.flows.code_for(&me.access, Some(&id), &Deed::Delete).await {
+        true => match visit.flows.code_for(&me.access, Some(&id), &Deed::Delete, &visit.asker).await {
             Ok(needed) => Asked::of(&me, needed, trial.as_deref()).await,
             Err(error) => Err(error),
         },
@@ -69,7 +69,7 @@ pub async fn answer(Path((id, device, word)): Place, Answered { me, form }: Answ
     let Some(is_removal) = is_removal(&word) else { return me.nothing("page.not_found") };
     let path = address(&id, &device, &word);
     if confirmation::is_to_send(&form) {
-        let needed = visit.flows.code_for(&me.access, Some(&id), &Deed::Delete).await;
+        let needed = visit.flows.code_for(&me.access, Some(&id), &Deed::Delete, &visit.asker).await;
         return confirmation::send(&me, needed, &path, &form).await;
     }
     let (typed, again) = fields::typed(&form);

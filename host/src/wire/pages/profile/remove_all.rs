@@ -20,7 +20,7 @@ pub async fn show(me: SignedIn, RawQuery(query): RawQuery) -> Response {
     }
     let visit = &me.visit;
     let trial = trial_of(query.as_deref());
-    let needed = visit.flows.code_for(&me.access, None, &Deed::Delete).await;
+    let needed = visit.flows.code_for(&me.access, None, &Deed::Delete, &visit.asker).await;
     let asked = match needed {
         Ok(needed) => Asked::of(&me, needed, trial.as_deref()).await,
         Err(error) => Err(error),
@@ -45,7 +45,7 @@ pub async fn show(me: SignedIn, RawQuery(query): RawQuery) -> Response {
 pub async fn answer(Answered { me, form }: Answered) -> Response {
     let visit = &me.visit;
     if confirmation::is_to_send(&form) {
-        let needed = visit.flows.code_for(&me.access, None, &Deed::Delete).await;
+        let needed = visit.flows.code_for(&me.access, None, &Deed::Delete, &visit.asker).await;
         return confirmation::send(&me, needed, PATH, &form).await;
     }
     let (typed, again) = fields::typed(&form);
