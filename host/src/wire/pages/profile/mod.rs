@@ -29,9 +29,9 @@ use axum::{
 use super::{
     cookies, fields,
     flash::Flash,
-    page::{Page, see_other, tell_at, wait_text},
+    page::{Page, see_other, tell_at},
     program, sign_in,
-    step::{POLL_EVERY_S, around, no_news},
+    step::{POLL_EVERY_S, Said, around, no_news, refused_at},
     visit::Visit,
 };
 use crate::wire::http::Route;

@@ -7,10 +7,10 @@ use axum::{
     response::Response,
 };
 use minijinja::context;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
-    Answered, Flash, HOME, POLL_EVERY_S, SignedIn, around,
+    Answered, Flash, HOME, POLL_EVERY_S, Said, SignedIn, around,
     codes::{self, Batches},
     deed::Deed,
     fields, no_news,
@@ -68,18 +68,14 @@ pub async fn answer(
     Answered { me, form }: Answered,
 ) -> Response {
     let visit = &me.visit;
-    let (typed, again) = fields::typed(&form);
+    let Said { is_cancel, is_resend, fields, again } = Said::of(&form);
     // With the codes' own form they come along; later they stand in the address.
     let save = form.get("save").cloned().unwrap_or_else(|| saved_of(query.as_deref()));
     let here = here(&flow_id, &save);
-    let typed = match form.get("action").map(String::as_str) {
-        Some("cancel") => return cancel(&me, &flow_id).await,
-        Some("resend") => Map::from_iter([("resend".to_owned(), json!(true))]),
-        Some("poll") => Map::new(),
-        _ => typed,
-    };
-    let is_resend = typed.contains_key("resend");
-    match visit.flows.submit_setup(&me.access, &flow_id, typed, &visit.asker).await {
+    if is_cancel {
+        return cancel(&me, &flow_id).await;
+    }
+    match visit.flows.submit_setup(&me.access, &flow_id, fields, &visit.asker).await {
         Ok(Step::Created(created)) => done(&me, created, &save).await,
         Ok(Step::Abort(abort)) => over(&me, &abort),
         Ok(Step::Form(step)) if !step.recovery_codes.is_empty() => codes::page(&me, Batches::beside(step)),

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::{extract::Path, response::Response};
 use minijinja::context;
-use serde_json::{Map, json};
 
 use super::{
-    Answered, Flash, HOME, POLL_EVERY_S, SignedIn, around,
+    Answered, Flash, HOME, POLL_EVERY_S, Said, SignedIn, around,
     deed::Deed,
     fields, method, no_news,
     refusal::{impossible, refused},
@@ -53,19 +52,14 @@ pub async fn show(me: SignedIn, Path(flow_id): Path<String>) -> Response {
 pub async fn answer(Path(flow_id): Path<String>, Answered { me, form }: Answered) -> Response {
     let visit = &me.visit;
     let here = address(&flow_id);
-    let (typed, again) = fields::typed(&form);
-    let typed = match form.get("action").map(String::as_str) {
-        Some("cancel") => {
-            return match visit.flows.cancel_trial(&me.access, &flow_id, &visit.asker).await {
-                Ok(()) | Err(FlowError::UnknownFlow) => see_other(visit, HOME, None),
-                Err(error) => refused(&me, &here, error, BTreeMap::new()),
-            };
-        }
-        Some("resend") => Map::from_iter([("resend".to_owned(), json!(true))]),
-        Some("poll") => Map::new(),
-        _ => typed,
-    };
-    match visit.flows.submit_trial(&me.access, &flow_id, typed, &visit.asker).await {
+    let Said { is_cancel, fields, again, .. } = Said::of(&form);
+    if is_cancel {
+        return match visit.flows.cancel_trial(&me.access, &flow_id, &visit.asker).await {
+            Ok(()) | Err(FlowError::UnknownFlow) => see_other(visit, HOME, None),
+            Err(error) => refused(&me, &here, error, BTreeMap::new()),
+        };
+    }
+    match visit.flows.submit_trial(&me.access, &flow_id, fields, &visit.asker).await {
         Ok(Step::Created(created)) => works(&me, &created.handler),
         Ok(Step::Abort(abort)) => failed(&me, &abort),
         Ok(Step::Form(step)) => {

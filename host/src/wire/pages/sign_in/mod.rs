@@ -7,6 +7,7 @@ mod ask;
 mod finish;
 pub mod forgotten;
 pub mod handle;
+mod login_page;
 
 use axum::{extract::RawQuery, response::Response};
 use minijinja::context;
@@ -14,8 +15,8 @@ use minijinja::context;
 use super::{
     fields,
     flash::Flash,
-    page::{Forms, Page, see_other, tell_at, wait_text},
-    step::{POLL_EVERY_S, around, no_news},
+    page::{Forms, Page, see_other, tell_at},
+    step::{self, POLL_EVERY_S, Said, around, no_news},
     visit::Visit,
 };
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     wire::http::{Failure, Form},
 };
 pub use ask::Ask;
+pub use login_page::LoginPage;
 
 /// The page of a login: its first step, or the one it stands at. Changes nothing.
 pub async fn show(mut visit: Visit, RawQuery(query): RawQuery) -> Response {
