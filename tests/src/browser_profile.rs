@@ -141,23 +141,23 @@ fn a_change_that_waits_for_a_link_is_done_once_the_link_was_confirmed_in_a_secon
     stage.set_up_email(&stage.login(ADA), "ada@example.org");
     let browser = Browser::new();
     browser.sign_in_to_own_pages(&stage);
-    confirm_in_another_window(&stage, &browser);
+    confirm_in_another_window(&stage, &browser, "Are you signing in?");
     browser.until_text("Second factors");
     browser.open(&format!("{}/profile/method/email/remove", stage.host().base));
     browser.press("Send the code");
     browser.until_text("a•••@example.org");
     browser.assert_accessible();
-    confirm_in_another_window(&stage, &browser);
+    confirm_in_another_window(&stage, &browser, "Are you changing a second factor?");
     browser.until_text("It is removed.");
 }
 
 /// Opens the link in a window of its own, as a mail program does, and comes back.
 #[track_caller]
-fn confirm_in_another_window(stage: &Stage, browser: &Browser) {
+fn confirm_in_another_window(stage: &Stage, browser: &Browser, asked: &str) {
     let waiting = browser.window();
     browser.open_window();
     browser.open(&format!("{}{}", stage.host().base, stage.sent_link()));
-    browser.until_text("Are you signing in?");
+    browser.until_text(asked);
     assert!(!browser.has_field("Number"), "the same browser need not be told apart");
     browser.press("Yes, it was me");
     browser.until_text("Confirmed");
