@@ -9,7 +9,7 @@ use crate::text::{Text, Texts};
 pub struct Description {
     /// Module type, the file name without `.so`: 1–64 of `a-z`, `0-9`, `_`.
     pub module_type: String,
-    /// Name a user sees unless the admin set one.
+    /// Name a user sees unless the admin set one, in English; texts may have it in other languages, as [`NAME_KEY`].
     pub name: String,
     /// What the factor rests on.
     pub kind: Kind,
@@ -49,6 +49,9 @@ pub struct Description {
     pub texts: Texts,
 }
 
+/// The text by which a module is called in a language. In English it says what `name` says.
+pub const NAME_KEY: &str = "module_name";
+
 fn retries_max() -> u32 {
     3
 }
@@ -83,6 +86,12 @@ impl Description {
     pub fn amr<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
         self.amr = values.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// The name in this language, else in English.
+    pub fn name_in(&self, language: &str) -> &str {
+        let own = self.texts.get(language).and_then(|texts| texts.get(NAME_KEY));
+        own.unwrap_or(&self.name)
     }
 
     /// Whether a login step sends a message, and so can be sent again.
@@ -151,4 +160,18 @@ pub struct CodeTimes {
     /// Further periods before and after that one in which it is taken too: 0–100.
     #[serde(default)]
     pub window: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_called_by_its_name_in_the_language_else_in_english() {
+        let mut totp = Description::new("totp", "Authenticator app", Kind::Possession);
+        let german = [(NAME_KEY.to_owned(), "Authenticator-App".to_owned())].into();
+        totp.texts = [("en".to_owned(), [].into()), ("de".to_owned(), german)].into();
+        let named = ["de", "fr", "en"].map(|language| totp.name_in(language));
+        assert_eq!(named, ["Authenticator-App", "Authenticator app", "Authenticator app"]);
+    }
 }

@@ -191,6 +191,7 @@ pub mod text;
 
 pub use call::{Call, ChangeDeviceCall, DeposeCall, IssueCall, LoginCall, OverviewCall, SetupCall, ValidateCall};
 pub use constant_time::equal_in_constant_time;
+pub use description::NAME_KEY;
 pub use devices::{Device, DeviceChange, Overview};
 pub use form::{Block, Field, FieldKind, Form};
 pub use input::{FormInput, InputError};

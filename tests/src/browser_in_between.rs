@@ -63,6 +63,23 @@ fn two_tabs_are_two_sign_ins() {
 }
 
 #[test]
+fn tabs_that_a_browser_opens_at_once_all_sign_in() {
+    let (stage, application, browser) = (Stage::new(), Application::new(), Browser::new());
+    let windows = browser.open_at_once(&vec![application.sign_in(&stage); 4]);
+    for window in &windows {
+        browser.look_at(window);
+        browser.until_text("User name");
+    }
+    for window in &windows {
+        browser.look_at(window);
+        browser.fill("User name", ADA);
+        browser.fill("Password", PASSWORD);
+        browser.press("Sign in");
+        application.tokens(&stage, &browser);
+    }
+}
+
+#[test]
 fn who_presses_twice_signs_in_once() {
     let ((mut stage, ada), application, browser) = (Stage::ada_with_totp(), Application::new(), Browser::new());
     browser.open(&application.sign_in(&stage));

@@ -3,7 +3,7 @@
 
 use crate::{
     browser::{Browser, Key},
-    harness::{PASSWORD, Stage},
+    harness::{ADA, Directory, PASSWORD, Stage},
 };
 
 const CODE: &str = "Code from the app";
@@ -154,4 +154,36 @@ fn a_change_asks_for_a_fresh_proof_in_place() {
     browser.until_text("It is your only second factor.");
     browser.press("Remove");
     browser.until_text("It is removed.");
+}
+
+#[test]
+fn a_change_that_waits_for_a_link_is_done_once_the_link_was_confirmed_in_a_second_window() {
+    let stage = Stage::with(|directory: &Directory| {
+        directory.with_links();
+        directory.append_settings("[methods]\ndelete_needs_code = true");
+    });
+    stage.set_up_email(&stage.login(ADA), "ada@example.org");
+    let browser = Browser::new();
+    browser.sign_in_to_own_pages(&stage);
+    confirm_in_another_window(&stage, &browser, "Are you signing in?");
+    browser.until_text("Second factors");
+    browser.open(&format!("{}/profile/method/email/remove", stage.host().base));
+    browser.press("Send the code");
+    browser.until_text("a•••@example.org");
+    browser.assert_accessible();
+    confirm_in_another_window(&stage, &browser, "Are you changing a second factor?");
+    browser.until_text("It is removed.");
+}
+
+/// Opens the link in a window of its own, as a mail program does, and comes back.
+#[track_caller]
+fn confirm_in_another_window(stage: &Stage, browser: &Browser, asked: &str) {
+    let waiting = browser.window();
+    browser.open_window();
+    browser.open(&format!("{}{}", stage.host().base, stage.sent_link()));
+    browser.until_text(asked);
+    assert!(!browser.has_field("Number"), "the same browser need not be told apart");
+    browser.press("Yes, it was me");
+    browser.until_text("Confirmed");
+    browser.look_at(&waiting);
 }

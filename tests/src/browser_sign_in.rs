@@ -2,7 +2,7 @@
 
 use crate::{
     browser::{Application, Browser, Key},
-    harness::{ADA, PASSWORD, PIN, Stage},
+    harness::{ADA, PASSWORD, PIN, Site, Stage},
 };
 
 const CODE: &str = "Code from the app";
@@ -105,4 +105,23 @@ fn where_no_program_opens_an_applications_own_scheme_the_page_stays_and_has_the_
     browser.until_text("You are signed in");
     let link = browser.script("return [...document.links].find(link => link.innerText === 'Go on').href");
     assert!(link.as_str().is_some_and(|link| link.starts_with("door://back?code=")), "{link}");
+}
+
+#[test]
+fn a_form_of_another_site_is_refused_even_if_it_knows_the_tag_of_this_very_browser() {
+    let (stage, application, browser) = (Stage::new(), Application::new(), Browser::new());
+    browser.open(&application.sign_in(&stage));
+    let tag = browser.script("return document.querySelector('[name=form_tag]').value");
+    let tag = tag.as_str().expect("a tag");
+    // Cookies know no ports, so they are sent along; what tells the sites apart is what the browser says of itself.
+    let form = format!(
+        "<!doctype html><html lang=en><title>Prize</title><form method=post action=\"{}\"><input type=hidden \
+         name=form_tag value=\"{tag}\"><input type=hidden name=f.username value={ADA}><input type=hidden \
+         name=s.password value={PASSWORD}><button>Take it</button></form>",
+        application.sign_in(&stage).replace('&', "&amp;")
+    );
+    let evil = Site::new(&[("/", &form)]);
+    browser.open(&evil.origin);
+    browser.press("Take it");
+    browser.until_text("This form is out of date");
 }

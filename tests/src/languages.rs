@@ -109,7 +109,7 @@ fn a_language_only_the_admin_has_is_one_of_the_hosts() {
 }
 
 #[test]
-fn a_notice_tells_the_time_in_the_users_zone() {
+fn a_notice_tells_the_time_in_the_users_zone_and_the_method_in_their_language() {
     let stage = Stage::with(Directory::with_outbox);
     run_host(
         &stage.directory.path(),
@@ -120,7 +120,9 @@ fn a_notice_tells_the_time_in_the_users_zone() {
     let told = |mails: &[Value]| {
         mails.iter().any(|mail| {
             let text = mail.to_string();
-            text.contains("Un second facteur a été ajouté") && text.contains("2035-01-01 05:30 IST")
+            ["Un second facteur a été ajouté", "Exemple non sécurisé (code PIN)", "2035-01-01 05:30 IST"]
+                .iter()
+                .all(|words| text.contains(words))
         })
     };
     let end = Instant::now() + PATIENCE;
@@ -128,4 +130,31 @@ fn a_notice_tells_the_time_in_the_users_zone() {
         assert!(Instant::now() < end, "{:?}", stage.outbox());
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn methods_are_called_by_their_names_in_the_readers_language_unless_the_admin_named_them() {
+    let mut stage = Stage::with(|directory| {
+        let pin = "type = \"insecure_example\"";
+        directory.replace_setting(pin, &format!("{pin}\nname = \"Door code\""));
+    });
+    let tokens = stage.login(ADA);
+    stage.set_up_totp(&tokens);
+    stage.set_up_pin(&tokens);
+    let named = |language: &str| {
+        let bearer = format!("Bearer {}", tokens.access);
+        let headers = [("authorization", bearer.as_str()), ("accept-language", language)];
+        let listed = stage.wire().send("GET", "/api/mfa", &headers, None).expect("an answer").expect(200);
+        let name = |id: &str| listed.as_array().into_iter().flatten().find(|method| method["id"] == id).cloned();
+        ["totp", "insecure_example"].map(|id| name(id).expect("it is listed")["name"].clone())
+    };
+    assert_eq!(named("de"), ["Authenticator-App", "Door code"]);
+    assert_eq!(named("zh"), ["身份验证器应用", "Door code"]);
+    assert_eq!(named("en"), ["Authenticator app", "Door code"]);
+    assert_eq!(named("it"), ["Authenticator app", "Door code"], "a language nobody has words in");
+    let init = begin(&stage, FRENCH);
+    let choice = submit(&stage, FRENCH, &init, json!({"username": ADA, "password": PASSWORD}));
+    assert!(choice["data_schema"].to_string().contains("Application d’authentification"), "{choice}");
+    let asked = submit(&stage, FRENCH, &choice, json!({"multi_factor_auth_module": "totp"}));
+    assert_eq!(asked["description_placeholders"]["mfa_module_name"], "Application d’authentification", "{asked}");
 }

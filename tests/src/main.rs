@@ -49,6 +49,7 @@ mod modules;
 mod notices;
 mod openapi;
 mod pages_account;
+mod pages_change_by_link;
 mod pages_profile;
 mod pages_setup;
 mod pages_sign_in;

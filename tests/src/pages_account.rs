@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     harness::{ADA, BOB, PASSWORD, PlainBrowser, Stage},
     pages_profile::{NEW_PASSWORD, sign_in, signed_in},
+    pages_setup::set_up_totp,
 };
 
 #[test]
@@ -43,6 +44,27 @@ fn sessions_are_listed_and_ended_by_their_own_user_alone() {
     assert!(second.open("/profile").address.starts_with("/auth/authorize?"));
     stage.wire().get_as(&bob.access, "/api/me").expect(200);
     assert_eq!(browser.open("/profile").address, "/profile");
+}
+
+#[test]
+fn after_a_change_of_factors_one_press_ends_all_other_sessions() {
+    const OFFER: &str = "Sign out everywhere else";
+    let mut stage = Stage::new();
+    let (mut browser, _) = signed_in(&stage, ADA);
+    let (totp, page) = set_up_totp(&mut stage, &mut browser);
+    page.says("It is set up").says_not(OFFER);
+    let mut other = PlainBrowser::new(stage.wire());
+    let page = sign_in(&mut other, "/profile", ADA, PASSWORD);
+    other.press(&page, "Confirm", &[("s.code", &totp.code(stage.now_ms()))]).says("Second factors");
+    let page = browser.open("/profile/method/totp/rename");
+    browser.press(&page, "Save", &[("f.label", "Telephone")]).says("The name is saved.").says_not(OFFER);
+    let page = browser.open("/profile/method/totp/remove");
+    let removed = browser.press(&page, "Remove", &[]);
+    removed.says("It is removed.").says("You are signed in elsewhere as well.");
+    assert_eq!(other.open("/profile").address, "/profile", "it is an offer");
+    browser.press(&removed, OFFER, &[]).says("All other sessions are over.").says_not(OFFER);
+    assert!(other.open("/profile").address.starts_with("/auth/authorize?"));
+    browser.open("/profile").says("You have none yet.").says_not(OFFER);
 }
 
 #[test]

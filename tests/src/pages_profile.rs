@@ -187,7 +187,7 @@ fn a_form_of_another_site_changes_nothing() {
     }
     browser.headers.clear();
     let own = browser.cookies.clone();
-    browser.cookies.remove("__Host-mfa_browser");
+    browser.forget_marks();
     refused(&mut browser, &fields, "no cookie");
     browser.cookies = own;
     browser.cookies.remove("__Host-mfa_session");

@@ -113,14 +113,44 @@ fn a_form_of_another_site_or_of_no_page_does_nothing() {
     }
     browser.headers.clear();
     let own = browser.cookies.clone();
-    browser.cookies.remove("__Host-mfa_browser");
+    browser.forget_marks();
     refused(&mut browser, &fields, "no cookie");
     browser.cookies = own;
     let mut other = PlainBrowser::new(stage.wire());
     let (_, foreign) = (other.open(&sign_in_address("")), &fields);
     refused(&mut other, foreign, "the tag of another browser");
+    browser.headers = vec![("sec-fetch-site".to_owned(), "same-origin".to_owned())];
+    refused(&mut browser, &with_tag_of(&mut other, &fields), "the tag of an attacker's own page");
+    browser.headers.clear();
+    refused(&mut browser, &with_tag_of(&mut other, &fields), "nor where a browser says nothing of itself");
     let done = browser.press(&page, "Confirm", &[("s.code", &code)]);
     code_in(&done);
+}
+
+/// A form as an attacker would have it sent: with the tag of a page they asked for themselves.
+fn with_tag_of(attacker: &mut PlainBrowser, fields: &[(String, String)]) -> Vec<(String, String)> {
+    let (_, own) = attacker.open(&sign_in_address("")).sent_by("Sign in", &[]);
+    let is_tag = |field: &&(String, String)| field.0 == "form_tag";
+    fields.iter().filter(|field| !is_tag(field)).chain(own.iter().filter(is_tag)).cloned().collect()
+}
+
+#[test]
+fn tabs_that_are_opened_at_once_are_all_of_the_same_browser() {
+    let stage = Stage::new();
+    let (mut first, mut second) = (PlainBrowser::new(stage.wire()), PlainBrowser::new(stage.wire()));
+    let (in_first, in_second) = (first.open(&sign_in_address("")), second.open(&sign_in_address("")));
+    // Neither had a cookie when it asked, and the browser has what both answers set.
+    let mut browser = PlainBrowser::new(stage.wire());
+    browser.cookies.extend(first.cookies.into_iter().chain(second.cookies));
+    for page in [&in_first, &in_second] {
+        code_in(&browser.press(page, "Sign in", &typed_name(ADA)));
+    }
+    let before = browser.cookies.clone();
+    browser.open(&sign_in_address(""));
+    assert_eq!(browser.cookies, before, "no further mark comes once there is one");
+    let (address, fields) = in_first.sent_by("Sign in", &typed_name(ADA));
+    browser.headers = vec![("origin".to_owned(), "https://evil.example".to_owned())];
+    assert_eq!(browser.post(&address, &fields).status, 403, "and another site can send none of them");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `init --tls self-signed` and `tls renew`: an authority that can do no more than it has to, believed by openssl and curl.
+//! `init --tls self-signed`, `tls self-signed` and `tls renew`: an authority that can do no more than it has to, believed by openssl and curl.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -115,4 +115,56 @@ fn what_is_no_name_makes_nothing_and_what_others_made_is_not_renewed() {
     let refused = run_host(&path, &["tls", "renew"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("[tls]"), "{refused:?}");
     assert_eq!(fs::read(path.join("tls/cert.pem")).expect("the certificate"), before);
+}
+
+#[test]
+fn a_directory_that_is_there_gets_a_certificate_of_its_own_and_keeps_its_settings() {
+    let directory = Directory::empty();
+    let path = directory.path();
+    run_host_with_input(&path, &["init", "--user", ADA], &format!("{PASSWORD}\n")).success();
+    directory.replace_setting("#name = \"mfa-host\"", "name = \"Our door\" # as it stands on the door");
+    let before = directory.settings();
+    let made = ["tls", "self-signed", "--tls-name", "door.example"];
+    let told = run_host(&path, &made).success().stdout;
+    for word in ["https://door.example:8126", "tls/ca.pem", "until it is started again"] {
+        assert!(told.contains(word), "{word} in {told}");
+    }
+    let after = directory.settings();
+    let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(before, after)| before != after).collect();
+    assert_eq!(before.lines().count(), after.lines().count(), "{after}");
+    let shown = ("#public_url = \"https://login.example.org\"", "public_url = \"https://door.example:8126\"");
+    assert_eq!(changed, [shown, ("#[tls]", "[tls]")]);
+    let tls = path.join("tls");
+    let host = Host::start(&path);
+    assert!(host.base.starts_with("https://127.0.0.1:") && get(&tls, &host.base), "{}", host.base);
+    let renewed = run_host(&path, &["tls", "renew", "--json"]).success().json();
+    assert_eq!(renewed["names"][0], "door.example");
+}
+
+#[test]
+fn a_certificate_of_its_own_takes_nobody_elses_place_and_leaves_a_known_address() {
+    let directory = Directory::empty();
+    let path = directory.path();
+    run_host_with_input(&path, &["init", "--user", ADA], &format!("{PASSWORD}\n")).success();
+    let known = "public_url = \"https://login.example.org\"";
+    directory.replace_setting(&format!("#{known}"), &format!("{known} # of the proxy"));
+    fs::create_dir(path.join("tls")).expect("a folder");
+    fs::write(path.join("tls/key.pem"), "an admin's own").expect("is written");
+    let settings = directory.settings();
+    let refused = run_host(&path, &["tls", "self-signed"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("tls/key.pem is there already"), "{refused:?}");
+    let left: Vec<_> = fs::read_dir(path.join("tls")).expect("a folder").map(|one| one.expect("a file")).collect();
+    assert!(left.len() == 1 && directory.settings() == settings, "{left:?}");
+    assert_eq!(fs::read_to_string(path.join("tls/key.pem")).expect("the key"), "an admin's own");
+
+    fs::remove_file(path.join("tls/key.pem")).expect("is removed");
+    let made = run_host(&path, &["tls", "self-signed", "--json"]).success().json();
+    assert_eq!(made["public_url"], "https://login.example.org");
+    assert!(made["names"].as_array().is_some_and(|names| names[0] == "login.example.org"), "{made}");
+    assert!(directory.settings().contains(&format!("\n{known} # of the proxy\n")));
+    let again = run_host(&path, &["tls", "self-signed"]);
+    assert!(again.code == Some(1) && again.stderr.contains("mfa-host tls renew"), "{again:?}");
+    directory.replace_setting("#certificate = \"tls/cert.pem\"", "certificate = \"other.pem\"");
+    let refused = run_host(&path, &["tls", "self-signed"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("[tls]"), "{refused:?}");
 }

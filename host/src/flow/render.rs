@@ -74,7 +74,7 @@ pub fn module_step(place: Place<'_>, form: &Form, module: &ModuleInstance, error
     let speaker = Speaker { texts, voice: place.voice };
     let mut step = form_step(place, form, &speaker);
     step.placeholders.insert("mfa_module_id".to_owned(), module.id.clone());
-    step.placeholders.insert("mfa_module_name".to_owned(), module.name.clone());
+    step.placeholders.insert("mfa_module_name".to_owned(), module.name_in(speaker.voice.language).to_owned());
     if let Some(Wrong { word, text }) = error {
         let sentence = text.as_ref().map_or_else(|| speaker.error(word), |text| speaker.of(text));
         step.error_texts.insert("base".to_owned(), sentence);
@@ -251,6 +251,7 @@ mod tests {
             name: "Door".to_owned(),
             state: ModuleState::Ready,
             description: Some(Arc::new(serde_json::from_value(description).unwrap())),
+            is_named_by_admin: true,
             refused: None,
         }
     }

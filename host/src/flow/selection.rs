@@ -105,6 +105,7 @@ mod tests {
             name: id.into(),
             state,
             description: None,
+            is_named_by_admin: false,
             refused: None,
         }
     }

@@ -58,13 +58,23 @@ pub(super) type Written = (String, (i64, u64));
 pub struct ModuleInstance {
     pub id: String,
     pub module_type: String,
-    /// The admin's name for it, else the module's own, else the id.
+    /// The admin's name for it, else the module's own in English, else the id.
     pub name: String,
+    /// Whether that is the admin's, which stays as it is in every language.
+    pub is_named_by_admin: bool,
     pub state: ModuleState,
     /// What the module said of itself; none until it was loaded once.
     pub description: Option<Arc<Description>>,
     /// It serves as it was before the latest change of its file or settings, which was refused.
     pub refused: Option<RefusedChange>,
+}
+
+impl ModuleInstance {
+    /// What people who read this language call it.
+    pub fn name_in(&self, language: &str) -> &str {
+        let own = self.description.as_ref().filter(|_| !self.is_named_by_admin);
+        own.map_or(&self.name, |description| description.name_in(language))
+    }
 }
 
 /// Why a changed module did not take the place of the one that serves, and what mends it.
@@ -234,6 +244,7 @@ impl Configured {
         });
         ModuleInstance {
             name: self.name.clone().or(own_name).unwrap_or_else(|| id.clone()),
+            is_named_by_admin: self.name.is_some(),
             id,
             module_type: self.recipe.module_type.clone(),
             state,

@@ -1,6 +1,6 @@
 //! What a module says of itself, believed only within bounds. It may lower what the host thinks of it, never raise it.
 
-use mfa_sdk::protocol::Description;
+use mfa_sdk::{NAME_KEY, protocol::Description};
 
 use super::check::is_name;
 
@@ -26,19 +26,7 @@ pub(super) fn validated(json: &str, expected_type: Option<&str>) -> Result<Descr
     if let Some(expected) = expected_type.filter(|expected| *expected != description.module_type) {
         return Err(format!("it is the module {} and not {expected}", description.module_type));
     }
-    let words = [
-        ("name", &description.name, NAME_BYTES_MAX),
-        ("version", &description.version, WORD_BYTES_MAX),
-        ("license", &description.license, WORD_BYTES_MAX),
-    ];
-    for (what, text, bytes_max) in words {
-        if text.len() > bytes_max || text.chars().any(char::is_control) {
-            return Err(format!("its {what} is longer than {bytes_max} bytes or not plain text"));
-        }
-    }
-    if description.name.trim().is_empty() {
-        return Err("it has no name".to_owned());
-    }
+    check_words(&description)?;
     if let Some(value) = description.amr.iter().find(|value| !AUTHENTICATION_METHODS.contains(&value.as_str())) {
         let shown: String = value.escape_debug().take(32).collect();
         return Err(format!("its amr value \"{shown}\" is not one a module may claim (RFC 8176, without mfa)"));
@@ -59,6 +47,21 @@ pub(super) fn validated(json: &str, expected_type: Option<&str>) -> Result<Descr
     }
     check_texts(&description)?;
     Ok(description)
+}
+
+fn check_words(description: &Description) -> Result<(), String> {
+    let names = description.texts.values().filter_map(|texts| texts.get(NAME_KEY)).chain([&description.name]);
+    if names.clone().any(|name| name.trim().is_empty()) {
+        return Err("it has no name".to_owned());
+    }
+    let others = [("version", &description.version), ("license", &description.license)];
+    let others = others.map(|(what, text)| (what, text, WORD_BYTES_MAX));
+    for (what, text, bytes_max) in names.map(|name| ("name", name, NAME_BYTES_MAX)).chain(others) {
+        if text.len() > bytes_max || text.chars().any(char::is_control) {
+            return Err(format!("its {what} is longer than {bytes_max} bytes or not plain text"));
+        }
+    }
+    Ok(())
 }
 
 fn check_texts(description: &Description) -> Result<(), String> {
@@ -112,6 +115,11 @@ mod tests {
         assert!(with(|json| json["retries_max"] = json!(-1)).is_err());
         assert!(with(|json| json["name"] = json!("")).is_err());
         assert!(with(|json| json["name"] = json!("a\nb")).is_err());
+        let named = |name: &str| with(|json| json["texts"]["de"] = json!({"module_name": name}));
+        assert!(named("Authenticator-App").is_ok());
+        for odd in ["", " ", "a\nb", &"x".repeat(101)] {
+            assert!(named(odd).is_err(), "in no language: {odd:?}");
+        }
         assert!(with(|json| json["version"] = json!("1".repeat(101))).is_err());
         assert!(with(|json| json["texts"] = json!({"de": {"enter": "Eingeben"}})).unwrap_err().contains("English"));
         assert!(with(|json| json["texts"]["en"][""] = json!("x")).is_err());

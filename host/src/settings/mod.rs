@@ -10,6 +10,7 @@ mod check_providers;
 #[cfg(test)]
 mod document_tests;
 mod edit;
+mod edit_tls;
 mod fixed;
 mod gateway;
 mod load;
@@ -27,6 +28,7 @@ mod watch;
 pub use bounds::CLIENT_ID_BYTES_MAX;
 pub use channel::{ChannelKind, ChannelSettings, DeliverySettings, Encryption, Method};
 pub use edit::{EditError, Edited, claims, set_module_enabled};
+pub use edit_tls::{switch_tls_on, with_tls};
 pub use fixed::AtStart;
 pub use gateway::{GatewayBody, GatewayRequest, Part, parts, places};
 pub use load::{ADDRESS_EXPECTED, FILE_NAME, Mistake, SettingsError, load, load_with_text, parse};

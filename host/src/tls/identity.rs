@@ -89,7 +89,7 @@ impl IdentityError {
 }
 
 /// What mends a certificate whose time is over.
-pub const RENEW: &str = "renew it: by your ACME client, or by mfa-host tls renew if mfa-host init made it";
+pub const RENEW: &str = "renew it: by your ACME client, or by mfa-host tls renew if mfa-host made it";
 
 /// A secret's file says its remedy in its own words.
 fn of_key(error: &SecretFileError) -> (String, String) {

@@ -79,6 +79,21 @@ impl Browser {
         Window(text(self.get("/window").expect("a window")))
     }
 
+    /// Opens these addresses at the same moment, each in a window of its own.
+    #[track_caller]
+    pub fn open_at_once(&self, urls: &[String]) -> Vec<Window> {
+        let handles = |browser: &Self| -> Result<Vec<Value>, Refusal> {
+            Ok(browser.get("/window/handles")?.as_array().expect("a list").clone())
+        };
+        let former = handles(self).expect("windows");
+        self.script_with("for (const url of arguments[0]) window.open(url, '_blank')", json!([urls])).expect("windows");
+        let opened = self.until("all windows are open", |browser| {
+            let opened: Vec<Value> = handles(browser)?.into_iter().filter(|one| !former.contains(one)).collect();
+            Ok((opened.len() == urls.len()).then_some(opened))
+        });
+        opened.into_iter().map(|handle| Window(text(handle))).collect()
+    }
+
     pub fn look_at(&self, window: &Window) {
         self.post("/window", json!({"handle": window.0})).expect("the window is there");
     }

@@ -1,9 +1,12 @@
 //! "Sign-in and security": what a person sees of their own.
 
 use super::Scene;
-use crate::{browser::Browser, harness::Stage};
+use crate::{
+    browser::Browser,
+    harness::{ADA, Directory, Stage},
+};
 
-pub const SCENES: [Scene; 15] = [
+pub const SCENES: [Scene; 17] = [
     Scene { name: "profile-empty", go: come_without_factors },
     Scene {
         name: "set-up-begin",
@@ -20,6 +23,8 @@ pub const SCENES: [Scene; 15] = [
     },
     Scene { name: "remove", go: |browser| at(browser, come_with_factors, "method/totp/remove", "cannot be used") },
     Scene { name: "remove-all", go: |browser| at(browser, come_with_factors, "remove-all", "All second factors") },
+    Scene { name: "remove-by-link", go: wait_for_link },
+    Scene { name: "removed", go: remove_a_factor },
     Scene { name: "proof", go: come_back_later },
     Scene { name: "sessions", go: |browser| at(browser, come_with_factors, "sessions", "This browser") },
     Scene { name: "password", go: |browser| at(browser, come_with_factors, "password", "Present password") },
@@ -75,6 +80,30 @@ fn see_codes(browser: &Browser) -> Stage {
     browser.fill("Code from the app", &secret.code(stage.now_ms()));
     browser.press("Confirm");
     browser.until_text("Save these codes now");
+    stage
+}
+
+fn remove_a_factor(browser: &Browser) -> Stage {
+    let stage = at(browser, come_with_factors, "method/insecure_example/remove", "cannot be used");
+    browser.press("Remove");
+    browser.until_text("You are signed in elsewhere as well.");
+    stage
+}
+
+fn wait_for_link(browser: &Browser) -> Stage {
+    let stage = Stage::with(|directory: &Directory| {
+        directory.with_links();
+        directory.append_settings("[methods]\ndelete_needs_code = true");
+    });
+    stage.set_up_email(&stage.login(ADA), "ada@example.org");
+    browser.sign_in_to_own_pages(&stage);
+    browser.until_text("a•••@example.org");
+    let number = browser.script("return document.querySelector('.number strong').innerText");
+    stage.wire().confirm(&stage.sent_link(), number.as_str());
+    browser.until_text("Second factors");
+    browser.open(&format!("{}/profile/method/email/remove", stage.host().base));
+    browser.press("Send the code");
+    browser.until_text("a•••@example.org");
     stage
 }
 

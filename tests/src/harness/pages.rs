@@ -82,6 +82,13 @@ impl PlainBrowser {
         answer
     }
 
+    /// Loses what tells it from other browsers.
+    pub fn forget_marks(&mut self) {
+        let before = self.cookies.len();
+        self.cookies.retain(|name, _| !name.starts_with("__Host-mfa_browser"));
+        assert!(self.cookies.len() < before, "it had one");
+    }
+
     fn take_cookie(&mut self, line: &str) {
         assert!(line.starts_with("__Host-"), "{line}");
         for attribute in ["; Path=/", "; Secure", "; HttpOnly", "; SameSite=Lax"] {

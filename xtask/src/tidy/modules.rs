@@ -9,6 +9,8 @@ use super::Source;
 const LANGUAGES: [&str; 5] = ["de", "en", "es", "fr", "zh"];
 /// Modules outside the workspace, as other authors write them, that run the contract too.
 const OUTSIDE: [&str; 1] = ["tests/outside/favourite_colour/"];
+/// What the module is called in a language.
+const NAME: &str = "module_name";
 const DOCUMENT: &str = "docs/modules.md";
 /// Parts of the SDK that show words of the module, by what a module says to have them.
 const WORDS_OF_THE_SDK: [(&str, &str); 2] =
@@ -81,11 +83,15 @@ fn words(sources: &[Source], folder: &str) -> Vec<String> {
             Err(error) => mistakes.push(format!("{path}: is no flat object of texts: {error}")),
         }
     }
-    let Some(english) = texts.remove("en") else { return mistakes };
+    let Some(mut english) = texts.remove("en") else { return mistakes };
     for (language, sentences) in &texts {
         for key in english.keys().filter(|key| !sentences.contains_key(*key)) {
             mistakes.push(format!("{folder}texts/{language}.json: does not have `{key}`"));
         }
+    }
+    // The host asks for it, and no line of the module.
+    if english.remove(NAME).is_none() {
+        mistakes.push(format!("{folder}texts/en.json: does not have `{NAME}`, which people call it by"));
     }
     let mut code: Vec<(String, &str)> = code(sources, folder).collect();
     for (said, path) in WORDS_OF_THE_SDK {
@@ -200,9 +206,9 @@ mod tests {
             source("tests/outside/favourite_colour/src/lib.rs", "Contract::<X>::new(x).check();"),
             source(DOCUMENT, document),
         ];
-        sources.extend(
-            LANGUAGES.map(|language| source(&format!("modules/word/texts/{language}.json"), r#"{"said": "Said"}"#)),
-        );
+        sources.extend(LANGUAGES.map(|language| {
+            source(&format!("modules/word/texts/{language}.json"), r#"{"module_name": "Word", "said": "Said"}"#)
+        }));
         change(&mut sources);
         mistakes(&sources)
     }
@@ -221,7 +227,9 @@ mod tests {
             ("modules/word/src/lib.rs", "// said", "`said` is used nowhere"),
             ("modules/word/src/lib.rs", "#[derive(Debug)] \"said\"", "have no Debug"),
             ("modules/word/src/lib.rs", "SentCodeSteps \"said\"", "uses the text `sent`"),
-            ("modules/word/texts/fr.json", "{}", "fr.json: does not have `said`"),
+            ("modules/word/texts/fr.json", r#"{"module_name": "Mot"}"#, "fr.json: does not have `said`"),
+            ("modules/word/texts/de.json", r#"{"said": "Gesagt"}"#, "de.json: does not have `module_name`"),
+            ("modules/word/texts/en.json", r#"{"said": "Said"}"#, "en.json: does not have `module_name`"),
             ("modules/word/texts/zh.json", "", "zh.json: is no flat object"),
             (DOCUMENT, "\n## word\n", "does not have the row of `lifetime_s`"),
             (DOCUMENT, "\n## word\n| `lifetime_s` | 60 |\n", "`lifetime_s` is 60 to 600"),

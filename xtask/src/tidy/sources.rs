@@ -50,7 +50,7 @@ const DANGERS: [Danger; 6] = [
             ("host/src/keys.rs", "makes the key file, once"),
             ("host/src/flow/test_stage.rs", "the clock of unit tests"),
             ("host/src/settings/replace_file.rs", "whole files an admin asks for: settings, an installed module"),
-            ("host/src/wire/cli/init.rs", "takes back what an init that failed had made"),
+            ("host/src/wire/cli/made.rs", "takes back what a command that failed had made"),
             ("host/src/wire/control/", "the control socket's own file"),
         ],
     },

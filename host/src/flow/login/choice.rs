@@ -52,7 +52,8 @@ impl Turn<'_> {
     /// The choice among the user's modules, the primary preselected.
     pub(super) async fn selection_form(&self, session: &Session) -> Result<Form, FlowError> {
         let (options, preselected) = self.options(session).await?;
-        let options = options.into_iter().map(|module| (module.id, Text::new(module.name))).collect();
+        let options = named(options, self.voice(session.open.language.as_deref()).language);
+        let options = options.into_iter().map(|(module, name)| (module, Text::new(name))).collect();
         let mut choice = field(MODULE_FIELD, FieldKind::Select { options });
         choice.default = Some(preselected.into());
         Ok(Form { fields: vec![choice], ..Form::default() })
@@ -72,6 +73,15 @@ impl Turn<'_> {
         };
         Ok((modules.into_iter().filter(|module| ids.contains(&module.id)).collect(), preselected))
     }
+}
+
+/// Ids and names of modules, for those who read this language.
+pub(super) fn named(modules: Vec<ModuleInstance>, language: &str) -> Vec<(String, String)> {
+    let named = |module: ModuleInstance| {
+        let name = module.name_in(language).to_owned();
+        (module.id, name)
+    };
+    modules.into_iter().map(named).collect()
 }
 
 /// Takes the options out of the form, so that a choice outside of them is answered by the step and not as bad input.

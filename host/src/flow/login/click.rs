@@ -139,7 +139,7 @@ impl Turn<'_> {
             let Standing { link, mut record, found, mut session, user, .. } = standing;
             let is_right = token::same(number, &record.secret.number.to_string());
             let also = session.secret.sent.as_ref().map_or(&[][..], |sent| &sent.to);
-            let told = self.notices_of_alarm(alarm.filter(|_| !is_right), &confirming.module.name, &user, also);
+            let told = self.notices_of_alarm(alarm.filter(|_| !is_right), &confirming.module.id, &user, also);
             record.open.numbers_given += 1;
             session.open.attempts_used += 1;
             let changes =

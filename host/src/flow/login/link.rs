@@ -12,7 +12,8 @@ use crate::{
         engine::Engine,
         lifetime::is_alive,
         record::{
-            self, Document, Found, Link, LinkOpen, LinkSecret, SentLink, Session, SessionStage, Unknown, User, key,
+            self, Document, Found, Grant, Link, LinkOpen, LinkSecret, SentLink, Session, SessionStage, Unknown, User,
+            key,
         },
         token,
     },
@@ -44,6 +45,8 @@ impl NewLink {
 /// The waiting login as the page behind its link shows it.
 #[derive(Clone)]
 pub struct LinkView {
+    /// Whether no login waits but somebody who is signed in already, with a trial or a change of factors.
+    pub is_change: bool,
     /// When the login began.
     pub began_at: Timestamp,
     pub address: IpAddr,
@@ -120,6 +123,7 @@ impl Engine {
         let LinkSecret { address, browser, .. } = &standing.record.secret;
         let user = standing.user.record.as_ref();
         LinkView {
+            is_change: matches!(standing.session.secret.grant, Grant::Trial),
             began_at: standing.session.open.created_at,
             address: *address,
             browser: browser.clone(),

@@ -4,7 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, Turn, begin::check_client, first_factor::Claim, opening::Start, recovery, session::Look, switch::module_of,
+    Outcome, Turn, begin::check_client, choice::named, first_factor::Claim, opening::Start, recovery, session::Look,
+    switch::module_of,
 };
 use crate::{
     clock::Timestamp,
@@ -181,10 +182,11 @@ impl Turn<'_> {
             Outcome::Shown { session, delivery, .. } => {
                 let (options, _) = self.options(&session).await?;
                 let sent = session.secret.sent.as_ref();
+                let language = self.voice(session.open.language.as_deref()).language;
                 Ok(ApiLogin::SecondFactor(SecondFactor {
                     token: self.flow_id.to_owned(),
                     method: module_of(&session.open.stage).unwrap_or_default(),
-                    methods: options.into_iter().map(|module| (module.id, module.name)).collect(),
+                    methods: named(options, language),
                     delivery: delivery.map(HandedOver::word),
                     resend_at: sent.map(|sent| sent.again_from),
                     link_number: self.link_number(&session).await?,

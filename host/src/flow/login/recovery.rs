@@ -6,7 +6,7 @@ use mfa_sdk::{
 };
 use serde_json::{Map, Value};
 
-use super::Turn;
+use super::{Turn, choice::named};
 use crate::{
     flow::{
         FlowError, WayBack,
@@ -125,8 +125,9 @@ impl Turn<'_> {
 
     /// The same as they are offered beside a step.
     pub(super) async fn offered(&self, session: &Session) -> Result<Vec<WayBack>, FlowError> {
-        let modules = self.ways_back(session).await?.into_iter();
-        Ok(modules.map(|module| WayBack { module: module.id, name: module.name }).collect())
+        let language = self.voice(session.open.language.as_deref()).language;
+        let modules = named(self.ways_back(session).await?, language).into_iter();
+        Ok(modules.map(|(module, name)| WayBack { module, name }).collect())
     }
 
     async fn form_of(&self, module: &ModuleInstance, session: &Session, user: Option<&User>) -> Option<Form> {

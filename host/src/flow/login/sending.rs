@@ -2,7 +2,7 @@
 
 use mfa_sdk::protocol::Cause;
 
-use super::{Outcome, Turn, link::NewLink, opening::TOMBSTONE_S, session::AskedFor};
+use super::{Outcome, Turn, choice::named, link::NewLink, opening::TOMBSTONE_S, session::AskedFor};
 use crate::flow::{
     FlowError, FormStep,
     engine::{Committed, TRIES_MAX},
@@ -197,7 +197,7 @@ impl Turn<'_> {
         }
         let (options, _) = self.options(session).await?;
         if options.len() > 1 {
-            step.methods = options.into_iter().map(|module| (module.id, module.name)).collect();
+            step.methods = named(options, voice.language);
         }
         Ok(())
     }

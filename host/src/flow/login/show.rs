@@ -1,6 +1,6 @@
 //! The step of a login as it stands, for a page that is opened, or opened again. Nothing changes by it, however often.
 
-use super::{Outcome, Turn};
+use super::{Outcome, Turn, choice::named};
 use crate::flow::{
     Asker, FlowError, Flows, FormStep, Step,
     record::{Grant, Session, SessionStage},
@@ -44,7 +44,7 @@ impl Flows {
         if let (Step::Form(form), SessionStage::Waiting { .. }) = (&mut standing.step, &session.open.stage) {
             // Every other factor of this user can take the place of the one that is asked.
             let (options, _) = turn.options(session).await?;
-            form.methods = options.into_iter().map(|module| (module.id, module.name)).collect();
+            form.methods = named(options, language);
         }
         Ok(standing)
     }

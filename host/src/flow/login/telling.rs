@@ -17,7 +17,7 @@ impl Turn<'_> {
     /// Of a wrong answer, if it is one worth telling.
     pub(super) fn notices_of_wrong(&self, guess: &Guess, basis: &Basis<'_>) -> Written {
         let also = basis.enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
-        self.notices_of_alarm(guess.alarm, &guess.module.name, basis.user, also)
+        self.notices_of_alarm(guess.alarm, &guess.module.id, basis.user, also)
     }
 
     pub(super) fn notices_of_alarm(

@@ -250,6 +250,10 @@ impl Turn<'_> {
                 Err(FlowError::InvalidCode { error: reason })
             }
             Outcome::Aborted { reason, .. } if reason == "login_expired" => Err(FlowError::UnknownFlow),
+            Outcome::Aborted { reason, .. } if ["refused_by_user", "link_refused"].contains(&&*reason) => {
+                let detail = "it was refused from the message that was sent, so nothing is changed".to_owned();
+                Err(FlowError::NotPossible { code: "refused", detail })
+            }
             Outcome::Aborted { provider, .. } => Err(unavailable(provider.id.as_deref().unwrap_or_default())),
             Outcome::FirstFactor { .. } => Err(FlowError::UnknownFlow),
         }

@@ -111,7 +111,7 @@ impl Engine {
             let Overview { summary, devices, low } = self.overview_of(&module.id, ask, kept).await.ok()?;
             let summary = summary.map(|summary| summary.render(texts, ask.language));
             sentences.extend(summary.map(|summary| match factor {
-                Some(factor) => format!("{}: {summary}", self.name_of(factor)),
+                Some(factor) => format!("{}: {summary}", self.name_of(factor, ask.language)),
                 None => summary,
             }));
             view.devices.extend(devices.into_iter().map(DeviceView::from));
@@ -121,9 +121,9 @@ impl Engine {
         Some(view)
     }
 
-    /// A module as users know it.
-    pub(super) fn name_of(&self, module: &str) -> String {
-        self.modules.module(module).map_or_else(|| module.to_owned(), |module| module.name)
+    /// A module as users who read this language know it; one that went away by its id.
+    pub(in crate::flow) fn name_of(&self, module: &str, language: &str) -> String {
+        self.modules.module(module).map_or_else(|| module.to_owned(), |module| module.name_in(language).to_owned())
     }
 }
 

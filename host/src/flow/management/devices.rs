@@ -135,7 +135,7 @@ impl Engine {
     ) -> Written {
         let also = enrolment.record.as_ref().map_or(&[][..], |enrolment| &enrolment.secret.sent_to);
         let about = About { user, source: Some(asker.address), also, now: self.clock.now().wall };
-        self.notices(&Notice::factor_changed(&self.name_of(module)), about)
+        self.notices(&Notice::factor_changed(module), about)
     }
 
     /// A question about this user; seed and moment are the asker's to say.

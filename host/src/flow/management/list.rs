@@ -115,7 +115,7 @@ fn view(
     MethodView {
         id: module.id.clone(),
         module_type: module.module_type.clone(),
-        name: module.name.clone(),
+        name: module.name_in(voice.language).to_owned(),
         is_available: is_answering(&module.state),
         is_setup: factor.is_some(),
         is_active: factor.is_some_and(|factor| factor.active),
@@ -174,7 +174,7 @@ mod tests {
 
     fn module(id: &str, state: ModuleState) -> ModuleInstance {
         let (id, module_type, name) = (id.to_owned(), "totp".to_owned(), "Authenticator".to_owned());
-        ModuleInstance { id, module_type, name, state, description: None, refused: None }
+        ModuleInstance { id, module_type, name, state, description: None, is_named_by_admin: false, refused: None }
     }
 
     #[test]

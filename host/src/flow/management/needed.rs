@@ -2,7 +2,7 @@
 
 use super::{Wish, removal::may_go, wish::asked_to_delete};
 use crate::flow::{
-    Access, FlowError, Flows,
+    Access, Asker, FlowError, Flows,
     proof::Need,
     record::{Factors, Found, key},
 };
@@ -42,6 +42,7 @@ impl Flows {
         access: &Access,
         module: Option<&str>,
         deed: &Deed,
+        asker: &Asker,
     ) -> Result<Option<NeededCode>, FlowError> {
         let engine = &self.engine;
         let factors: Found<Factors> = engine.read(key::factors(&access.user_id)).await?;
@@ -61,7 +62,7 @@ impl Flows {
             }
         };
         let Some(module) = asked.module.filter(|_| asked.is_needed) else { return Ok(None) };
-        let name = engine.modules.module(&module).map_or_else(|| module.clone(), |module| module.name);
+        let name = engine.name_of(&module, engine.language_of(access, asker));
         let sends = engine.modules.sends(&module);
         Ok(Some(NeededCode { module, name, sends }))
     }
@@ -74,7 +75,7 @@ mod tests {
         clock::Timestamp,
         flow::{
             record::{Document, FactorsOpen},
-            test_stage::{TestStage, signed_in},
+            test_stage::{TestStage, asker, signed_in},
         },
     };
 
@@ -86,7 +87,7 @@ mod tests {
         let listed = listed.with_confirmed("b", "b", false, Timestamp(1));
         stage.put("factors/ada", &Document { open: listed, secret: () }).await;
         let ada = signed_in("ada", 0);
-        let needed = async |module: Option<&str>, deed: Deed| stage.flows.code_for(&ada, module, &deed).await;
+        let needed = async |module: Option<&str>, deed: Deed| stage.flows.code_for(&ada, module, &deed, &asker()).await;
         let of_b = needed(Some("b"), Deed::Delete).await.unwrap();
         assert_eq!(of_b.map(|code| (code.module, code.sends)), Some(("b".to_owned(), false)));
         assert_eq!(needed(Some("b"), Deed::Wish(Wish::MakePrimary)).await.unwrap(), None);

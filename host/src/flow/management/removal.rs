@@ -104,7 +104,7 @@ impl Engine {
         expectations.extend([factors.unchanged(), user.unchanged()]);
         let gone = enrolments.iter().filter_map(|found| found.record.as_ref());
         let also: Vec<SentTo> = gone.flat_map(|enrolment| enrolment.secret.sent_to.clone()).collect();
-        let notice = Notice::factor_removed(&self.names_of(&removed));
+        let notice = Notice::factors_removed(&removed);
         let told = self.notices(&notice, About { user, source: Some(asker.address), also: &also, now });
         let committed = self.commit_and_tell(changes, expectations, told).await?;
         if let Committed::Done = committed {
@@ -113,11 +113,6 @@ impl Engine {
             self.depose(user, enrolments, now).await;
         }
         Ok(committed)
-    }
-
-    /// Modules as users know them.
-    fn names_of(&self, modules: &[String]) -> String {
-        modules.iter().map(|module| self.name_of(module)).collect::<Vec<_>>().join(", ")
     }
 
     /// The part of a commit that takes enrolments away.

@@ -22,11 +22,13 @@ const LIFETIME_S: u64 = 24 * 3600;
 pub struct Notice {
     template: &'static str,
     values: BTreeMap<String, String>,
+    /// Ids of the methods it is about, which are called by name in the reader's language.
+    methods: Vec<String>,
 }
 
 impl Notice {
     fn new(template: &'static str) -> Self {
-        Self { template, values: BTreeMap::new() }
+        Self { template, values: BTreeMap::new(), methods: Vec::new() }
     }
 
     fn with(mut self, name: &str, value: impl ToString) -> Self {
@@ -34,17 +36,21 @@ impl Notice {
         self
     }
 
-    /// `method` is its name, as users know it.
-    pub fn factor_added(method: &str) -> Self {
-        Self::new("factor_added").with("method", method)
+    fn about(template: &'static str, methods: &[String]) -> Self {
+        Self { methods: methods.to_vec(), ..Self::new(template) }
     }
 
-    pub fn factor_removed(method: &str) -> Self {
-        Self::new("factor_removed").with("method", method)
+    /// `method` is its id.
+    pub fn factor_added(method: &str) -> Self {
+        Self::about("factor_added", &[method.to_owned()])
+    }
+
+    pub fn factors_removed(methods: &[String]) -> Self {
+        Self::about("factor_removed", methods)
     }
 
     pub fn factor_changed(method: &str) -> Self {
-        Self::new("factor_changed").with("method", method)
+        Self::about("factor_changed", &[method.to_owned()])
     }
 
     /// The advice is what its module says of what is left, or nothing.
@@ -69,7 +75,7 @@ impl Notice {
     }
 
     pub fn locked(method: &str) -> Self {
-        Self::new("account_locked").with("method", method)
+        Self::about("account_locked", &[method.to_owned()])
     }
 
     /// So many wrong second factors after a right password.
@@ -113,6 +119,11 @@ impl Engine {
             return written;
         }
         let mut values = notice.values.clone();
+        let language = user.open.language.as_deref().unwrap_or("en");
+        if !notice.methods.is_empty() {
+            let names: Vec<String> = notice.methods.iter().map(|method| self.name_of(method, language)).collect();
+            values.insert("method".to_owned(), names.join(", "));
+        }
         values.insert("user".to_owned(), user.open.display_name.clone().unwrap_or_else(|| user.open.name.clone()));
         values.insert("time".to_owned(), zoned(about.now, user.open.zone.as_deref()));
         if let Some(source) = about.source {
@@ -134,7 +145,7 @@ impl Engine {
                     waits: None,
                     to,
                     template: notice.template.to_owned(),
-                    language: user.open.language.clone().unwrap_or_else(|| "en".to_owned()),
+                    language: language.to_owned(),
                     values: values.clone(),
                 },
             };

@@ -263,6 +263,7 @@ mod tests {
             name: "Pin".to_owned(),
             state,
             description: None,
+            is_named_by_admin: false,
             refused: None,
         };
         assert!(check_answering(&module(ModuleState::Ready)).is_ok());

@@ -240,7 +240,7 @@ impl Turn<'_> {
         let setup = self.issued(module, of, protocol::Enrolment { version, data: enrolment });
         let shown = IssuedCodes {
             module: module.id.clone(),
-            name: module.name.clone(),
+            name: module.name_in(self.language()).to_owned(),
             of: of.map(str::to_owned),
             codes,
             flow_id,

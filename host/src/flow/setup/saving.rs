@@ -49,9 +49,10 @@ pub(super) fn step(
         expires_at: Some(setup.open.expires_at),
     };
     let mut step = render::host_step(place, &form, error);
-    step.title = Some(module.name.clone());
+    let name = module.name_in(turn.language()).to_owned();
+    step.title = Some(name.clone());
     step.placeholders.insert("mfa_module_id".to_owned(), module.id.clone());
-    step.placeholders.insert("mfa_module_name".to_owned(), module.name.clone());
+    step.placeholders.insert("mfa_module_name".to_owned(), name);
     step
 }
 
@@ -105,10 +106,9 @@ impl Turn<'_> {
             ];
             let mut expectations = vec![found.unchanged(), enrolment.unchanged(), factors.unchanged()];
             expectations.extend([account.unchanged(), user.unchanged()]);
-            let name = self.engine.modules.module(module).map_or_else(|| module.clone(), |module| module.name);
             let source = Some(self.asker.address);
             let about = About { user: &user, source, also: &[], now: self.now.wall };
-            let told = self.engine.notices(&Notice::factor_added(&name), about);
+            let told = self.engine.notices(&Notice::factor_added(module), about);
             if let Committed::Done = self.engine.commit_and_tell(changes, expectations, told).await? {
                 let user = &setup.open.user;
                 tracing::info!(target: "audit", event = "recovery_set_up", user, method = module, of);

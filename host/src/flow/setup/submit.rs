@@ -212,8 +212,8 @@ impl Turn<'_> {
         expectations.extend([found.unchanged(), enrolment.unchanged(), factors.unchanged()]);
         expectations.extend([account.unchanged(), user.unchanged()]);
         let notice = match enrolment.record {
-            Some(_) => Notice::factor_changed(&module.name),
-            None => Notice::factor_added(&module.name),
+            Some(_) => Notice::factor_changed(&module.id),
+            None => Notice::factor_added(&module.id),
         };
         let about = About { user: &user, source: Some(self.asker.address), also: &setup.secret.sent_to, now };
         let told = self.engine.notices(&notice, about);

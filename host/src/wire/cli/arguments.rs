@@ -49,7 +49,7 @@ pub enum Verb {
         #[command(subcommand)]
         command: UserCommand,
     },
-    /// Renew the certificate `init --tls self-signed` made
+    /// Make a certificate of the host's own by an authority of its own, and renew it
     Tls {
         #[command(subcommand)]
         command: TlsCommand,
@@ -144,6 +144,14 @@ pub enum TlsKind {
 
 #[derive(Subcommand)]
 pub enum TlsCommand {
+    /// Make both for a directory that is there already, as `init --tls self-signed` does for a new one, and switch `[tls]` on
+    ///
+    /// Nothing is written over, and what stands in host.toml stays, with its comments.
+    SelfSigned {
+        /// Name or address users reach the host by, besides `public_url` and this machine's own; give it again for more
+        #[arg(long, value_name = "NAME")]
+        tls_name: Vec<String>,
+    },
     /// Make a new certificate for the same names; a running host shows it at once, and nobody has to trust anew
     Renew,
 }

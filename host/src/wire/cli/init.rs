@@ -1,9 +1,6 @@
 //! `init`: makes a configuration directory, whole or not at all.
 
-use std::{
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use secrecy::SecretString;
 use serde_json::json;
@@ -11,53 +8,40 @@ use serde_json::json;
 use super::{
     admin,
     failure::Failure,
-    modules, password, self_signed,
+    made::{Made, make_directory},
+    modules, password,
+    self_signed::{self, Certificate},
     table::{print, print_json, printable},
 };
 use crate::{
+    clock::Clock,
     flow::PeopleError,
     keys::MasterKey,
     settings::{self, FILE_NAME, FileMode, replace_file},
     store::Store,
-    tls,
 };
 
 const SAMPLE: &str = include_str!("../../../../config/host.sample.toml");
 /// The module a new host begins with; `SAMPLE` names it.
 const FIRST_MODULE: &str = "totp";
 const STORE_DIRECTORY: &str = ".storage";
-
-/// What was made so far; dropped before the end, it is removed again.
-struct Made {
-    /// In the order they were made.
-    paths: Vec<PathBuf>,
-    is_complete: bool,
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        if self.is_complete {
-            return;
-        }
-        for path in self.paths.iter().rev() {
-            // What cannot be removed is shown by the next `init`, which refuses to write over it.
-            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-        }
-    }
-}
+/// Where `SAMPLE` listens.
+const PORT: u16 = 8126;
 
 /// Makes the directory with settings, key, store, modules and the owner.
 /// With `tls_names` it answers HTTPS under these and its own.
 pub fn run(directory: &Path, user: &str, tls_names: Option<&[String]>, json: bool) -> Result<(), Failure> {
     super::logging::start("warn");
     refuse_initialised(directory)?;
-    let certificate = tls_names.map(self_signed::make).transpose()?;
+    // No settings name another clock yet.
+    let now = Clock::system().now().wall;
+    let certificate = tls_names.map(|names| self_signed::make(names, PORT, now)).transpose()?;
     let password = password::ask(user)?;
-    let mut made = Made { paths: Vec::new(), is_complete: false };
+    let mut made = Made::default();
     make_directory(directory, 0o700, &mut made)?;
     let found = install_modules(directory, &mut made)?;
     if let Some(certificate) = &certificate {
-        write_certificate(directory, certificate, &mut made)?;
+        self_signed::write(directory, certificate, &mut made)?;
     }
     write_settings(directory, &found, certificate.as_ref(), &mut made)?;
     let owner = admin::runtime()?.block_on(make_store(directory, user, &password, &mut made))?;
@@ -80,22 +64,6 @@ fn refuse_initialised(directory: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn make_directory(path: &Path, bits: u32, made: &mut Made) -> Result<(), Failure> {
-    let failure = |error: std::io::Error| {
-        Failure::failed(
-            format!("make the directory {}: {error}", path.display()),
-            "choose a place you may write to with --config DIR",
-        )
-    };
-    if !path.is_dir() {
-        if let Some(missing) = path.ancestors().take_while(|ancestor| !ancestor.exists()).last() {
-            made.paths.push(missing.to_owned());
-        }
-        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(failure)?;
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).map_err(failure)
 }
 
 /// A module that came with the program.
@@ -128,27 +96,14 @@ fn install_modules(directory: &Path, made: &mut Made) -> Result<Vec<Found>, Fail
     Ok(found)
 }
 
-fn write_certificate(directory: &Path, certificate: &tls::Made, made: &mut Made) -> Result<(), Failure> {
-    make_directory(&directory.join(tls::FOLDER), 0o700, made)?;
-    for file in [tls::CA_FILE, tls::CA_KEY_FILE, tls::CERTIFICATE_FILE, tls::KEY_FILE] {
-        // What an admin has put there is not written over.
-        if directory.join(file).symlink_metadata().is_ok() {
-            let problem = format!("{} is there already", directory.join(file).display());
-            return Err(Failure::failed(problem, "move it away, or leave out --tls and name it in [tls] in host.toml"));
-        }
-        made.paths.push(directory.join(file));
-    }
-    self_signed::write(directory, certificate)
-}
-
 fn write_settings(
     directory: &Path,
     found: &[Found],
-    certificate: Option<&tls::Made>,
+    certificate: Option<&Certificate>,
     made: &mut Made,
 ) -> Result<(), Failure> {
     let mut text = match certificate {
-        Some(certificate) => self_signed::switched_on(SAMPLE, certificate),
+        Some(certificate) => self_signed::switched_on(directory, SAMPLE, certificate)?,
         None => SAMPLE.to_owned(),
     };
     for Found { module_type, claims } in found.iter().filter(|found| found.module_type != FIRST_MODULE) {
@@ -185,7 +140,7 @@ async fn make_store(directory: &Path, user: &str, password: &SecretString, made:
     })
 }
 
-fn tell(directory: &Path, owner: &str, found: &[Found], certificate: Option<&tls::Made>, json: bool) {
+fn tell(directory: &Path, owner: &str, found: &[Found], certificate: Option<&Certificate>, json: bool) {
     let module_types: Vec<&str> = found.iter().map(|found| found.module_type.as_str()).collect();
     let has_first = module_types.contains(&FIRST_MODULE);
     if json {
@@ -212,7 +167,7 @@ fn tell(directory: &Path, owner: &str, found: &[Found], certificate: Option<&tls
             print(&format!("modules: {}\n", listed.join(", ")));
         }
         if let Some(certificate) = certificate {
-            print(&self_signed::as_text(directory, certificate));
+            print(&self_signed::as_text(directory, certificate, true));
         }
         print(&format!("start it with: mfa-host --config {shown} serve\n"));
     }
@@ -227,6 +182,8 @@ fn tell(directory: &Path, owner: &str, found: &[Found], certificate: Option<&tls
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::wire::cli::terminal::client::{CLIENT_ID, REDIRECT_URI};
 
@@ -241,6 +198,7 @@ mod tests {
         assert_eq!(client.redirect_uris, [REDIRECT_URI]);
         assert_eq!(settings.modules.len(), 1);
         assert_eq!(settings.modules[0].id(), FIRST_MODULE);
+        assert_eq!(settings.listen.port(), PORT);
     }
 
     #[test]
@@ -258,7 +216,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         std::fs::write(outer.path().join("kept"), "").unwrap();
         let directory = outer.path().join("new").join("config");
-        let mut made = Made { paths: Vec::new(), is_complete: false };
+        let mut made = Made::default();
         make_directory(&directory, 0o700, &mut made).unwrap();
         write_settings(&directory, &[], None, &mut made).unwrap();
         assert_eq!(std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);

@@ -13,6 +13,7 @@ mod findings;
 mod init;
 mod live;
 mod logging;
+mod made;
 mod modules;
 mod password;
 mod people;
@@ -66,6 +67,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Init { user, tls, tls_name } => {
             let names = tls.map(|TlsKind::SelfSigned| tls_name);
             init::run(&directory::for_init(config)?, &user, names.as_deref(), json)?;
+        }
+        Verb::Tls { command: TlsCommand::SelfSigned { tls_name } } => {
+            self_signed::begin(&directory::find(config)?, &tls_name, json)?;
         }
         Verb::Tls { command: TlsCommand::Renew } => self_signed::renew(&directory::find(config)?, json)?,
         Verb::Serve { listen } => return serve::run(&directory::find(config)?, listen),

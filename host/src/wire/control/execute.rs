@@ -227,7 +227,15 @@ mod tests {
 
     fn line(state: ModuleState, running: bool) -> ModuleLine {
         let (id, name) = ("a".to_owned(), "A".to_owned());
-        let module = ModuleInstance { module_type: id.clone(), id, name, state, description: None, refused: None };
+        let module = ModuleInstance {
+            module_type: id.clone(),
+            id,
+            name,
+            state,
+            description: None,
+            is_named_by_admin: false,
+            refused: None,
+        };
         module_line(module, running)
     }
 

@@ -14,7 +14,7 @@ use super::{
     client_address::Client,
     error::{Failure, Problem},
     people::PersonJson,
-    session::{Bearer, PathId},
+    session::{Caller, PathId},
 };
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -91,9 +91,7 @@ pub struct Forgotten {
               (status = 409, description = "`no_channel`, `delivery_failed`, `too_many_addresses`", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn add_address(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
+    Caller { flows, access, asker }: Caller,
     Json(wanted): Json<OwnAddress>,
 ) -> Result<Answer<AddressStepJson>, Failure> {
     Ok(Answer(flows.begin_address(&access, wanted.kind.into(), &wanted.value, &asker).await?.into()))
@@ -107,10 +105,8 @@ pub async fn add_address(
     responses((status = 200, description = "The caller with the address, or a new code is on its way", body = ProofJson))
 )]
 pub async fn prove_address(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(flow_id): PathId,
-    Client(asker): Client,
     Json(proof): Json<Proof>,
 ) -> Result<Answer<ProofJson>, Failure> {
     Ok(Answer(match (proof.code, proof.resend) {
@@ -128,9 +124,7 @@ pub async fn prove_address(
     responses((status = 204, description = "The address is gone"))
 )]
 pub async fn remove_address(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
+    Caller { flows, access, asker }: Caller,
     Json(gone): Json<OwnAddress>,
 ) -> Result<StatusCode, Failure> {
     flows.remove_address(&access, gone.kind.into(), &gone.value, &asker).await?;

@@ -1,18 +1,17 @@
 //! A signed-in user's own methods: what there is, and what becomes of each.
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Json as Answer, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::flow::{Confirmation, Flows, MethodDetails, MethodView, OverviewView, Wish, Words};
+use crate::flow::{Confirmation, MethodDetails, MethodView, OverviewView, Wish, Words};
 
 use super::{
     body::Json,
-    client_address::Client,
     error::Failure,
     mfa::Nothing,
-    session::{Bearer, PathId, PathPair},
+    session::{Caller, PathId, PathPair},
     step_json::{FieldJson, StepJson},
 };
 
@@ -152,11 +151,7 @@ impl From<MethodDetails> for MethodDetailsJson {
     get, path = "/api/mfa", tag = "methods", security(("bearer" = [])),
     responses((status = 200, description = "Every available module, and what the caller has of it", body = Vec<MethodJson>))
 )]
-pub async fn list(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
-) -> Result<Answer<Vec<MethodView>>, Failure> {
+pub async fn list(Caller { flows, access, asker }: Caller) -> Result<Answer<Vec<MethodView>>, Failure> {
     Ok(Answer(flows.methods(&access, &asker).await?))
 }
 
@@ -167,10 +162,8 @@ pub async fn list(
     responses((status = 200, description = "The method", body = MethodDetailsJson))
 )]
 pub async fn show(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
 ) -> Result<Answer<MethodDetailsJson>, Failure> {
     Ok(Answer(flows.method_details(&access, &id, &asker).await?.into()))
 }
@@ -182,10 +175,8 @@ pub async fn show(
     responses((status = 200, description = "The method as it is now", body = MethodJson))
 )]
 pub async fn describe(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(DescribeMethod { label, metadata }): Json<DescribeMethod>,
 ) -> Result<Answer<MethodView>, Failure> {
     let wish = Wish::Describe(Words { label, metadata });
@@ -198,9 +189,7 @@ pub async fn describe(
     responses((status = 204, description = "No second factor is left"))
 )]
 pub async fn delete_all(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
+    Caller { flows, access, asker }: Caller,
     Json(given): Json<ConfirmJson>,
 ) -> Result<StatusCode, Failure> {
     flows.delete_all_methods(&access, &given.into(), &asker).await?;
@@ -215,10 +204,8 @@ pub async fn delete_all(
     responses((status = 204, description = "The method is gone"))
 )]
 pub async fn delete(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(given): Json<ConfirmJson>,
 ) -> Result<StatusCode, Failure> {
     flows.delete_method(&access, &id, &given.into(), &asker).await?;
@@ -232,10 +219,8 @@ pub async fn delete(
     responses((status = 200, description = "The method as it is now", body = MethodJson))
 )]
 pub async fn activate(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Answer<MethodView>, Failure> {
     Ok(Answer(flows.change_method(&access, &id, Wish::Activate, &Confirmation::default(), &asker).await?))
@@ -249,10 +234,8 @@ pub async fn activate(
     responses((status = 200, description = "The method as it is now", body = MethodJson))
 )]
 pub async fn deactivate(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(given): Json<ConfirmJson>,
 ) -> Result<Answer<MethodView>, Failure> {
     Ok(Answer(flows.change_method(&access, &id, Wish::Deactivate, &given.into(), &asker).await?))
@@ -266,10 +249,8 @@ pub async fn deactivate(
     responses((status = 200, description = "The method as it is now", body = MethodJson))
 )]
 pub async fn make_primary(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(given): Json<ConfirmJson>,
 ) -> Result<Answer<MethodView>, Failure> {
     Ok(Answer(flows.change_method(&access, &id, Wish::MakePrimary, &given.into(), &asker).await?))
@@ -284,10 +265,8 @@ pub async fn make_primary(
     responses((status = 200, description = "The step", body = StepJson))
 )]
 pub async fn begin_test(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Answer<StepJson>, Failure> {
     Ok(Answer(flows.begin_trial(&access, &id, &asker).await?.into()))
@@ -302,10 +281,8 @@ pub async fn begin_test(
     responses((status = 200, description = "The same step with what is wrong, or the end", body = StepJson))
 )]
 pub async fn submit_test(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(flow_id): PathId,
-    Client(asker): Client,
     Json(fields): Json<Map<String, Value>>,
 ) -> Result<Answer<StepJson>, Failure> {
     Ok(Answer(flows.submit_trial(&access, &flow_id, fields, &asker).await?.into()))
@@ -318,10 +295,8 @@ pub async fn submit_test(
     responses((status = 204, description = "The trial is over"))
 )]
 pub async fn cancel_test(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(flow_id): PathId,
-    Client(asker): Client,
 ) -> Result<StatusCode, Failure> {
     flows.cancel_trial(&access, &flow_id, &asker).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -336,10 +311,8 @@ pub async fn cancel_test(
     responses((status = 204, description = "The device is gone"))
 )]
 pub async fn remove_device(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathPair(id, device): PathPair,
-    Client(asker): Client,
     Json(given): Json<ConfirmJson>,
 ) -> Result<StatusCode, Failure> {
     flows.remove_device(&access, &id, &device, &given.into(), &asker).await?;
@@ -354,10 +327,8 @@ pub async fn remove_device(
     responses((status = 204, description = "The device has the name"))
 )]
 pub async fn rename_device(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathPair(id, device): PathPair,
-    Client(asker): Client,
     Json(RenameDevice { name }): Json<RenameDevice>,
 ) -> Result<StatusCode, Failure> {
     flows.rename_device(&access, &id, &device, &name, &asker).await?;

@@ -1,22 +1,18 @@
 //! The set-up of a signed-in user's method, the fresh proof, and the session itself.
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Json as Answer, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{
-    clock::Timestamp,
-    flow::{Access, Asker, Flows, UserDetails},
-};
+use crate::{clock::Timestamp, flow::UserDetails};
 
 use super::{
     body::Json,
-    client_address::Client,
     error::Failure,
     people::PersonJson,
     recovery_json::IssuedJson,
-    session::{Bearer, PathId},
+    session::{Caller, PathId},
     step_json::StepJson,
 };
 
@@ -81,23 +77,11 @@ pub struct Session {
     responses((status = 200, description = "The first step", body = StepJson))
 )]
 pub async fn begin_setup(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(Begin { factor }): Json<Begin>,
 ) -> Result<Answer<StepJson>, Failure> {
-    begin(&flows, &access, &id, factor.as_deref(), &asker).await
-}
-
-async fn begin(
-    flows: &Flows,
-    access: &Access,
-    id: &str,
-    factor: Option<&str>,
-    asker: &Asker,
-) -> Result<Answer<StepJson>, Failure> {
-    Ok(Answer(flows.begin_setup(access, id, factor, asker).await?.into()))
+    Ok(Answer(flows.begin_setup(&access, &id, factor.as_deref(), &asker).await?.into()))
 }
 
 /// New codes of a way back in. Needs a fresh proof of factor and password. The former codes are dead at once; the new
@@ -108,10 +92,8 @@ async fn begin(
     responses((status = 200, description = "The codes, in this answer and in no other", body = IssuedJson))
 )]
 pub async fn regenerate(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(id): PathId,
-    Client(asker): Client,
     Json(Begin { factor }): Json<Begin>,
 ) -> Result<Answer<IssuedJson>, Failure> {
     Ok(Answer(flows.regenerate(&access, &id, factor.as_deref(), &asker).await?.into()))
@@ -124,10 +106,8 @@ pub async fn regenerate(
     responses((status = 200, description = "The step: a form, the end, or why it is over", body = StepJson))
 )]
 pub async fn show_setup(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(flow_id): PathId,
-    Client(asker): Client,
 ) -> Result<Answer<StepJson>, Failure> {
     Ok(Answer(flows.show_setup(&access, &flow_id, &asker).await?.into()))
 }
@@ -140,10 +120,8 @@ pub async fn show_setup(
     responses((status = 200, description = "The next step", body = StepJson))
 )]
 pub async fn submit_setup(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, asker }: Caller,
     PathId(flow_id): PathId,
-    Client(asker): Client,
     Json(fields): Json<Map<String, Value>>,
 ) -> Result<Answer<StepJson>, Failure> {
     Ok(Answer(flows.submit_setup(&access, &flow_id, fields, &asker).await?.into()))
@@ -156,8 +134,7 @@ pub async fn submit_setup(
     responses((status = 204, description = "Nothing was set up"))
 )]
 pub async fn cancel_setup(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, .. }: Caller,
     PathId(flow_id): PathId,
 ) -> Result<StatusCode, Failure> {
     flows.cancel_setup(&access, &flow_id).await?;
@@ -171,9 +148,7 @@ pub async fn cancel_setup(
     responses((status = 200, description = "The first step", body = StepJson))
 )]
 pub async fn proof(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
+    Caller { flows, access, asker }: Caller,
     Json(Nothing {}): Json<Nothing>,
 ) -> Result<Answer<StepJson>, Failure> {
     let step = flows.begin_proof(&access, &asker).await?;
@@ -185,7 +160,7 @@ pub async fn proof(
     get, path = "/api/me", tag = "session", security(("bearer" = [])),
     responses((status = 200, description = "The caller and what their session has proved", body = Me))
 )]
-pub async fn me(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<Answer<Me>, Failure> {
+pub async fn me(Caller { flows, access, .. }: Caller) -> Result<Answer<Me>, Failure> {
     let profile = flows.own_details(&access).await?;
     let claims = flows.claims(&access.session_id).await?;
     Ok(Answer(Me {
@@ -208,7 +183,7 @@ pub async fn me(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<An
     delete, path = "/api/me/session", tag = "session", security(("bearer" = [])),
     responses((status = 204, description = "The session and its tokens are dead"))
 )]
-pub async fn sign_out(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<StatusCode, Failure> {
+pub async fn sign_out(Caller { flows, access, .. }: Caller) -> Result<StatusCode, Failure> {
     flows.sign_out(&access).await?;
     Ok(StatusCode::NO_CONTENT)
 }

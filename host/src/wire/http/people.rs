@@ -14,7 +14,7 @@ use super::{
     body::Json,
     client_address::Client,
     error::{Failure, Problem},
-    session::{Bearer, PathId},
+    session::{Caller, PathId},
 };
 
 /// A user and what an owner may know of them.
@@ -152,8 +152,7 @@ pub struct ResetJson {
     responses((status = 200, description = "The caller as they are now", body = PersonJson))
 )]
 pub async fn change_me(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, .. }: Caller,
     Json(changes): Json<ChangeMe>,
 ) -> Result<Answer<UserDetails>, Failure> {
     let ChangeMe { display_name, language, zone } = changes;
@@ -166,9 +165,7 @@ pub async fn change_me(
     responses((status = 204, description = "The new password counts; logins in progress have ended"))
 )]
 pub async fn change_password(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    Client(asker): Client,
+    Caller { flows, access, asker }: Caller,
     Json(change): Json<ChangePassword>,
 ) -> Result<StatusCode, Failure> {
     let (old, new) = (SecretString::from(change.old_password), SecretString::from(change.new_password));
@@ -200,7 +197,7 @@ pub async fn sign_up(
     responses((status = 200, description = "All users, by name", body = Vec<UserJson>),
               (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
-pub async fn list_users(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<Answer<Vec<UserView>>, Failure> {
+pub async fn list_users(Caller { flows, access, .. }: Caller) -> Result<Answer<Vec<UserView>>, Failure> {
     flows.require_owner(&access)?;
     Ok(Answer(flows.users().await?))
 }
@@ -213,8 +210,7 @@ pub async fn list_users(State(flows): State<Flows>, Bearer(access): Bearer) -> R
               (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn show_user(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, .. }: Caller,
     PathId(id): PathId,
 ) -> Result<Answer<UserDetails>, Failure> {
     flows.require_owner(&access)?;
@@ -229,8 +225,7 @@ pub async fn show_user(
               (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn change_user(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, .. }: Caller,
     PathId(id): PathId,
     Json(changes): Json<ChangePerson>,
 ) -> Result<Answer<UserDetails>, Failure> {
@@ -249,8 +244,7 @@ pub async fn change_user(
               (status = 403, description = "The caller is no owner", body = Problem<'static>, content_type = "application/problem+json"))
 )]
 pub async fn reset_user(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
+    Caller { flows, access, .. }: Caller,
     PathId(id): PathId,
     Json(wish): Json<Reset>,
 ) -> Result<Answer<ResetJson>, Failure> {

@@ -6,9 +6,9 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::flow::{Access, FlowError, Flows, ServiceLogin};
+use crate::flow::{Access, Asker, FlowError, Flows, ServiceLogin};
 
-use super::error::Failure;
+use super::{client_address::Client, error::Failure};
 
 /// Longest id in a path and longest credential in a header that is looked at. A flow id carries the client's `state`.
 const ID_BYTES_MAX: usize = 2048;
@@ -16,6 +16,13 @@ const CREDENTIAL_BYTES_MAX: usize = 4096;
 
 /// The session of `Authorization: Bearer`.
 pub struct Bearer(pub Access);
+
+/// Who asks with a bearer token, what they ask, and from where.
+pub struct Caller {
+    pub flows: Flows,
+    pub access: Access,
+    pub asker: Asker,
+}
 
 /// As [`Bearer`], where the answer without one is only shorter. A wrong token is refused here too.
 pub struct MaybeBearer(pub Option<Access>);
@@ -32,6 +39,16 @@ impl FromRequestParts<Flows> for Bearer {
     async fn from_request_parts(parts: &mut Parts, flows: &Flows) -> Result<Self, Failure> {
         let token = credentials(&parts.headers, "bearer").ok_or(FlowError::Unauthenticated)?;
         Ok(Self(flows.authenticate(&token).await?))
+    }
+}
+
+impl FromRequestParts<Flows> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, flows: &Flows) -> Result<Self, Failure> {
+        let Bearer(access) = Bearer::from_request_parts(parts, flows).await?;
+        let Ok(Client(asker)) = Client::from_request_parts(parts, flows).await;
+        Ok(Self { flows: flows.clone(), access, asker })
     }
 }
 

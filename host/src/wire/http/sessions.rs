@@ -1,13 +1,13 @@
 //! Where a user is signed in, and the end of it. Who has a session may end others without a new proof: it opens nothing.
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Json as Answer, http::StatusCode};
 use utoipa::ToSchema;
 
 use super::{
     error::Failure,
-    session::{Bearer, PathId},
+    session::{Caller, PathId},
 };
-use crate::flow::{Flows, OwnSession};
+use crate::flow::OwnSession;
 
 /// One place where the caller is signed in.
 #[derive(ToSchema)]
@@ -36,7 +36,7 @@ pub struct OwnSessionJson {
     get, path = "/api/me/sessions", tag = "session", security(("bearer" = [])), operation_id = "list_sessions",
     responses((status = 200, description = "Where the caller is signed in", body = Vec<OwnSessionJson>))
 )]
-pub async fn list(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<Answer<Vec<OwnSession>>, Failure> {
+pub async fn list(Caller { flows, access, .. }: Caller) -> Result<Answer<Vec<OwnSession>>, Failure> {
     Ok(Answer(flows.own_sessions(&access).await?))
 }
 
@@ -46,11 +46,7 @@ pub async fn list(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<
     params(("id" = String, Path, description = "Id of the session")),
     responses((status = 204, description = "The session is over"))
 )]
-pub async fn end(
-    State(flows): State<Flows>,
-    Bearer(access): Bearer,
-    PathId(id): PathId,
-) -> Result<StatusCode, Failure> {
+pub async fn end(Caller { flows, access, .. }: Caller, PathId(id): PathId) -> Result<StatusCode, Failure> {
     flows.end_session(&access, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -60,7 +56,7 @@ pub async fn end(
     delete, path = "/api/me/sessions", tag = "session", security(("bearer" = [])), operation_id = "end_other_sessions",
     responses((status = 204, description = "All others are over"))
 )]
-pub async fn end_others(State(flows): State<Flows>, Bearer(access): Bearer) -> Result<StatusCode, Failure> {
+pub async fn end_others(Caller { flows, access, .. }: Caller) -> Result<StatusCode, Failure> {
     flows.end_other_sessions(&access).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -140,6 +140,7 @@ mod tests {
     #[test]
     fn reasons_are_for_owners() {
         let failed = ModuleInstance {
+            is_named_by_admin: false,
             id: "totp".into(),
             module_type: "totp".into(),
             name: "TOTP".into(),

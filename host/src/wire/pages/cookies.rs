@@ -3,8 +3,9 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// Tells one browser from another; forms carry a tag of it.
-pub const BROWSER: &str = "__Host-mfa_browser";
+/// Tell one browser from another; forms carry a tag of one of them. A browser has one for each page it asked for before it
+/// had any, so that none takes the place of another.
+pub const BROWSER_PREFIX: &str = "__Host-mfa_browser_";
 /// Refresh token of the session the pages work under.
 pub const SESSION: &str = "__Host-mfa_session";
 /// What the next page has to say of the form before it.

@@ -28,11 +28,18 @@ pub struct Flash {
     pub values: BTreeMap<String, String>,
     /// Until when nothing can be done, in seconds from then on.
     pub wait_s: Option<u64>,
+    /// Whether the end of all other sessions is offered along with it.
+    pub offers_end: bool,
 }
 
 impl Flash {
     pub fn note(text: impl Into<String>) -> Self {
         Self { note: Some(text.into()), ..Self::default() }
+    }
+
+    /// Of a change of factors, after which nobody else should be signed in.
+    pub fn change(text: impl Into<String>) -> Self {
+        Self { offers_end: true, ..Self::note(text) }
     }
 
     pub fn problem(text: impl Into<String>) -> Self {

@@ -11,9 +11,10 @@ use crate::{
     words::{Problem, Rules, Templates, Words, reason_of},
 };
 
-static BUILT_IN: [(&str, &str); 17] = [
+static BUILT_IN: [(&str, &str); 19] = [
     ("page_layout.html", include_str!("templates/page_layout.html")),
     ("page_form.html", include_str!("templates/page_form.html")),
+    ("page_answer.html", include_str!("templates/page_answer.html")),
     ("page_sign_in.html", include_str!("templates/page_sign_in.html")),
     ("page_step.html", include_str!("templates/page_step.html")),
     ("page_message.html", include_str!("templates/page_message.html")),
@@ -21,6 +22,7 @@ static BUILT_IN: [(&str, &str); 17] = [
     ("page_forgotten.html", include_str!("templates/page_forgotten.html")),
     ("page_reached.html", include_str!("templates/page_reached.html")),
     ("page_profile.html", include_str!("templates/page_profile.html")),
+    ("page_profile_told.html", include_str!("templates/page_profile_told.html")),
     ("page_profile_overview.html", include_str!("templates/page_profile_overview.html")),
     ("page_profile_method.html", include_str!("templates/page_profile_method.html")),
     ("page_profile_form.html", include_str!("templates/page_profile_form.html")),

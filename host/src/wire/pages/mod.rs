@@ -13,6 +13,7 @@ mod profile;
 mod program;
 mod reached;
 mod sign_in;
+mod step;
 mod visit;
 
 use axum::routing::get;

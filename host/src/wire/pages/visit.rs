@@ -22,6 +22,10 @@ use crate::{
 
 /// As long as a tab is likely to stay open.
 const BROWSER_LIFETIME_S: u64 = 30 * 24 * 3600;
+/// Tabs that a browser opens at once, with no mark yet.
+const MARKS_MAX: usize = 16;
+/// How much of a mark names its cookie.
+const MARK_NAME_LENGTH: usize = 8;
 
 /// A request whose address is the one pages work under.
 pub struct Visit {
@@ -33,9 +37,7 @@ pub struct Visit {
     pub origin: String,
     /// The page speaks it.
     pub language: String,
-    /// The browser's own mark, and whether it is new to it.
-    browser: String,
-    is_new_browser: bool,
+    marks: Marks,
     is_same_origin: bool,
     /// Whose forms they are, where somebody is signed in; empty else.
     session: String,
@@ -54,7 +56,7 @@ impl FromRequestParts<Flows> for Visit {
         let base_url = settings.base_url();
         let language = look.words.language_for(&asker.language).to_owned();
         let cookies = Cookies::of(&parts.headers);
-        let known = cookies.value(cookies::BROWSER).map(str::to_owned);
+        let marks = Marks::of(&cookies);
         let accepted = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let mut visit = Self {
             flows: flows.clone(),
@@ -63,8 +65,7 @@ impl FromRequestParts<Flows> for Visit {
             cookies,
             origin: base_url.clone(),
             language,
-            is_new_browser: known.is_none(),
-            browser: known.unwrap_or_else(new_mark),
+            marks,
             is_same_origin: may_be_our_page(&parts.headers, &base_url),
             session: String::new(),
             by_script: accepted.is_some_and(|accepted| accepted.starts_with("application/json")),
@@ -98,7 +99,11 @@ impl Visit {
 
     /// What a form of this browser carries, so that no other site can send one for it.
     pub fn form_tag(&self) -> String {
-        self.flows.page_tag(&["form", &self.browser, &self.session])
+        self.tag_of(self.marks.shown())
+    }
+
+    fn tag_of(&self, mark: &str) -> String {
+        self.flows.page_tag(&["form", mark, &self.session])
     }
 
     /// From here on forms are of this session: a page that one person left open does nothing for the next.
@@ -111,15 +116,18 @@ impl Visit {
     /// # Errors
     /// The page that says what to do instead.
     pub fn check_form(&self, tag: Option<&str>) -> Result<(), Box<Page>> {
-        let is_right = tag.is_some_and(|tag| {
-            let own = self.form_tag();
+        let Marks::Known(marks) = &self.marks else {
+            return Err(Box::new(self.message("page.no_cookies").status(StatusCode::FORBIDDEN)));
+        };
+        let is_of = |mark: &String, tag: &str| {
+            let own = self.tag_of(mark);
             own.len() == tag.len() && bool::from(subtle::ConstantTimeEq::ct_eq(own.as_bytes(), tag.as_bytes()))
-        });
-        if self.is_same_origin && is_right && !self.is_new_browser {
+        };
+        let is_right = tag.is_some_and(|tag| marks.iter().any(|mark| is_of(mark, tag)));
+        if self.is_same_origin && is_right {
             return Ok(());
         }
-        let key = if self.is_new_browser { "page.no_cookies" } else { "page.foreign_form" };
-        Err(Box::new(self.message(key).status(StatusCode::FORBIDDEN)))
+        Err(Box::new(self.message("page.foreign_form").status(StatusCode::FORBIDDEN)))
     }
 
     /// A page with the words `KEY.title` and `KEY.text`.
@@ -145,11 +153,37 @@ impl Visit {
 
     /// The cookie of a browser that had none.
     pub(super) fn new_browser(&self) -> Option<axum::http::HeaderValue> {
-        self.is_new_browser.then(|| cookies::set(cookies::BROWSER, &self.browser, Some(BROWSER_LIFETIME_S))).flatten()
+        let Marks::New(mark) = &self.marks else { return None };
+        let name: String = mark.chars().take(MARK_NAME_LENGTH).collect();
+        cookies::set(&format!("{}{name}", cookies::BROWSER_PREFIX), mark, Some(BROWSER_LIFETIME_S))
     }
 }
 
-/// 128 random bits.
+/// What tells this browser from others. Tabs that were opened at once are each given one, and forms of all of them are
+/// its own.
+enum Marks {
+    Known(Vec<String>),
+    New(String),
+}
+
+impl Marks {
+    fn of(cookies: &Cookies) -> Self {
+        let names = cookies.names(cookies::BROWSER_PREFIX);
+        let known: Vec<String> =
+            names.filter_map(|name| cookies.value(name)).take(MARKS_MAX).map(str::to_owned).collect();
+        if known.is_empty() { Self::New(new_mark()) } else { Self::Known(known) }
+    }
+
+    /// The one that the forms of a page carry.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Known(marks) => marks.first().map_or("", String::as_str),
+            Self::New(mark) => mark,
+        }
+    }
+}
+
+/// Enough that its beginning, which is no secret, takes nothing from the 128 random bits behind it.
 fn new_mark() -> String {
-    crate::random::bytes::<16>().map(|bytes| data_encoding::HEXLOWER.encode(&bytes)).unwrap_or_default()
+    crate::random::bytes::<20>().map(|bytes| data_encoding::HEXLOWER.encode(&bytes)).unwrap_or_default()
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Contract, Rule};
 use crate::{
     adapter::Package,
+    description::NAME_KEY,
     protocol::{Description, Operation, Reply},
     testing::{Bench, SetupOutcome},
 };
@@ -35,8 +36,11 @@ fn described<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
     if !is_name(module_type) {
         return Err(format!("the type {module_type:?} is not 1–64 of a-z, 0-9 and _"));
     }
-    if name.trim().is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-        return Err("the name is not one line of 1–100 bytes".to_owned());
+    let names = texts.values().filter_map(|texts| texts.get(NAME_KEY));
+    for name in names.chain([name]) {
+        if name.trim().is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+            return Err(format!("the name {name:?} is not one line of 1–100 bytes"));
+        }
     }
     if let Some(value) = amr.iter().find(|value| !AUTHENTICATION_METHODS.contains(&value.as_str())) {
         return Err(format!("{value:?} is not an amr value a module may claim"));
@@ -45,6 +49,9 @@ fn described<M: Package, S>(contract: &Contract<M, S>) -> Result<(), String> {
         return Err("retries_max is more than 100".to_owned());
     }
     let english = texts.get("en").ok_or("there are no English texts")?;
+    if let Some(text) = english.get(NAME_KEY).filter(|text| *text != name) {
+        return Err(format!("the name is {name:?}, and the English `{NAME_KEY}` {text:?}"));
+    }
     let Ok(Reply::Form { code, .. }) = contract.bench()?.ask(Operation::InputSchema {}) else {
         return Err("`input_schema` gives no form".to_owned());
     };

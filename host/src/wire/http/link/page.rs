@@ -72,6 +72,7 @@ impl Page {
         let own = view.and_then(|view| words.known_language(view.language.as_deref()?));
         let language = own.unwrap_or_else(|| words.language_for(browser_language));
         let (key, problem, minutes) = match self {
+            Self::Question { view, problem } if view.is_change => ("change", *problem, 0),
             Self::Question { problem, .. } => ("question", *problem, 0),
             Self::Notice(Notice::Locked { retry_after_s }) => ("locked", None, retry_after_s.div_ceil(60)),
             Self::Notice(notice) => (notice.key(), None, 0),
@@ -119,6 +120,7 @@ mod tests {
 
     fn view(asks_number: bool, language: Option<&str>) -> LinkView {
         LinkView {
+            is_change: false,
             began_at: Timestamp(2_051_222_410_000),
             address: [203, 0, 113, 9].into(),
             browser: Some("<script>alert(1)</script> \"Firefox\"".to_owned()),
@@ -165,6 +167,11 @@ mod tests {
             assert!(html.contains(words.say("en", &format!("link.{key}"))), "{key} in {html}");
         }
         assert!(html.contains(words.say("en", "link.number_wrong")));
+        for language in words.languages() {
+            let view = LinkView { is_change: true, ..view(true, None) };
+            let html = Page::Question { view, problem: None }.html(&words, "Test host", language);
+            assert!(html.contains(words.say(language, "link.change.title")), "it says what waits: {html}");
+        }
     }
 
     #[test]

@@ -10,9 +10,9 @@ use super::{
     Answered, Flash, SignedIn, fields,
     form::{FormPage, field, step},
     refusal::{impossible, refused},
-    see_other, segment, tell_at,
+    see_other, segment, tell_at, told,
 };
-use crate::flow::{AddressKind, FieldInput, FlowError, Need};
+use crate::flow::{AddressKind, FieldInput, FlowError, FormStep, Need};
 
 const PATH: &str = "/profile/addresses";
 
@@ -33,7 +33,7 @@ pub async fn show(me: SignedIn) -> Response {
     });
     let context = context! {
         title => visit.say("page.profile.addresses.title"), kinds => kinds.to_vec(),
-        note => flash.note, base => flash.errors.get("base"),
+        ..told(&me, &flash).await
     };
     me.page("page_profile_addresses.html", context).reply(visit)
 }
@@ -47,7 +47,7 @@ pub async fn answer(Answered { me, form }: Answered) -> Response {
     };
     if let Some(value) = form.get("remove") {
         return match visit.flows.remove_address(&me.access, kind, value, &visit.asker).await {
-            Ok(()) => tell_at(visit, PATH, PATH, Flash::note(visit.say("page.profile.addresses.removed"))),
+            Ok(()) => tell_at(visit, PATH, PATH, Flash::change(visit.say("page.profile.addresses.removed"))),
             Err(error @ FlowError::NotFound { .. }) => impossible(&me, PATH, error),
             Err(error) => refused(&me, PATH, error, BTreeMap::new()),
         };
@@ -76,13 +76,13 @@ pub async fn show_proof(me: SignedIn, Path(flow_id): Path<String>) -> Response {
     let page = FormPage {
         title: visit.say("page.profile.addresses.proof"),
         says: vec![visit.say("page.profile.addresses.sent")],
-        fields: vec![code],
+        // Too early a wish is told how long to wait.
+        form: FormStep { resend_at: Some(visit.flows.now()), ..step(vec![code]) },
         button: visit.say("page.step.confirm"),
         is_danger: false,
         here: address_of(&flow_id),
         back: PATH.to_owned(),
         hidden: Vec::new(),
-        can_resend: true,
     };
     page.reply(&me)
 }
@@ -100,7 +100,7 @@ pub async fn prove(Path(flow_id): Path<String>, Answered { me, form }: Answered)
     let (typed, again) = fields::typed(&form);
     let code = typed.get("code").and_then(|code| code.as_str()).unwrap_or_default();
     match visit.flows.prove_address(&me.access, &flow_id, code, &visit.asker).await {
-        Ok(_) => tell_at(visit, PATH, PATH, Flash::note(visit.say("page.profile.addresses.added"))),
+        Ok(_) => tell_at(visit, PATH, PATH, Flash::change(visit.say("page.profile.addresses.added"))),
         Err(error @ FlowError::UnknownFlow) => impossible(&me, &here, error),
         Err(error) => refused(&me, &here, error, again),
     }

@@ -12,7 +12,7 @@ use super::{
     confirmation::{self, Asked, trial_of, with_trial},
     deed::Deed,
     fields,
-    form::{FormPage, field},
+    form::{FormPage, field, step},
     method,
     refusal::{impossible, refused},
     setup, tell_at, trial,
@@ -38,7 +38,7 @@ pub async fn show(me: SignedIn, Path((id, word)): Path<(String, String)>, RawQue
     let here = with_trial(&deed.address(&id), trial.as_deref());
     let asked = match deed.change(method.label.clone()) {
         None => Ok(Asked::default()),
-        Some(change) => match me.visit.flows.code_for(&me.access, Some(&id), &change).await {
+        Some(change) => match me.visit.flows.code_for(&me.access, Some(&id), &change, &me.visit.asker).await {
             Ok(needed) => Asked::of(&me, needed, trial.as_deref()).await,
             Err(error) => Err(error),
         },
@@ -68,24 +68,17 @@ fn form_page(
     if deed == Deed::Remove && !method.recovery && factors().count() == 1 {
         says.push(visit.say("page.profile.remove.last"));
     }
-    says.extend(asked.says);
-    let mut fields = asked.fields;
-    if !asked.must_send {
-        fields.splice(0..0, own_fields(me, deed, method, factors()));
-    }
-    let button =
-        if asked.must_send { visit.say("page.profile.code.button") } else { visit.fill(&key("button"), &name) };
-    FormPage {
+    let page = FormPage {
         title: visit.fill(&key("title"), &name),
         says,
-        fields,
-        button,
-        is_danger: deed == Deed::Remove && !asked.must_send,
+        form: step(own_fields(me, deed, method, factors())),
+        button: visit.fill(&key("button"), &name),
+        is_danger: deed == Deed::Remove,
         here,
         back: method::address(&method.id),
-        hidden: asked.hidden,
-        can_resend: false,
-    }
+        hidden: Vec::new(),
+    };
+    page.asking(visit, asked)
 }
 
 /// What the change itself wants to know.
@@ -126,11 +119,9 @@ async fn change(me: &SignedIn, deed: Deed, id: &str, form: &BTreeMap<String, Str
     let (mut typed, again) = fields::typed(form);
     let label = typed.remove("label").and_then(|label| label.as_str().map(str::to_owned)).unwrap_or_default();
     let Some(wanted) = deed.change(Some(label)) else { return me.nothing("page.not_found") };
-    if form.get("action").is_some_and(|action| action == "send") {
-        return match visit.flows.code_for(&me.access, Some(id), &wanted).await {
-            Ok(needed) => confirmation::send(me, needed, &deed.address(id)).await,
-            Err(error) => impossible(me, &deed.address(id), error),
-        };
+    if confirmation::is_to_send(form) {
+        let needed = visit.flows.code_for(&me.access, Some(id), &wanted, &visit.asker).await;
+        return confirmation::send(me, needed, &deed.address(id), form).await;
     }
     let here = with_trial(&deed.address(id), form.get("trial").map(String::as_str));
     let given = confirmation::given(form, typed);
@@ -141,7 +132,8 @@ async fn change(me: &SignedIn, deed: Deed, id: &str, form: &BTreeMap<String, Str
     match done {
         Ok(()) => {
             let to = if deed == Deed::Remove { HOME.to_owned() } else { method::address(id) };
-            tell_at(visit, &to, &to, Flash::note(visit.say(&format!("page.profile.{}.done", deed.word()))))
+            let done = Flash::note(visit.say(&format!("page.profile.{}.done", deed.word())));
+            tell_at(visit, &to, &to, Flash { offers_end: deed.changes_factors(), ..done })
         }
         Err(error @ (FlowError::NotFound { .. } | FlowError::UnknownFlow)) => impossible(me, &here, error),
         Err(error) => refused(me, &here, error, again),

@@ -54,6 +54,14 @@ impl Deed {
         Some(flow::Deed::Wish(wish))
     }
 
+    /// Whether another guards the account afterwards than before.
+    pub fn changes_factors(self) -> bool {
+        match self {
+            Self::SetUp | Self::Renew | Self::On | Self::Off | Self::Remove => true,
+            Self::Try | Self::Primary | Self::Rename => false,
+        }
+    }
+
     /// The fresh proof it asks for.
     pub fn need(self) -> Option<Need> {
         match self {

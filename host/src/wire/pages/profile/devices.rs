@@ -9,7 +9,7 @@ use super::{
     Answered, Flash, HOME, SignedIn,
     confirmation::{self, Asked, trial_of, with_trial},
     fields,
-    form::{FormPage, field},
+    form::{FormPage, field, step},
     method,
     refusal::{impossible, refused},
     segment, tell_at,
@@ -38,44 +38,39 @@ pub async fn show(me: SignedIn, Path((id, device, word)): Place, RawQuery(query)
     let trial = trial_of(query.as_deref());
     let asked = match is_removal {
         false => Ok(Asked::default()),
-        true => match visit.flows.code_for(&me.access, Some(&id), &Deed::Delete).await {
+        true => match visit.flows.code_for(&me.access, Some(&id), &Deed::Delete, &visit.asker).await {
             Ok(needed) => Asked::of(&me, needed, trial.as_deref()).await,
             Err(error) => Err(error),
         },
     };
-    let mut asked = match asked {
+    let asked = match asked {
         Ok(asked) => asked,
         Err(error) => return impossible(&me, &path, error),
     };
-    if !is_removal {
-        let input = FieldInput::Text { length_max: NAME_CHARS_MAX };
-        asked.fields.push(field(&me, "name", input, Some(known.name.clone())));
-    }
+    let input = FieldInput::Text { length_max: NAME_CHARS_MAX };
+    let own = (!is_removal).then(|| field(&me, "name", input, Some(known.name.clone())));
     let key = |part: &str| format!("page.profile.device.{word}.{part}");
     let name = [("name", known.name.as_str())];
     let page = FormPage {
         title: visit.fill(&key("title"), &name),
-        says: [Some(visit.fill(&key("text"), &name)), asked.says].into_iter().flatten().collect(),
-        fields: asked.fields,
-        button: if asked.must_send { visit.say("page.profile.code.button") } else { visit.say(&key("button")) },
-        is_danger: is_removal && !asked.must_send,
+        says: vec![visit.fill(&key("text"), &name)],
+        form: step(own.into_iter().collect()),
+        button: visit.say(&key("button")),
+        is_danger: is_removal,
         here: with_trial(&path, trial.as_deref()),
         back: method::address(&id),
-        hidden: asked.hidden,
-        can_resend: false,
+        hidden: Vec::new(),
     };
-    page.reply(&me)
+    page.asking(visit, asked).reply(&me)
 }
 
 pub async fn answer(Path((id, device, word)): Place, Answered { me, form }: Answered) -> Response {
     let visit = &me.visit;
     let Some(is_removal) = is_removal(&word) else { return me.nothing("page.not_found") };
     let path = address(&id, &device, &word);
-    if form.get("action").is_some_and(|action| action == "send") {
-        return match visit.flows.code_for(&me.access, Some(&id), &Deed::Delete).await {
-            Ok(needed) => confirmation::send(&me, needed, &path).await,
-            Err(error) => impossible(&me, &path, error),
-        };
+    if confirmation::is_to_send(&form) {
+        let needed = visit.flows.code_for(&me.access, Some(&id), &Deed::Delete, &visit.asker).await;
+        return confirmation::send(&me, needed, &path, &form).await;
     }
     let (typed, again) = fields::typed(&form);
     let done = if is_removal {
@@ -88,7 +83,8 @@ pub async fn answer(Path((id, device, word)): Place, Answered { me, form }: Answ
     match done {
         Ok(()) => {
             let to = method::address(&id);
-            tell_at(visit, &to, &to, Flash::note(visit.say(&format!("page.profile.device.{word}.done"))))
+            let done = Flash::note(visit.say(&format!("page.profile.device.{word}.done")));
+            tell_at(visit, &to, &to, Flash { offers_end: is_removal, ..done })
         }
         Err(error) => refused(&me, &with_trial(&path, form.get("trial").map(String::as_str)), error, again),
     }

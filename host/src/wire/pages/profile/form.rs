@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::response::Response;
 use minijinja::context;
 
-use super::{Flash, SignedIn, fields};
+use super::{Flash, SignedIn, Visit, around, confirmation::Asked, fields};
 use crate::flow::{Field, FieldInput, FormStep, Handler};
 
 /// A page with one form: what will happen, what has to be typed, and the button that does it.
@@ -13,7 +13,7 @@ pub struct FormPage {
     pub title: String,
     /// What will happen.
     pub says: Vec<String>,
-    pub fields: Vec<Field>,
+    pub form: FormStep,
     pub button: String,
     /// Whether something is lost by it.
     pub is_danger: bool,
@@ -23,18 +23,31 @@ pub struct FormPage {
     pub back: String,
     /// Sent along as they are.
     pub hidden: Vec<(&'static str, String)>,
-    /// Whether what was sent can be sent again.
-    pub can_resend: bool,
 }
 
 impl FormPage {
+    /// With the code that the change takes; alone with the button that has it sent, as long as it was not.
+    pub fn asking(mut self, visit: &Visit, asked: Asked) -> Self {
+        self.says.extend(asked.says);
+        self.hidden = asked.hidden;
+        let own = std::mem::replace(&mut self.form, asked.form);
+        if asked.must_send {
+            self.button = visit.say("page.profile.code.button");
+            self.is_danger = false;
+        } else {
+            self.form.fields.splice(0..0, own.fields);
+        }
+        self
+    }
+
     pub fn reply(self, me: &SignedIn) -> Response {
         let flash = Flash::of(&me.visit.cookies, &self.here);
-        let form = fields::shown(&me.visit, &step(self.fields), &flash);
+        let form = fields::shown(&me.visit, &self.form, &flash);
+        let around = around(&me.visit, &self.form);
         let hidden: Vec<_> = self.hidden.iter().map(|(name, value)| context! { name => *name, value }).collect();
         let context = context! {
             title => self.title, says => self.says, form, button => self.button, is_danger => self.is_danger,
-            back => self.back, hidden, can_resend => self.can_resend,
+            back => self.back, hidden, ..around
         };
         me.page("page_profile_form.html", context).reply(&me.visit)
     }

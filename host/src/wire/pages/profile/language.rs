@@ -4,7 +4,7 @@ use axum::response::Response;
 
 use super::{
     Answered, Flash, HOME, Page, SignedIn, fields,
-    form::{FormPage, field},
+    form::{FormPage, field, step},
     refusal::refused,
     tell_at,
 };
@@ -27,13 +27,12 @@ pub async fn show(me: SignedIn) -> Response {
     let page = FormPage {
         title: visit.say("page.profile.language.title"),
         says: Vec::new(),
-        fields: vec![language, Field { required: false, ..zone }],
+        form: step(vec![language, Field { required: false, ..zone }]),
         button: visit.say("page.profile.save"),
         is_danger: false,
         here: PATH.to_owned(),
         back: HOME.to_owned(),
         hidden: Vec::new(),
-        can_resend: false,
     };
     page.reply(&me)
 }

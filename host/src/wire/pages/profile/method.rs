@@ -3,7 +3,7 @@
 use axum::{extract::Path, response::Response};
 use minijinja::{Value, context};
 
-use super::{Flash, HOME, SignedIn, deed::Deed, overview::card, refusal::impossible, segment};
+use super::{Flash, HOME, SignedIn, deed::Deed, overview::card, refusal::impossible, segment, told};
 use crate::flow::{DeviceView, MethodView};
 
 pub async fn show(me: SignedIn, Path(id): Path<String>) -> Response {
@@ -28,7 +28,7 @@ pub async fn show(me: SignedIn, Path(id): Path<String>) -> Response {
     let context = context! {
         title => details.method.name.clone(),
         method => card(&me, &details.method, overview.map(|overview| (overview.summary, overview.low))),
-        devices, deeds, note => flash.note, base => flash.errors.get("base"),
+        devices, deeds, ..told(&me, &flash).await
     };
     me.page("page_profile_method.html", context).reply(visit)
 }

@@ -18,24 +18,25 @@ mod remove_all;
 mod sessions;
 mod setup;
 mod signed_in;
+mod told;
 mod trial;
 
 use axum::{
-    Json,
-    response::{IntoResponse, Redirect, Response},
+    response::Redirect,
     routing::{get, post},
 };
-use serde_json::json;
 
 use super::{
     cookies, fields,
     flash::Flash,
-    page::{Page, see_other, tell_at, wait_text},
+    page::{Page, see_other, tell_at},
     program, sign_in,
+    step::{POLL_EVERY_S, Said, around, no_news, refused_at},
     visit::Visit,
 };
 use crate::wire::http::Route;
 use signed_in::{Answered, SignedIn};
+use told::told;
 
 /// Every page of a signed-in person.
 pub fn routes() -> Vec<Route> {
@@ -60,11 +61,6 @@ pub fn routes() -> Vec<Route> {
 
 /// Where a person begins.
 pub const HOME: &str = "/profile";
-
-/// For a script that asks whether there is news: there is none yet.
-fn no_news(visit: &Visit) -> Option<Response> {
-    visit.by_script.then(|| Json(json!({ "wait_s": 2 })).into_response())
-}
 
 /// Who types the bare address is led on; a program that comes by chance learns nothing.
 async fn lead_home() -> Redirect {

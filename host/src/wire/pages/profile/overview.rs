@@ -3,7 +3,7 @@
 use axum::response::Response;
 use minijinja::{Value, context};
 
-use super::{Flash, HOME, Page, SignedIn, segment};
+use super::{Flash, HOME, Page, SignedIn, segment, told};
 use crate::flow::MethodView;
 
 pub async fn show(me: SignedIn) -> Response {
@@ -28,7 +28,7 @@ pub async fn show(me: SignedIn) -> Response {
     }
     let context = context! {
         title => visit.say("page.profile.title"), factors, ways_back => back, has_factor,
-        note => flash.note, base => flash.errors.get("base"), has_password => me.user.user.has_password,
+        has_password => me.user.user.has_password, ..told(&me, &flash).await
     };
     me.page("page_profile_overview.html", context).reply(visit)
 }

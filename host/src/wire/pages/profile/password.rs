@@ -5,7 +5,7 @@ use secrecy::SecretString;
 
 use super::{
     Answered, Flash, HOME, SignedIn, fields,
-    form::{FormPage, field},
+    form::{FormPage, field, step},
     refusal::{impossible, refused},
     tell_at,
 };
@@ -32,13 +32,12 @@ pub async fn show(me: SignedIn) -> Response {
     let page = FormPage {
         title: visit.say("page.profile.password.title"),
         says: vec![visit.say("page.profile.password.text")],
-        fields: vec![password("old_password"), password("new_password"), end_others],
+        form: step(vec![password("old_password"), password("new_password"), end_others]),
         button: visit.say("page.profile.password.button"),
         is_danger: false,
         here: PATH.to_owned(),
         back: HOME.to_owned(),
         hidden: Vec::new(),
-        can_resend: false,
     };
     page.reply(&me)
 }

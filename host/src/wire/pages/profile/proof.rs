@@ -1,22 +1,18 @@
 //! `/profile/proof?next=PATH`: a change asks for a fresh proof, before its form is filled. The same steps as of a login;
 //! then on to the form.
 
-use std::collections::BTreeMap;
-
-use axum::{extract::RawQuery, http::HeaderValue, response::Response};
-use serde_json::{Map, Value, json};
+use axum::{extract::RawQuery, response::Response};
 use url::form_urlencoded;
 
 use super::{
-    Answered, Flash, HOME, Page, SignedIn, fields, no_news,
+    Answered, Flash, HOME, Page, Said, SignedIn, Visit,
     refusal::impossible,
     see_other,
-    sign_in::{Ask, handle, step_page},
-    tell_at, wait_text,
+    sign_in::{Ask, LoginPage, handle, step_page},
 };
 use crate::{
     flow::{FlowError, Step},
-    wire::http::{urlencoded, waiting_cookie},
+    wire::http::urlencoded,
 };
 
 const PATH: &str = "/profile/proof";
@@ -49,15 +45,8 @@ impl Wanted {
         Some(Self { next, ask })
     }
 
-    fn here(&self) -> String {
-        match &self.ask.flow {
-            Some(handle) => format!("{}&flow={handle}", address(&self.next)),
-            None => address(&self.next),
-        }
-    }
-
-    fn at(&self) -> &str {
-        self.ask.flow.as_deref().unwrap_or(AT)
+    fn page<'a>(&'a self, visit: &'a Visit) -> LoginPage<'a> {
+        LoginPage { visit, ask: &self.ask, start: address(&self.next), first: AT }
     }
 }
 
@@ -94,7 +83,7 @@ pub async fn show(me: SignedIn, RawQuery(query): RawQuery) -> Response {
     };
     match step {
         Ok(Step::Form(step)) => {
-            let mut flash = Flash::of(&visit.cookies, wanted.at());
+            let mut flash = Flash::of(&visit.cookies, wanted.page(visit).at());
             if wanted.ask.flow.is_none() && flash.note.is_none() {
                 flash.note = Some(visit.say("page.profile.proof.why"));
             }
@@ -107,7 +96,7 @@ pub async fn show(me: SignedIn, RawQuery(query): RawQuery) -> Response {
 pub async fn answer(RawQuery(query): RawQuery, Answered { me, form }: Answered) -> Response {
     let Some(wanted) = Wanted::of(&me, query.as_deref()) else { return me.nothing("page.not_found") };
     let visit = &me.visit;
-    let (typed, again) = fields::typed(&form);
+    let Said { is_cancel, fields, again, .. } = Said::of(&form);
     let flow_id = match &wanted.ask.flow {
         Some(handle) => handle::flow_id(visit, &wanted.ask, handle).map(str::to_owned),
         None => match visit.flows.begin_proof(&me.access, &visit.asker).await {
@@ -116,53 +105,15 @@ pub async fn answer(RawQuery(query): RawQuery, Answered { me, form }: Answered) 
         },
     };
     let Some(flow_id) = flow_id else { return impossible(&me, HOME, FlowError::UnknownFlow) };
-    let typed: Map<String, Value> = match form.get("action").map(String::as_str) {
-        Some("cancel") => return cancel(&me, &wanted, &flow_id).await,
-        Some("resend") => Map::from_iter([("resend".to_owned(), json!(true))]),
-        Some("poll") => Map::new(),
-        _ => match form.get("method") {
-            Some(method) => Map::from_iter([("multi_factor_auth_module".to_owned(), json!(method))]),
-            None => typed,
-        },
-    };
-    match visit.flows.submit_login(&flow_id, &me.access.client_id, typed, None, &visit.asker).await {
-        Ok(Step::Form(step)) => shown_again(&me, &wanted, &flow_id, &step, again),
-        other => match other {
-            Err(FlowError::InvalidInput(errors)) => {
-                let flash = Flash { errors: fields::words_of(errors), values: again, ..Flash::default() };
-                tell_at(visit, &wanted.here(), wanted.at(), flash)
-            }
-            Err(FlowError::Throttled { retry_after_s }) => {
-                let text = visit.fill("page.wait.text", &[("wait", &wait_text(visit, retry_after_s))]);
-                let flash = Flash { wait_s: Some(retry_after_s), ..Flash::problem(text) };
-                tell_at(visit, &wanted.here(), wanted.at(), flash)
-            }
-            other => end(&me, &wanted, other),
-        },
+    if is_cancel {
+        return cancel(&me, &wanted, &flow_id).await;
     }
-}
-
-/// The next step, or the same one with what was wrong.
-fn shown_again(
-    me: &SignedIn,
-    wanted: &Wanted,
-    flow_id: &str,
-    step: &crate::flow::FormStep,
-    values: BTreeMap<String, String>,
-) -> Response {
-    let visit = &me.visit;
-    let is_first = step.step_id == "init";
-    if !is_first && (wanted.ask.flow.is_none() || step.flow_id != flow_id) {
-        let (handle, mut cookies) = handle::keep(visit, &wanted.ask, &step.flow_id);
-        cookies.extend(waiting_cookie(&visit.flows, &step.flow_id));
-        let cookies: Vec<HeaderValue> = cookies;
-        return see_other(visit, &format!("{}&flow={handle}", address(&wanted.next)), cookies);
+    let page = wanted.page(visit);
+    match visit.flows.submit_login(&flow_id, &me.access.client_id, fields, None, &visit.asker).await {
+        Ok(Step::Form(step)) => page.next(&flow_id, step, again),
+        Ok(other) => end(&me, &wanted, Ok(other)),
+        Err(error) => page.refused(error, again).unwrap_or_else(|error| end(&me, &wanted, Err(error))),
     }
-    if let Some(news) = no_news(visit).filter(|_| step.step_id == "mfa") {
-        return news;
-    }
-    let flash = Flash { errors: step.error_texts.clone(), values, ..Flash::default() };
-    tell_at(visit, &wanted.here(), wanted.at(), flash)
 }
 
 async fn cancel(me: &SignedIn, wanted: &Wanted, flow_id: &str) -> Response {

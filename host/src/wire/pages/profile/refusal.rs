@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{http::StatusCode, response::Response};
 
-use super::{Flash, HOME, Page, SignedIn, fields, proof, see_other, sign_in::Ask, tell_at, wait_text};
+use super::{Flash, HOME, POLL_EVERY_S, Page, SignedIn, no_news, proof, refused_at, see_other, sign_in::Ask, tell_at};
 use crate::{flow::FlowError, provider::PasswordRefusal};
 
 /// Of a form at `here` with these values.
@@ -15,10 +15,15 @@ pub fn refused(me: &SignedIn, here: &str, error: FlowError, values: BTreeMap<Str
         tell_at(visit, here, here, Flash { errors, values: kept, ..Flash::default() })
     };
     let one = |field: &str, words: String| BTreeMap::from([(field.to_owned(), words)]);
+    let error = match refused_at(visit, (here, here), error, values) {
+        Ok(told) => return told,
+        Err(error) => error,
+    };
     match error {
+        // Only a page that waits asks by script; what it waits for is not there yet.
+        FlowError::NotPossible { code: "pending", .. } if visit.by_script => no_news(POLL_EVERY_S),
         FlowError::StaleProof { .. } => see_other(visit, &proof::address(here), None),
         FlowError::Unauthenticated => see_other(visit, &Ask::of_own_pages(visit, here).start(), None),
-        FlowError::InvalidInput(errors) => beside(fields::words_of(errors)),
         FlowError::CodeRequired { .. } => beside(one("code", "required".to_owned())),
         FlowError::Refused { field, word, .. } => beside(one(field, word.to_owned())),
         // The path of a missing file is for the admin's eyes.
@@ -28,10 +33,6 @@ pub fn refused(me: &SignedIn, here: &str, error: FlowError, values: BTreeMap<Str
         FlowError::PasswordRefused { field, refusal } => beside(one(field, refusal.to_string())),
         FlowError::InvalidCode { .. } => beside(one("code", visit.say("page.profile.wrong_code"))),
         FlowError::InvalidAuth => beside(one("old_password", visit.say("page.profile.wrong_password"))),
-        FlowError::Throttled { retry_after_s } => {
-            let text = visit.fill("page.wait.text", &[("wait", &wait_text(visit, retry_after_s))]);
-            tell_at(visit, here, here, Flash { wait_s: Some(retry_after_s), values, ..Flash::problem(text) })
-        }
         FlowError::NotPossible { code, detail } => beside(one("base", why(me, code, detail))),
         error => Page::of_error(visit, error).reply(visit),
     }

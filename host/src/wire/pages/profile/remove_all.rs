@@ -6,7 +6,7 @@ use super::{
     Answered, Flash, HOME, SignedIn,
     confirmation::{self, Asked, trial_of, with_trial},
     fields,
-    form::FormPage,
+    form::{FormPage, step},
     refusal::{impossible, refused},
     tell_at,
 };
@@ -20,7 +20,7 @@ pub async fn show(me: SignedIn, RawQuery(query): RawQuery) -> Response {
     }
     let visit = &me.visit;
     let trial = trial_of(query.as_deref());
-    let needed = visit.flows.code_for(&me.access, None, &Deed::Delete).await;
+    let needed = visit.flows.code_for(&me.access, None, &Deed::Delete, &visit.asker).await;
     let asked = match needed {
         Ok(needed) => Asked::of(&me, needed, trial.as_deref()).await,
         Err(error) => Err(error),
@@ -29,34 +29,30 @@ pub async fn show(me: SignedIn, RawQuery(query): RawQuery) -> Response {
         Ok(asked) => asked,
         Err(error) => return impossible(&me, PATH, error),
     };
-    let key = if asked.must_send { "page.profile.code.button" } else { "page.profile.remove_all.button" };
     let page = FormPage {
         title: visit.say("page.profile.remove_all.title"),
-        says: [Some(visit.say("page.profile.remove_all.text")), asked.says].into_iter().flatten().collect(),
-        fields: asked.fields,
-        button: visit.say(key),
-        is_danger: !asked.must_send,
+        says: vec![visit.say("page.profile.remove_all.text")],
+        form: step(Vec::new()),
+        button: visit.say("page.profile.remove_all.button"),
+        is_danger: true,
         here: with_trial(PATH, trial.as_deref()),
         back: HOME.to_owned(),
-        hidden: asked.hidden,
-        can_resend: false,
+        hidden: Vec::new(),
     };
-    page.reply(&me)
+    page.asking(visit, asked).reply(&me)
 }
 
 pub async fn answer(Answered { me, form }: Answered) -> Response {
     let visit = &me.visit;
-    if form.get("action").is_some_and(|action| action == "send") {
-        return match visit.flows.code_for(&me.access, None, &Deed::Delete).await {
-            Ok(needed) => confirmation::send(&me, needed, PATH).await,
-            Err(error) => impossible(&me, PATH, error),
-        };
+    if confirmation::is_to_send(&form) {
+        let needed = visit.flows.code_for(&me.access, None, &Deed::Delete, &visit.asker).await;
+        return confirmation::send(&me, needed, PATH, &form).await;
     }
     let (typed, again) = fields::typed(&form);
     let here = with_trial(PATH, form.get("trial").map(String::as_str));
     let given = confirmation::given(&form, typed);
     match visit.flows.delete_all_methods(&me.access, &given, &visit.asker).await {
-        Ok(()) => tell_at(visit, HOME, HOME, Flash::note(visit.say("page.profile.remove_all.done"))),
+        Ok(()) => tell_at(visit, HOME, HOME, Flash::change(visit.say("page.profile.remove_all.done"))),
         Err(error) => refused(&me, &here, error, again),
     }
 }

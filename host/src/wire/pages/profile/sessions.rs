@@ -6,11 +6,11 @@ use minijinja::{Value, context};
 use super::{
     Answered, Flash, HOME, Page, SignedIn, cookies, program, see_other,
     sign_in::{Ask, name_of},
-    tell_at,
+    tell_at, told,
 };
 use crate::flow::{FlowError, MethodView, OwnSession};
 
-const PATH: &str = "/profile/sessions";
+pub const PATH: &str = "/profile/sessions";
 
 pub async fn show(me: SignedIn) -> Response {
     let visit = &me.visit;
@@ -22,7 +22,7 @@ pub async fn show(me: SignedIn) -> Response {
     let sessions: Vec<Value> = sessions.iter().map(|session| row(&me, session, &methods)).collect();
     let flash = Flash::of(&visit.cookies, PATH);
     let title = visit.say("page.profile.sessions.title");
-    let context = context! { title, sessions, has_others, note => flash.note, base => flash.errors.get("base") };
+    let context = context! { title, sessions, has_others, ..told(&me, &flash).await };
     me.page("page_profile_sessions.html", context).reply(visit)
 }
 

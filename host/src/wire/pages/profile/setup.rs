@@ -7,10 +7,10 @@ use axum::{
     response::Response,
 };
 use minijinja::context;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
-    Answered, Flash, HOME, SignedIn,
+    Answered, Flash, HOME, POLL_EVERY_S, Said, SignedIn, around,
     codes::{self, Batches},
     deed::Deed,
     fields, no_news,
@@ -53,23 +53,15 @@ pub async fn show(me: SignedIn, Path(flow_id): Path<String>, RawQuery(query): Ra
 fn step_page(me: &SignedIn, step: &FormStep, here: &str) -> Response {
     let visit = &me.visit;
     let flash = Flash::of(&visit.cookies, here);
-    let seconds_until = |moment: crate::clock::Timestamp| {
-        u64::try_from(moment.since_ms(visit.flows.now())).unwrap_or_default().div_ceil(1000)
-    };
     let module = step.handler.id.as_deref().unwrap_or_default();
     // Codes that were shown: who has not saved them makes new ones.
     let is_saving = step.fields.iter().any(|field| field.name == codes::SAVED);
-    let resend_wait_s = step.resend_at.map(seconds_until);
     let context = context! {
         title => step.title.clone().unwrap_or_else(|| visit.say("page.profile.setup.step")),
         form => fields::shown(visit, step, &flash),
-        number => step.placeholders.get("link_number"),
-        is_waiting => step.fields.is_empty() || step.placeholders.contains_key("link_number"),
-        can_resend => resend_wait_s.is_some(),
-        resend_wait_s,
-        ends_in_s => step.expires_at.map(seconds_until),
         cancel => visit.say("page.profile.setup.cancel"),
         renew => is_saving.then(|| Deed::Renew.address(module)),
+        ..around(visit, step)
     };
     me.page("page_profile_step.html", context).reply(visit)
 }
@@ -80,24 +72,20 @@ pub async fn answer(
     Answered { me, form }: Answered,
 ) -> Response {
     let visit = &me.visit;
-    let (typed, again) = fields::typed(&form);
+    let Said { is_cancel, is_resend, fields, again } = Said::of(&form);
     // With the codes' own form they come along; later they stand in the address.
     let save = form.get("save").cloned().unwrap_or_else(|| saved_of(query.as_deref()));
     let here = here(&flow_id, &save);
-    let typed = match form.get("action").map(String::as_str) {
-        Some("cancel") => return cancel(&me, &flow_id).await,
-        Some("resend") => Map::from_iter([("resend".to_owned(), json!(true))]),
-        Some("poll") => Map::new(),
-        _ => typed,
-    };
-    let is_resend = typed.contains_key("resend");
-    match visit.flows.submit_setup(&me.access, &flow_id, typed, &visit.asker).await {
+    if is_cancel {
+        return cancel(&me, &flow_id).await;
+    }
+    match visit.flows.submit_setup(&me.access, &flow_id, fields, &visit.asker).await {
         Ok(Step::Created(created)) => done(&me, created, &save).await,
         Ok(Step::Abort(abort)) => over(&me, &abort),
         Ok(Step::Form(step)) if !step.recovery_codes.is_empty() => codes::page(&me, Batches::beside(step)),
         Ok(Step::Form(step)) if step.error_texts.is_empty() => {
-            if let Some(news) = no_news(visit) {
-                return news;
+            if visit.by_script {
+                return no_news(POLL_EVERY_S);
             }
             let note = match step.delivery {
                 Some("failed") => Flash::problem(visit.say("page.profile.not_sent")),
@@ -140,7 +128,7 @@ async fn done(me: &SignedIn, created: Created, save: &str) -> Response {
         }
     }
     if created.recovery.is_empty() {
-        return tell_at(visit, HOME, HOME, Flash::note(visit.say("page.profile.setup.done")));
+        return tell_at(visit, HOME, HOME, Flash::change(visit.say("page.profile.setup.done")));
     }
     codes::page(me, Batches::at_end(created.recovery))
 }

@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 
 use axum::{extract::Path, response::Response};
 use minijinja::context;
-use serde_json::{Map, json};
 
 use super::{
-    Answered, Flash, HOME, SignedIn,
+    Answered, Flash, HOME, POLL_EVERY_S, Said, SignedIn, around,
     deed::Deed,
     fields, method, no_news,
     refusal::{impossible, refused},
     see_other, segment, tell_at,
 };
-use crate::flow::{Abort, FlowError, Handler, Step};
+use crate::{
+    flow::{Abort, FlowError, Handler, Step},
+    wire::http::waiting_cookie,
+};
 
 pub async fn begin(me: &SignedIn, id: &str) -> Response {
     match me.visit.flows.begin_trial(&me.access, id, &me.visit.asker).await {
-        Ok(Step::Form(step)) => see_other(&me.visit, &address(&step.flow_id), None),
+        Ok(Step::Form(step)) => {
+            see_other(&me.visit, &address(&step.flow_id), waiting_cookie(&me.visit.flows, &step.flow_id))
+        }
         Ok(Step::Created(created)) => works(me, &created.handler),
         Ok(Step::Abort(abort)) => failed(me, &abort),
         Err(error @ FlowError::NotFound { .. }) => impossible(me, HOME, error),
@@ -36,17 +40,11 @@ pub async fn show(me: SignedIn, Path(flow_id): Path<String>) -> Response {
     };
     let flash = Flash::of(&visit.cookies, &here);
     let name = step.placeholders.get("mfa_module_name").cloned().unwrap_or_default();
-    let resend_wait_s = step
-        .resend_at
-        .map(|moment| u64::try_from(moment.since_ms(visit.flows.now())).unwrap_or_default().div_ceil(1000));
     let context = context! {
         title => visit.fill("page.profile.test.title", &[("name", &name)]),
         form => fields::shown(visit, &step, &flash),
-        number => step.placeholders.get("link_number"),
-        is_waiting => step.fields.is_empty() || step.placeholders.contains_key("link_number"),
-        can_resend => resend_wait_s.is_some(),
-        resend_wait_s,
         cancel => visit.say("page.profile.test.cancel"),
+        ..around(visit, &step)
     };
     me.page("page_profile_step.html", context).reply(visit)
 }
@@ -54,26 +52,22 @@ pub async fn show(me: SignedIn, Path(flow_id): Path<String>) -> Response {
 pub async fn answer(Path(flow_id): Path<String>, Answered { me, form }: Answered) -> Response {
     let visit = &me.visit;
     let here = address(&flow_id);
-    let (typed, again) = fields::typed(&form);
-    let typed = match form.get("action").map(String::as_str) {
-        Some("cancel") => {
-            return match visit.flows.cancel_trial(&me.access, &flow_id, &visit.asker).await {
-                Ok(()) | Err(FlowError::UnknownFlow) => see_other(visit, HOME, None),
-                Err(error) => refused(&me, &here, error, BTreeMap::new()),
-            };
-        }
-        Some("resend") => Map::from_iter([("resend".to_owned(), json!(true))]),
-        Some("poll") => Map::new(),
-        _ => typed,
-    };
-    match visit.flows.submit_trial(&me.access, &flow_id, typed, &visit.asker).await {
+    let Said { is_cancel, fields, again, .. } = Said::of(&form);
+    if is_cancel {
+        return match visit.flows.cancel_trial(&me.access, &flow_id, &visit.asker).await {
+            Ok(()) | Err(FlowError::UnknownFlow) => see_other(visit, HOME, None),
+            Err(error) => refused(&me, &here, error, BTreeMap::new()),
+        };
+    }
+    match visit.flows.submit_trial(&me.access, &flow_id, fields, &visit.asker).await {
         Ok(Step::Created(created)) => works(&me, &created.handler),
         Ok(Step::Abort(abort)) => failed(&me, &abort),
         Ok(Step::Form(step)) => {
-            if let Some(news) = no_news(visit) {
-                return news;
+            // Another message comes with another flow.
+            let is_the_same = step.flow_id == flow_id;
+            if visit.by_script && is_the_same {
+                return no_news(POLL_EVERY_S);
             }
-            // Another message may come with another flow.
             let here = address(&step.flow_id);
             tell_at(visit, &here, &here, Flash { errors: step.error_texts, values: again, ..Flash::default() })
         }

@@ -101,11 +101,6 @@ impl Ask {
         Self { provider: Some(word_of(provider)), ..self.clone() }.address_at(PATH)
     }
 
-    /// The page of a login on its way.
-    pub fn address_of_flow(&self, handle: &str) -> String {
-        format!("{}&flow={handle}", self.start())
-    }
-
     /// Another page that keeps what was asked for. The handle of a login is no part of it.
     pub fn address_at(&self, path: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());

@@ -7,6 +7,7 @@ mod ask;
 mod finish;
 pub mod forgotten;
 pub mod handle;
+mod login_page;
 
 use axum::{extract::RawQuery, response::Response};
 use minijinja::context;
@@ -14,7 +15,8 @@ use minijinja::context;
 use super::{
     fields,
     flash::Flash,
-    page::{Page, see_other, tell_at, wait_text},
+    page::{Page, see_other, tell_at},
+    step::{self, POLL_EVERY_S, Said, around, no_news},
     visit::Visit,
 };
 use crate::{
@@ -23,6 +25,7 @@ use crate::{
     wire::http::{Failure, Form},
 };
 pub use ask::{Ask, name_of};
+pub use login_page::LoginPage;
 
 /// The page of a login: its first step, or the one it stands at. Changes nothing.
 pub async fn show(mut visit: Visit, RawQuery(query): RawQuery) -> Response {
@@ -122,10 +125,6 @@ async fn standing_step(visit: &mut Visit, ask: &Ask, flow_id: &str) -> Response 
 
 /// The page of a step, of a login or a proof.
 pub fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Page {
-    let now = visit.flows.now();
-    let seconds_until =
-        |moment: crate::clock::Timestamp| u64::try_from(moment.since_ms(now)).unwrap_or_default().div_ceil(1000);
-    let resend_wait_s = step.resend_at.map(seconds_until);
     let own = step.placeholders.get("mfa_module_id");
     let methods: Vec<_> =
         step.methods.iter().filter(|(id, _)| Some(id) != own).map(|(id, name)| context! { id => id.clone(), name => name.clone(), strength => visit.flows.strength_in_words(id, &visit.language) }).collect();
@@ -134,15 +133,9 @@ pub fn step_page(visit: &Visit, ask: &Ask, step: &FormStep, flash: &Flash) -> Pa
         step_id => step.step_id,
         method => step.placeholders.get("mfa_module_name"),
         form => fields::shown(visit, step, flash),
-        number => step.placeholders.get("link_number"),
-        is_waiting => step.fields.is_empty() || step.placeholders.contains_key("link_number"),
-        delivery => step.delivery,
-        can_resend => resend_wait_s.is_some(),
-        resend_wait_s,
-        ends_in_s => step.expires_at.map(seconds_until),
         methods,
         recovery => step.recovery.iter().map(|way| context! { id => way.module.clone(), name => way.name.clone() }).collect::<Vec<_>>(),
-        start => ask.start(),
+        ..around(visit, step)
     };
     visit.page("page_step.html", context)
 }

@@ -61,7 +61,8 @@ for (const form of document.querySelectorAll("form[data-poll]")) {
   let wait = Number(form.dataset.poll) * 1000;
   const ask = async () => {
     if (document.hidden || form.dataset.sent) return setTimeout(ask, wait);
-    const fields = new URLSearchParams({ form_tag: form.elements.form_tag.value, action: "poll" });
+    const carried = [...form.querySelectorAll("input[type=hidden]")].map((input) => [input.name, input.value]);
+    const fields = new URLSearchParams([...carried, ["action", "poll"]]);
     try {
       const answer = await fetch(location.href, { method: "POST", body: fields, headers: { accept: "application/json" } });
       if (answer.headers.get("content-type") !== "application/json") return location.reload();
