@@ -21,13 +21,10 @@ const SAID: &str = "
     }
     return pieces.map(piece => piece.replace(/\\s+/g, ' ').trim()).filter(piece => /\\p{L}{3}/u.test(piece));";
 /// Names, which are the same in every language.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 7] = [
     "UTC",
     "Test host",
-    "Authenticator app",
     "Authenticator 1",
-    "Backup codes",
-    "Insecure example (PIN)",
     "English",
     "Deutsch",
     "Français",
