@@ -202,3 +202,81 @@ async fn beginning(body: Incoming) -> Vec<u8> {
     }
     read
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::tls::Trust;
+
+    /// A server whose connections answer so, one request after the other, and are closed then; its address.
+    async fn server(connections: Vec<Vec<&'static str>>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            for answers in connections {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for answer in answers {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await.unwrap());
+                    }
+                    assert!(head.starts_with(b"GET /way?a=b HTTP/1.1\r\n"), "{}", String::from_utf8_lossy(&head));
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        address
+    }
+
+    fn connections() -> Connections {
+        Connections::new(Trust::of_nobody().for_gateway().unwrap(), 4)
+    }
+
+    async fn ask(connections: &Connections, address: SocketAddr) -> Result<String, AskError> {
+        let request = Request::get(format!("http://{address}/way?a=b")).body(Full::default()).unwrap();
+        let (_, answer) = connections.ask(request).await?;
+        Ok(String::from_utf8(answer).unwrap())
+    }
+
+    fn idle(connections: &Connections) -> usize {
+        connections.idle.lock().unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_until_its_server_closes_it_and_then_another() {
+        const ONE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\none";
+        const TWO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\ntwo";
+        let (address, connections) = (server(vec![vec![ONE, ONE], vec![TWO]]).await, connections());
+        assert_eq!(ask(&connections, address).await.unwrap(), "one");
+        assert_eq!(ask(&connections, address).await.unwrap(), "one");
+        while connections.idle.lock().unwrap().iter_mut().any(Connection::is_good) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask(&connections, address).await.unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_read_to_its_end_is_not_used_again() {
+        let long = format!("HTTP/1.1 200 OK\r\ncontent-length: 9000\r\n\r\n{}", "x".repeat(9000)).leak();
+        let (address, connections) = (server(vec![vec![long]]).await, connections());
+        assert!(ask(&connections, address).await.unwrap().len() <= ANSWER_BYTES_MAX);
+        assert_eq!(idle(&connections), 0);
+    }
+
+    #[tokio::test]
+    async fn what_speaks_no_http_or_hangs_up_gives_no_answer() {
+        let (address, connections) = (server(vec![vec!["220 mail.example.org\r\n"], vec![""]]).await, connections());
+        assert!(matches!(ask(&connections, address).await, Err(AskError::Broken(error)) if error.is_parse()));
+        assert!(matches!(ask(&connections, address).await, Err(AskError::Broken(error)) if !error.is_parse()));
+        assert_eq!(idle(&connections), 0);
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(matches!(ask(&connections, gone).await, Err(AskError::Unreachable(_))));
+    }
+}
