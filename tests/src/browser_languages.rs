@@ -21,15 +21,7 @@ const SAID: &str = "
     }
     return pieces.map(piece => piece.replace(/\\s+/g, ' ').trim()).filter(piece => /\\p{L}{3}/u.test(piece));";
 /// Names, which are the same in every language.
-const NAMES: [&str; 7] = [
-    "UTC",
-    "Test host",
-    "Authenticator 1",
-    "English",
-    "Deutsch",
-    "Français",
-    "Español",
-];
+const NAMES: [&str; 7] = ["UTC", "Test host", "Authenticator 1", "English", "Deutsch", "Français", "Español"];
 /// Words that are the same in both.
 const SHARED: [(&str, &str); 2] = [("de", "Name"), ("de", "Browser")];
 const OWN_PAGES: [&str; 16] = [

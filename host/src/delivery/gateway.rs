@@ -1,23 +1,15 @@
 //! One request to a gateway's HTTP interface. Redirects are not followed: a gateway that moved is for the admin to see.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, io};
 
-use axum::{
-    body::Bytes,
-    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header},
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, response::Parts};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{self, Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{
+    connections::{AskError, Connections},
     contract::{Line, Parcel, SendError, Told},
     secret,
     values::percent,
@@ -28,16 +20,12 @@ use crate::{
     words::filled,
 };
 
-/// Nobody needs more of an answer than its first words.
-const ANSWER_BYTES_MAX: usize = 4096;
 const RETRY_AFTER_MAX_S: u64 = 3600;
-/// Servers close what is idle; one that is this young is likely still there.
-const IDLE_MAX: Duration = Duration::from_secs(30);
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("mfa-host/", env!("CARGO_PKG_VERSION")));
 
-/// A gateway and how it is asked. Connections that are still good are used again.
+/// A gateway and how it is asked.
 pub struct Gateway {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connections: Connections,
     request: GatewayRequest,
     user: Option<String>,
     secret: Option<SecretString>,
@@ -57,17 +45,8 @@ impl Gateway {
         at_once: usize,
         host_name: &str,
     ) -> Result<Self, rustls::Error> {
-        let mut plain = HttpConnector::new();
-        plain.enforce_http(false);
-        plain.set_nodelay(true);
-        let tls = HttpsConnectorBuilder::new().with_tls_config(trust.for_gateway()?);
-        let connector = tls.https_or_http().enable_http1().wrap_connector(plain);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(at_once)
-            .build(connector);
-        Ok(Self { client, request, user, secret, host_name: host_name.to_owned() })
+        let connections = Connections::new(trust.for_gateway()?, at_once);
+        Ok(Self { connections, request, user, secret, host_name: host_name.to_owned() })
     }
 
     /// Asks the gateway to send.
@@ -78,8 +57,8 @@ impl Gateway {
         let mut request = self.filled(parcel, line)?;
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         request.headers_mut().entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        match self.client.request(request.map(|body| Full::new(body.into()))).await {
-            Ok(response) => self.judge(response).await,
+        match self.connections.ask(request.map(|body| Full::new(body.into()))).await {
+            Ok((head, answer)) => self.judge(&head, &answer),
             Err(error) => Err(SendError::failed(words_of(&error))),
         }
     }
@@ -137,15 +116,14 @@ impl Gateway {
     }
 
     /// 2xx: sent. Refusals of the request are final; anything else may pass.
-    async fn judge(&self, response: Response<Incoming>) -> Result<(), SendError> {
-        let status = response.status();
-        let retry_after_s = retry_after_s(response.headers());
-        let answer = beginning(response.into_body()).await;
+    fn judge(&self, head: &Parts, answer: &[u8]) -> Result<(), SendError> {
+        let status = head.status;
         if status.is_success() {
             return Ok(());
         }
+        let retry_after_s = retry_after_s(&head.headers);
         let secrets = secret::forms(self.secret.as_ref(), self.user.as_deref());
-        let told = Told::new(&String::from_utf8_lossy(&answer), &secrets);
+        let told = Told::new(&String::from_utf8_lossy(answer), &secrets);
         let code = status.as_u16();
         let may_pass = [408, 425, 429].contains(&code) || !status.is_client_error();
         Err(if may_pass {
@@ -216,28 +194,17 @@ fn retry_after_s(headers: &HeaderMap) -> Option<u64> {
     Some(seconds.min(RETRY_AFTER_MAX_S))
 }
 
-/// The first words of an answer. A short one is read to its end, which lets its connection be used again.
-async fn beginning(body: Incoming) -> Vec<u8> {
-    let (mut body, mut read) = (Limited::new(body, ANSWER_BYTES_MAX), Vec::new());
-    // What cannot be read of it is not told.
-    while let Some(Ok(frame)) = body.frame().await {
-        read.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
-    }
-    read
-}
-
 /// The library's own words may name the address, and the address may hold a secret.
-fn words_of(error: &legacy::Error) -> String {
+fn words_of(error: &AskError) -> String {
     if let Some(error) = cause::<rustls::Error>(error) {
         return format!("the gateway's certificate is not trusted: {error}");
     }
-    if let Some(error) = cause::<hyper::Error>(error) {
-        let what = if error.is_parse() { "does not speak HTTP" } else { "broke the connection off" };
-        return format!("the gateway {what}");
-    }
-    match cause::<io::Error>(error).map(io::Error::kind) {
-        Some(kind) if kind != io::ErrorKind::Other => format!("the gateway cannot be reached: {kind}"),
-        _ => "the gateway cannot be reached; is its name right?".to_owned(),
+    match error {
+        AskError::Nowhere => "the gateway's address has no host".to_owned(),
+        AskError::UnknownName => "the gateway's name is not known".to_owned(),
+        AskError::Unreachable(error) => format!("the gateway cannot be reached: {}", error.kind()),
+        AskError::Broken(error) if error.is_parse() => "the gateway does not speak HTTP".to_owned(),
+        AskError::Broken(_) => "the gateway broke the connection off".to_owned(),
     }
 }
 

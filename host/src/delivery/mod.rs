@@ -3,6 +3,7 @@
 
 mod channel;
 mod compose;
+mod connections;
 mod contract;
 mod gateway;
 mod outbox;

@@ -115,32 +115,25 @@ impl Messages {
         locked(&self.waiting).iter().any(|(_, due)| due.id == id)
     }
 
-    /// Takes in the key of a message that is done with; gives what the caller has to erase now, nothing if somebody else is
-    /// at it.
-    fn erase(&self, key: Key) -> BTreeSet<Key> {
-        match &mut *locked(&self.done) {
-            Some(done) => {
-                done.insert(key);
-                BTreeSet::new()
-            }
-            nobody => {
-                *nobody = Some(BTreeSet::new());
-                BTreeSet::from([key])
-            }
-        }
+    /// Takes in the key of a message that is done with; whether the caller has to see to it that it is erased, since nobody
+    /// is at it.
+    fn take_done(&self, key: Key) -> bool {
+        let mut done = locked(&self.done);
+        let is_first = done.is_none();
+        done.get_or_insert_default().insert(key);
+        is_first
     }
 
-    /// What came in since the last was erased; nothing ends the work.
-    fn erased(&self) -> BTreeSet<Key> {
+    /// What one commit is to erase; none if there is nothing left, which ends the work.
+    fn next_done(&self) -> Option<Vec<Key>> {
         let mut done = locked(&self.done);
-        let next: BTreeSet<Key> = match &mut *done {
-            Some(done) => std::iter::from_fn(|| done.pop_first()).take(ERASED_AT_ONCE_MAX).collect(),
-            None => BTreeSet::new(),
-        };
+        let kept = done.as_mut()?;
+        let next: Vec<Key> = std::iter::from_fn(|| kept.pop_first()).take(ERASED_AT_ONCE_MAX).collect();
         if next.is_empty() {
             *done = None;
+            return None;
         }
-        next
+        Some(next)
     }
 
     /// Takes out what is due.

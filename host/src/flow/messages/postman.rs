@@ -1,7 +1,7 @@
 //! Sends messages that are durable, again until they are worth nothing any more, and forgets them afterwards. At least
 //! once: a crash between "accepted by the other side" and "forgotten" repeats a message under the same id.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use super::{Due, Outgoing};
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
     unbroken::Unbroken,
 };
 
+/// How long messages that are done with are gathered, to be erased by one commit.
+const GATHERING: Duration = Duration::from_millis(20);
 /// The longest wait between two tries.
 const WAIT_S_MAX: u64 = 60;
 
@@ -214,23 +216,20 @@ impl Engine {
         Ok(sent.messages.iter().any(|message| message == id) && self.user_in_epoch(&user, epoch).await?.is_some())
     }
 
-    /// Has a message erased that is done with. While a commit erases some, others wait for the next, so that under load one
-    /// commit erases many.
+    /// Has a message erased that is done with, together with others.
     fn forget(&self, id: &str) {
-        let Some(key) = key::message(id) else { return };
-        let first = self.messages.erase(key);
-        if !first.is_empty() {
-            tokio::spawn(self.clone().erase(first, UnderWay::begin(self)));
+        if key::message(id).is_some_and(|key| self.messages.take_done(key)) {
+            tokio::spawn(self.clone().erase(UnderWay::begin(self)));
         }
     }
 
-    async fn erase(self, mut next: BTreeSet<Key>, _under_way: UnderWay) {
-        while !next.is_empty() {
-            let changes = next.into_iter().map(Change::Delete).collect();
-            if let Err(error) = self.commit(changes, Vec::new()).await {
+    async fn erase(self, _under_way: UnderWay) {
+        loop {
+            tokio::time::sleep(GATHERING).await;
+            let Some(done) = self.messages.next_done() else { return };
+            if let Err(error) = self.commit(done.into_iter().map(Change::Delete).collect(), Vec::new()).await {
                 tracing::warn!("messages that are done with stay for now: {error}");
             }
-            next = self.messages.erased();
         }
     }
 }
