@@ -232,6 +232,8 @@ impl Turn<'_> {
     async fn use_up(&self, found: Found<Session>, given: &Confirmation) -> Result<(), FlowError> {
         let raw = match (&given.fields, &given.code) {
             (Some(fields), None) => fields.clone(),
+            // What was refused has no field for a code any more, and says why to any answer.
+            (None, Some(_)) if is_denied(&found) => Map::new(),
             (None, Some(code)) => answer_of(&found, code)?,
             _ => return Err(FlowError::InvalidRequest("Give either `code` or `fields`.")),
         };
@@ -276,6 +278,10 @@ impl Turn<'_> {
             other => other,
         })
     }
+}
+
+fn is_denied(found: &Found<Session>) -> bool {
+    found.record.as_ref().is_some_and(|session| matches!(session.open.stage, SessionStage::Denied { .. }))
 }
 
 fn unavailable(module: &str) -> FlowError {

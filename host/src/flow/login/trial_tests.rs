@@ -285,6 +285,22 @@ async fn a_step_that_asks_for_nothing_confirms_nothing_before_its_method_answere
     assert_eq!(confirm(&stage, "pin", given).await, "pending");
 }
 
+#[tokio::test]
+async fn what_was_refused_behind_its_link_confirms_nothing_and_says_so_whatever_is_given() {
+    let stage = stage_with(OUTBOX).await;
+    for reason in ["refused_by_user", "link_refused"] {
+        for given in [fields(json!({})), code("right")] {
+            let flow_id = begun(&stage, "pin").await.flow_id;
+            let mut denied: Session = stage.read(&key_of(&flow_id)).await;
+            denied.open.stage = SessionStage::Denied { reason: reason.to_owned() };
+            denied.secret.form = None;
+            stage.put(&key_of(&flow_id), &denied).await;
+            let given = Confirmation { flow_id: Some(flow_id), ..given };
+            assert_eq!(confirm(&stage, "pin", given).await, "refused", "{reason}");
+        }
+    }
+}
+
 #[test]
 fn a_confirmation_is_empty_without_code_and_fields() {
     assert!(Confirmation::default().is_empty() && code_for("f", "").flow_id.is_some());

@@ -163,6 +163,8 @@ fn kind_word(kind: Kind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use mfa_sdk::protocol::Reply;
+
     use super::*;
     use crate::flow::{record::Document, test_stage::TestStage};
 
@@ -198,6 +200,19 @@ mod tests {
     fn words_for_people_are_those_of_the_protocol() {
         let kinds = [Kind::Knowledge, Kind::Possession, Kind::Inherence];
         assert_eq!(kinds.map(kind_word), ["knowledge", "possession", "inherence"]);
+    }
+
+    #[test]
+    fn a_stamp_is_traced_to_the_method_whose_logins_bear_it() {
+        let settings = "[[provider]]\ntype = \"local\"\n[[module]]\ntype = \"pin\"\n[[module]]\ntype = \"codes\"\n\
+                        recovery = true\n";
+        let codes = Description::new("codes", "Codes", Kind::Possession).recovery(true).stamp("on_paper");
+        let described = [Description::new("pin", "Pin", Kind::Knowledge), codes];
+        let stage = TestStage::playing(settings, &described, |_, _| Reply::Unsupported {});
+        let method_of = |stamp: &str| stage.flows.module_stamped(stamp);
+        assert_eq!(method_of("pin").as_deref(), Some("pin"));
+        assert_eq!(method_of("on_paper").as_deref(), Some("codes"));
+        assert_eq!(method_of("gone"), None);
     }
 
     #[tokio::test]
