@@ -145,6 +145,19 @@ fn guess(stage: &Stage, ada: &Account, browser: &Browser) {
 }
 
 #[test]
+fn who_waits_for_a_link_reads_that_it_was_refused() {
+    let (stage, application) = (Stage::with(Directory::with_links), Application::new());
+    stage.set_up_email(&stage.login(ADA), "ada@example.org");
+    let (browser, telephone) = (Browser::new(), Browser::new());
+    browser.give_password(&stage, &application);
+    browser.until_text("a•••@example.org");
+    telephone.open(&format!("{}{}", stage.host().base, stage.sent_link()));
+    telephone.press("This was not me");
+    browser.until_text("This sign-in was refused from the message that was sent.");
+    browser.assert_accessible();
+}
+
+#[test]
 fn a_link_that_is_opened_in_a_second_window_lets_the_first_go_on_by_itself() {
     let (stage, application, browser) = (Stage::with(Directory::with_links), Application::new(), Browser::new());
     stage.set_up_email(&stage.login(ADA), "ada@example.org");

@@ -65,7 +65,12 @@ for (const form of document.querySelectorAll("form[data-poll]")) {
     const fields = new URLSearchParams([...carried, ["action", "poll"]]);
     try {
       const answer = await fetch(location.href, { method: "POST", body: fields, headers: { accept: "application/json" } });
-      if (answer.headers.get("content-type") !== "application/json") return location.reload();
+      if (answer.headers.get("content-type") !== "application/json") {
+        // The end of it, with its reason, which no second request would get.
+        const end = new DOMParser().parseFromString(await answer.text(), "text/html");
+        document.title = end.title;
+        return document.body.replaceWith(document.adoptNode(end.body));
+      }
       const { next, wait_s } = await answer.json();
       if (next) return location.assign(next);
       wait = Math.max(wait_s || 0, Number(form.dataset.poll)) * 1000;
