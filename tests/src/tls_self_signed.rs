@@ -168,3 +168,19 @@ fn a_certificate_of_its_own_takes_nobody_elses_place_and_leaves_a_known_address(
     let refused = run_host(&path, &["tls", "self-signed"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("[tls]"), "{refused:?}");
 }
+
+#[test]
+fn an_address_that_was_called_without_tls_keeps_its_name() {
+    let directory = Directory::empty();
+    let path = directory.path();
+    run_host_with_input(&path, &["init", "--user", ADA], &format!("{PASSWORD}\n")).success();
+    let former = "public_url = \"http://door.example:8126\"";
+    directory.replace_setting("#public_url = \"https://login.example.org\"", former);
+    let made = run_host(&path, &["tls", "self-signed", "--json"]).success().json();
+    assert_eq!((&made["names"][0], &made["public_url"]), (&"door.example".into(), &"https://door.example:8126".into()));
+    assert!(
+        directory.settings().contains("\npublic_url = \"https://door.example:8126\"\n"),
+        "{}",
+        directory.settings()
+    );
+}

@@ -65,7 +65,8 @@ impl Way {
                 let request = channel.request().map_err(|(key, message)| wrong(place, key, message))?;
                 let secret = secret::of_channel(channel, place, config_directory)?;
                 // Without TLS the authorities of a machine, hundreds of them, need not be read.
-                let needs_trust = channel.ca_file.is_some() || request.url.starts_with("https:");
+                let needs_trust = channel.ca_file.is_some()
+                    || request.url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
                 let trust = if needs_trust { trust_of(channel, place, config_directory)? } else { Trust::of_nobody() };
                 let user = channel.user.clone();
                 let gateway = Gateway::new(request, user, secret, &trust, at_once, &settings.name);

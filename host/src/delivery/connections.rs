@@ -27,6 +27,10 @@ use tokio_rustls::TlsConnector;
 
 /// Servers close what is idle; one that is this young is likely still there.
 const IDLE_MAX: Duration = Duration::from_secs(30);
+/// A body that takes longer is not waited for: what was sent was sent.
+const BODY_WAIT: Duration = Duration::from_millis(500);
+/// Until the next address of a name is tried.
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Nobody needs more of an answer than its first words.
 const ANSWER_BYTES_MAX: usize = 4096;
 
@@ -86,7 +90,7 @@ impl Connections {
         while let Some(mut waiting) = self.waiting(&origin) {
             match waiting.ask(request.clone()).await {
                 // The server closed it before anything was written.
-                Err(error) if error.is_canceled() => {}
+                Err(error) if error.is_canceled() || error.is_closed() => {}
                 Err(error) => return Err(error.into()),
                 Ok(answer) => {
                     self.keep(waiting);
@@ -126,9 +130,15 @@ impl Connections {
 
     async fn connect(&self, origin: Origin) -> Result<Connection, AskError> {
         let addresses = tokio::net::lookup_host((origin.host.clone(), origin.port)).await;
+        let mut addresses = addresses.map_err(|_| AskError::UnknownName)?.peekable();
         let mut last = AskError::UnknownName;
-        for address in addresses.map_err(|_| AskError::UnknownName)? {
-            match TcpStream::connect(address).await {
+        while let Some(address) = addresses.next() {
+            let connecting = TcpStream::connect(address);
+            let connected = match addresses.peek() {
+                Some(_) => tokio::time::timeout(CONNECT_WAIT, connecting).await.unwrap_or_else(|late| Err(late.into())),
+                None => connecting.await,
+            };
+            match connected {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     if !origin.is_tls {
@@ -167,7 +177,9 @@ impl Connection {
         let mut work = pin!(async move {
             sender.ready().await?;
             let (parts, body) = sender.send_request(request).await?.into_parts();
-            Ok((parts, beginning(body).await))
+            // What counts is in the head.
+            let read = tokio::time::timeout(BODY_WAIT, beginning(body)).await;
+            Ok((parts, read.unwrap_or_default()))
         });
         poll_fn(|context| {
             // What one of them gives the other takes at once; a second round spares a wake-up.

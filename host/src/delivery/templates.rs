@@ -41,6 +41,7 @@ pub const TEMPLATES: &[(&str, TemplateKind, &[&str])] = &[
     ("password_changed", TemplateKind::Notice, &[]),
     ("password_reset", TemplateKind::Notice, &[]),
     ("login_denied", TemplateKind::Notice, &[]),
+    ("change_denied", TemplateKind::Notice, &[]),
 ];
 
 static BUILT_IN: [(&str, &str); 9] = [

@@ -32,7 +32,7 @@ use std::{
 pub use access::{Access, Tokens};
 pub use error::{FlowError, TokenError};
 pub use login::{
-    ApiLogin, BeginLogin, Click, Clicked, Confirmation, LinkView, PlainAnswer, ProviderView, RECOVERY_FIELD,
+    ApiLogin, BeginLogin, Click, Clicked, Confirmation, Denied, LinkView, PlainAnswer, ProviderView, RECOVERY_FIELD,
     SecondFactor, ServiceLogin, Standing, Verified,
 };
 pub use management::{Deed, DeviceView, MethodDetails, MethodView, NeededCode, OverviewView, Wish, Words};

@@ -24,6 +24,8 @@ impl AtStart {
             ("listen", was.listen != now.listen),
             // Its files may be others at any time; whether clients have to speak TLS may not change under them.
             ("tls", was.tls.is_some() != now.tls.is_some()),
+            // With TLS comes another address; until it is spoken, nobody is sent there.
+            ("public_url", was.tls.is_some() != now.tls.is_some() && was.public_url != now.public_url),
             ("secret_key_file", was.secret_key_file != now.secret_key_file),
             // The bound on hashes computed at once would not hold while two sets of them run.
             ("argon2", was.argon2 != now.argon2),
@@ -39,6 +41,7 @@ impl AtStart {
         edited.listen = self.listening_on;
         if was.tls.is_some() != edited.tls.is_some() {
             edited.tls = was.tls.clone();
+            edited.public_url = was.public_url.clone();
         }
         edited.secret_key_file = was.secret_key_file.clone();
         edited.argon2 = was.argon2.clone();
@@ -73,6 +76,9 @@ mod tests {
         assert_eq!(waiting, ["listen", "tls", "secret_key_file", "limits.password_queue_max", "development"]);
         assert_eq!((kept.listen, kept.limits.module_slots, kept.development), (bound, 2, None));
         assert_eq!((kept.limits.password_queue_max, kept.tls), (64, None));
+        let (kept, waiting) =
+            at_start.keep_fixed(settings("listen = \"127.0.0.1:0\"\npublic_url = \"https://a\"\n[tls]"));
+        assert_eq!((waiting, kept.public_url), (vec!["tls".to_owned(), "public_url".to_owned()], None));
         let at_start = AtStart::new(settings("[tls]"), bound);
         let (kept, waiting) = at_start.keep_fixed(settings("[tls]\nkey = \"k\""));
         assert_eq!((kept.tls.unwrap().key, waiting.len()), ("k".into(), 0));

@@ -6,26 +6,39 @@ use crate::flow::{
     Asker, FlowError, Flows,
     engine::{Committed, TRIES_MAX},
     messages::{About, Notice},
-    record::{Account, AccountOpen, Document, Found, Session, SessionStage, key},
+    record::{Account, AccountOpen, Document, Found, Grant, Session, SessionStage, key},
     token,
 };
 
+/// What somebody said that it was not them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    Login,
+    /// A trial or change of factors, by somebody who is signed in.
+    Change,
+}
+
 impl Flows {
     /// "This was not me": ends the login that waits for this link. False if none does.
-    pub async fn deny_link(&self, token: &str, asker: &Asker) -> Result<bool, FlowError> {
+    pub async fn deny_link(&self, token: &str, asker: &Asker) -> Result<Option<Denied>, FlowError> {
         let now = self.engine.clock.now();
         let hash = token::hash(token);
-        let Some(standing) = self.engine.standing(&hash, &now).await? else { return Ok(false) };
+        let Some(standing) = self.engine.standing(&hash, &now).await? else { return Ok(None) };
         let turn = Turn::of_flow(now, &self.engine, standing.record.open.session.clone(), asker);
-        // Somebody had the user's password, and the user says so.
-        let notice = Notice::login_denied();
+        // Somebody had the user's password, or a session of theirs, and the user says so.
+        let (what, notice, event) = match standing.session.secret.grant {
+            Grant::Trial => (Denied::Change, Notice::change_denied(), "change_denied"),
+            Grant::Code { .. } | Grant::Tokens | Grant::Proof { .. } => {
+                (Denied::Login, Notice::login_denied(), "login_denied")
+            }
+        };
         let is_ended = turn.deny(&hash, "refused_by_user", Some(&notice), |account| account).await?;
         if is_ended {
             let (user, method) = (&standing.session.open.user, &standing.module);
             let (address, flow) = (standing.record.secret.address, token::short(turn.flow_hash()));
-            tracing::warn!(target: "audit", event = "login_denied", user, method, %address, flow);
+            tracing::warn!(target: "audit", event, user, method, %address, flow);
         }
-        Ok(is_ended)
+        Ok(is_ended.then_some(what))
     }
 }
 

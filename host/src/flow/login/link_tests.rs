@@ -312,14 +312,23 @@ async fn a_module_without_an_answer_to_a_click_ends_the_login_and_costs_nothing(
 #[tokio::test]
 async fn who_says_it_was_not_me_ends_the_login_that_waits_and_no_other() {
     let (stage, _) = stage_with(3, accepted).await;
-    assert!(!stage.flows.deny_link("another", &asker()).await.unwrap());
-    assert!(stage.flows.deny_link("token", &asker()).await.unwrap());
-    assert!(!stage.flows.deny_link("token", &asker()).await.unwrap(), "it is over");
+    assert_eq!(stage.flows.deny_link("another", &asker()).await.unwrap(), None);
+    assert_eq!(stage.flows.deny_link("token", &asker()).await.unwrap(), Some(Denied::Login));
+    assert_eq!(stage.flows.deny_link("token", &asker()).await.unwrap(), None, "it is over");
     let session: Session = stage.read(&session_key()).await;
     assert_eq!(session.open.stage, SessionStage::Denied { reason: "refused_by_user".to_owned() });
     assert!(matches!(session.secret.grant, Grant::Code { .. }) && session.secret.form.is_none());
     let still_open: Vec<String> = account(&stage).await.sessions.into_iter().map(|open| open.flow).collect();
     assert_eq!(still_open, ["other"]);
+}
+
+#[tokio::test]
+async fn who_says_it_was_not_me_of_a_change_is_told_that_a_session_is_in_other_hands() {
+    let (stage, _) = stage_with(3, accepted).await;
+    let mut trial = waits_for_link();
+    trial.secret.grant = Grant::Trial;
+    stage.put(&session_key(), &trial).await;
+    assert_eq!(stage.flows.deny_link("token", &asker()).await.unwrap(), Some(Denied::Change));
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use serde_json::{Map, Value};
 
 pub use begin::{BeginLogin, ProviderView};
 pub use click::{Click, Clicked};
+pub use deny::Denied;
 pub(super) use finish::stamp;
 pub use first_factor::ServiceLogin;
 pub use link::LinkView;

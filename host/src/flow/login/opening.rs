@@ -117,6 +117,10 @@ impl Turn<'_> {
     ) -> Result<Result<Option<Outcome>, &'static str>, FlowError> {
         let user = &start.vouched.user;
         let turn = self.engine.queue(&asked.session.open.user).await;
+        // Nothing is counted for messages of a step that another request has made meanwhile.
+        if turn.has_waited && self.session().await?.revision != place.revision {
+            return Ok(Ok(None));
+        }
         let mut account: Found<Account> = self.engine.read(key::account(&asked.session.open.user)).await?;
         let mut counted = account.take_open();
         let (mut changes, mut expectations) = self.enlist(&mut counted, &asked.session).await?;

@@ -13,6 +13,7 @@ use crate::{
         record::{Document, Found, MessageOpen, MessageRecord, MessageSecret, SentTo, Unknown, User, key},
         token,
     },
+    words::ENGLISH,
 };
 
 /// A notice helps as long as somebody can still act on it.
@@ -87,6 +88,10 @@ impl Notice {
         Self::new("login_denied")
     }
 
+    pub fn change_denied() -> Self {
+        Self::new("change_denied")
+    }
+
     pub fn address_changed(address: &str) -> Self {
         Self::new("address_changed").with("address", address)
     }
@@ -119,7 +124,7 @@ impl Engine {
             return written;
         }
         let mut values = notice.values.clone();
-        let language = user.open.language.as_deref().unwrap_or("en");
+        let language = self.words().language_for(user.open.language.as_deref().unwrap_or(ENGLISH));
         if !notice.methods.is_empty() {
             let names: Vec<String> = notice.methods.iter().map(|method| self.name_of(method, language)).collect();
             values.insert("method".to_owned(), names.join(", "));

@@ -141,7 +141,13 @@ pub fn begin(config_directory: &Path, wished: &[String], json: bool) -> Result<(
     // Behind a proxy with TLS the host has its address, and keeps it.
     let known = settings.public_url.as_ref().filter(|url| url.scheme() == "https");
     let mut names = wished.to_vec();
-    names.extend(known.and_then(|url| url.host_str()).map(|host| host.trim_matches(['[', ']']).to_owned()));
+    names.extend(
+        settings
+            .public_url
+            .as_ref()
+            .and_then(|url| url.host_str())
+            .map(|host| host.trim_matches(['[', ']']).to_owned()),
+    );
     let now = admin::clock_of(config_directory, &settings).now().wall;
     let mut certificate = make(&names, settings.listen.port(), now)?;
     let new_url = known.is_none().then(|| certificate.public_url.clone());

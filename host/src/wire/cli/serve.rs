@@ -44,7 +44,10 @@ pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCo
         settings.listen = address;
     }
     warn_of(config_directory, &settings);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+    // A thread that asks a module waits for it in place; meanwhile another has the processor.
+    let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    let building = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = building.map_err(|error| {
         Failure::failed(format!("threads cannot be started: {error}"), "raise the limits of this user")
     })?;
     let ended = runtime.block_on(serve(config_directory, read, settings));

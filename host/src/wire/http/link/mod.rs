@@ -13,7 +13,7 @@ use axum::{
 };
 use utoipa::ToSchema;
 
-use crate::flow::{Asker, Click, Clicked, FlowError, Flows};
+use crate::flow::{Asker, Click, Clicked, Denied, FlowError, Flows};
 
 use super::{client_address::Client, error::Failure, form::Form, same_origin, session::PathId, waiting_cookie::shown};
 use page::{Notice, Page};
@@ -101,8 +101,9 @@ pub async fn answer(
             }
         }
         Press::NotMe => match flows.deny_link(&token, &asker).await {
-            Ok(true) => answered(&flows, &asker, StatusCode::OK, Page::Notice(Notice::Denied)),
-            Ok(false) => answered(&flows, &asker, StatusCode::NOT_FOUND, Page::Notice(Notice::Gone)),
+            Ok(Some(Denied::Login)) => answered(&flows, &asker, StatusCode::OK, Page::Notice(Notice::Denied)),
+            Ok(Some(Denied::Change)) => answered(&flows, &asker, StatusCode::OK, Page::Notice(Notice::ChangeDenied)),
+            Ok(None) => answered(&flows, &asker, StatusCode::NOT_FOUND, Page::Notice(Notice::Gone)),
             Err(error) => refused(&flows, &asker, error),
         },
     }

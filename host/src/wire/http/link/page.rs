@@ -35,6 +35,7 @@ pub enum Page {
 pub enum Notice {
     Confirmed,
     Denied,
+    ChangeDenied,
     Gone,
     Refused,
     Failed,
@@ -50,6 +51,7 @@ impl Notice {
         match self {
             Self::Confirmed => "confirmed",
             Self::Denied => "denied",
+            Self::ChangeDenied => "change_denied",
             Self::Gone => "gone",
             Self::Refused => "refused",
             Self::Failed => "failed",
@@ -135,6 +137,7 @@ mod tests {
         let notices = [
             Notice::Confirmed,
             Notice::Denied,
+            Notice::ChangeDenied,
             Notice::Gone,
             Notice::Refused,
             Notice::Failed,
