@@ -243,8 +243,69 @@ fn user_id(vouched: &Vouched) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mfa_sdk::Message;
+
     use super::*;
-    use crate::flow::test_stage::{TestStage, asker, user};
+    use crate::flow::{
+        messages::HandedOver,
+        record::Address,
+        test_stage::{NOW, TestStage, asker, user, waiting},
+    };
+
+    const ROOM_FOR_ONE: &str = "[development]\n[[provider]]\ntype = \"local\"\n[[channel]]\nname = \"email\"\n\
+                                type = \"outbox\"\ntarget = \"email\"\n[delivery]\nmessages_per_hour_max = 1\n";
+
+    /// Opens a login of Ada, whose first step sends a code, once `meanwhile` has given its turn back, if it had to wait.
+    async fn opened(stage: &TestStage, flow_id: &str, meanwhile: impl Future<Output = ()>) -> String {
+        let (engine, asker) = (&stage.flows.engine, asker());
+        let turn = Turn::new(engine, flow_id, &asker);
+        let vouched = Vouched {
+            user: engine.user_by_id("ada").await.unwrap().unwrap(),
+            provider: crate::flow::record::ProviderId { kind: "local".to_owned(), id: None },
+            by_password: true,
+            must_set_password: false,
+            supports_mfa: true,
+        };
+        let start =
+            Start { vouched, client_id: "app".to_owned(), grant: Grant::Tokens, retain_until: NOW, at_once: true };
+        let place = turn.session().await.unwrap();
+        let factors = engine.read(key::factors("ada")).await.unwrap();
+        let messages = vec![Message::code("email", "ada@example.org", "123", 60)];
+        let asked = AskedFor { session: waiting("ada", "mail"), messages, sent_to: Vec::new(), set_up: None };
+        match tokio::join!(turn.open(&start, &place, &factors, asked), meanwhile).0 {
+            Ok(Ok(Some(Outcome::Shown { delivery, .. }))) => delivery.map_or("shown", HandedOver::word).to_owned(),
+            Ok(Ok(None)) => "another came first".to_owned(),
+            _ => "broken off".to_owned(),
+        }
+    }
+
+    async fn stage_with_room_for_one() -> TestStage {
+        let stage = TestStage::with(ROOM_FOR_ONE);
+        let mut ada = user("ada");
+        let value = "ada@example.org".to_owned();
+        ada.secret.addresses.email = vec![Address { value, added_at: NOW, proved_at: Some(NOW), by_code: false }];
+        stage.put("user/ada", &ada).await;
+        stage
+    }
+
+    #[tokio::test]
+    async fn a_login_that_another_request_opened_while_it_waited_takes_no_messages_room() {
+        let stage = stage_with_room_for_one().await;
+        let held = stage.flows.engine.queue("ada").await;
+        let another_opens = async {
+            stage.put(&format!("session/{}", token::hash("f")), &waiting("ada", "mail")).await;
+            drop(held);
+        };
+        assert_eq!(opened(&stage, "f", another_opens).await, "another came first");
+        assert_eq!(opened(&stage, "g", async {}).await, "sent");
+    }
+
+    #[tokio::test]
+    async fn a_login_that_waited_for_its_turn_is_opened_then() {
+        let stage = stage_with_room_for_one().await;
+        let held = stage.flows.engine.queue("ada").await;
+        assert_eq!(opened(&stage, "f", async { drop(held) }).await, "sent");
+    }
 
     #[tokio::test]
     async fn who_changed_since_the_password_was_checked_is_checked_anew() {

@@ -167,6 +167,19 @@ mod messages_tests;
 mod tests {
     use super::*;
 
+    fn of_nobody() -> Messages {
+        Messages {
+            target_key: Zeroizing::new([0; 32]),
+            module_key: Zeroizing::new([1; 32]),
+            code_key: Zeroizing::new([2; 32]),
+            hour: Mutex::default(),
+            waiting: Mutex::default(),
+            notices: Mutex::default(),
+            done: Mutex::default(),
+            under_way: watch::Sender::new(0),
+        }
+    }
+
     #[test]
     fn parts_do_not_run_into_each_other() {
         let key = [7; 32];
@@ -177,21 +190,24 @@ mod tests {
 
     #[test]
     fn what_is_due_leaves_the_list_once_and_the_rest_stays() {
-        let messages = Messages {
-            target_key: Zeroizing::new([0; 32]),
-            module_key: Zeroizing::new([1; 32]),
-            code_key: Zeroizing::new([2; 32]),
-            hour: Mutex::default(),
-            waiting: Mutex::default(),
-            notices: Mutex::default(),
-            done: Mutex::default(),
-            under_way: watch::Sender::new(0),
-        };
+        let messages = of_nobody();
         messages.try_again("late", 1, Timestamp(20));
         messages.try_again("soon", 1, Timestamp(10));
         let due = |now| messages.due(|| Timestamp(now)).into_iter().map(|due| due.id).collect::<Vec<_>>();
         assert_eq!(due(10), ["soon"]);
         assert!(due(19).is_empty());
         assert_eq!(due(99), ["late"]);
+    }
+
+    #[test]
+    fn one_erases_for_all_who_come_meanwhile_a_part_at_a_time_and_the_next_begins_anew() {
+        let messages = of_nobody();
+        let takes = |number: usize| messages.take_done(Key::new(&["message", &format!("m{number}")]).unwrap());
+        let next = || messages.next_done().map(|keys| keys.len());
+        assert!(takes(0) && !(1..=200).any(takes), "the first sees to it for all");
+        assert_eq!(next(), Some(200));
+        assert!(!takes(201), "the first is still at it");
+        assert_eq!((next(), next()), (Some(2), None));
+        assert!(takes(202), "nobody is at it any more");
     }
 }
