@@ -110,19 +110,20 @@ impl Connections {
             let latest = idle.iter().rposition(|connection| connection.origin == *origin)?;
             let mut connection = idle.swap_remove(latest);
             drop(idle);
-            if connection.is_good() {
+            if connection.is_good(Instant::now()) {
                 return Some(connection);
             }
         }
     }
 
     fn keep(&self, mut connection: Connection) {
-        connection.used_at = Instant::now();
-        if !connection.is_good() {
+        let now = Instant::now();
+        connection.used_at = now;
+        if !connection.is_good(now) {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|connection| connection.used_at.elapsed() < IDLE_MAX);
+        idle.retain(|connection| now - connection.used_at < IDLE_MAX);
         if idle.len() < self.idle_max {
             idle.push(connection);
         }
@@ -198,10 +199,10 @@ impl Connection {
     }
 
     /// Whether another request can be sent.
-    fn is_good(&mut self) -> bool {
+    fn is_good(&mut self, now: Instant) -> bool {
         let mut nobody = Context::from_waker(Waker::noop());
         let is_open = self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(&mut nobody).is_pending());
-        is_open && self.sender.is_ready() && self.used_at.elapsed() < IDLE_MAX
+        is_open && self.sender.is_ready() && now - self.used_at < IDLE_MAX
     }
 }
 
@@ -268,7 +269,7 @@ mod tests {
         let (address, connections) = (server(vec![vec![ONE, ONE], vec![TWO]]).await, connections());
         assert_eq!(ask(&connections, address).await.unwrap(), "one");
         assert_eq!(ask(&connections, address).await.unwrap(), "one");
-        while connections.idle.lock().unwrap().iter_mut().any(Connection::is_good) {
+        while connections.idle.lock().unwrap().iter_mut().any(|one| one.is_good(Instant::now())) {
             tokio::task::yield_now().await;
         }
         assert_eq!(ask(&connections, address).await.unwrap(), "two");

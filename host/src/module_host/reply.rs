@@ -1,6 +1,6 @@
 //! A module's reply before it is believed: well-formed, of a kind its operation allows, and within bounds.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use mfa_sdk::{
     form::{Block, Field, FieldKind, Form, RESERVED_BLOCKS, RESERVED_FIELDS},
@@ -72,7 +72,7 @@ pub(super) fn validated(operation: &Operation, bytes: &[u8]) -> Result<Reply, Ca
     let text = std::str::from_utf8(bytes).map_err(|_| CallError::BadReply("it is not UTF-8".to_owned()))?;
     // serde_json refuses JSON deeper than 128, so no reply can exhaust the stack. Its message may quote the reply,
     // which may hold a secret, so only the place of the mistake is told.
-    let reply: Reply = serde_json::from_str(text).map_err(|error| {
+    let reply = read(text).map_err(|error| {
         CallError::BadReply(format!("not a known reply (line {}, column {})", error.line(), error.column()))
     })?;
     match reply {
@@ -82,6 +82,21 @@ pub(super) fn validated(operation: &Operation, bytes: &[u8]) -> Result<Reply, Ca
     }
     check(operation, &reply).map_err(CallError::BadReply)?;
     Ok(reply)
+}
+
+/// The reply as its tag says. The two kinds that every login has are read at once into their place; for the others all of
+/// it is read into a tree first, as the library does for tagged values.
+fn read(text: &str) -> Result<Reply, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Tag<'a> {
+        #[serde(borrow)]
+        reply: Cow<'a, str>,
+    }
+    match &*serde_json::from_str::<Tag<'_>>(text)?.reply {
+        "login" => serde_json::from_str(text).map(Reply::Login),
+        "verdict" => serde_json::from_str(text).map(Reply::Verdict),
+        _ => serde_json::from_str(text),
+    }
 }
 
 /// Text for logs and errors: no control characters, at most `characters_max` characters.

@@ -7,7 +7,7 @@ use crate::flow::{
     FlowError, FormStep,
     engine::{Committed, TRIES_MAX},
     messages::{HandedOver, Known, Outgoing, Unsendable, WantedBy, Writing, Written},
-    record::{Account, AccountOpen, Document, Found, Sent, Session, SessionStage, User, key},
+    record::{Account, AccountOpen, Document, Factors, Found, Sent, Session, SessionStage, User, key},
     render::{self, Voice},
     token,
 };
@@ -195,8 +195,10 @@ impl Turn<'_> {
         if let Some(number) = self.link_number(session).await? {
             render::add_link_number(step, voice, number);
         }
-        let (options, _) = self.options(session).await?;
-        if options.len() > 1 {
+        let factors: Found<Factors> = self.engine.read(key::factors(&session.open.user)).await?;
+        // Most have one, and nothing to choose.
+        if factors.open().factors.len() > 1 {
+            let (options, _) = self.options(session).await?;
             step.methods = named(options, voice.language);
         }
         Ok(())
