@@ -284,6 +284,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_whose_body_never_ends_counts_by_its_head() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, connections) = (listener.local_addr().unwrap(), connections());
+        let (asked, accepted) = tokio::join!(ask(&connections, address), async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nsent").await.unwrap();
+            stream
+        });
+        assert!(asked.is_ok(), "{asked:?}");
+        assert_eq!(idle(&connections), 0, "and is not waited for again");
+        drop(accepted);
+    }
+
+    #[tokio::test]
     async fn what_speaks_no_http_or_hangs_up_gives_no_answer() {
         let (address, connections) = (server(vec![vec!["220 mail.example.org\r\n"], vec![""]]).await, connections());
         assert!(matches!(ask(&connections, address).await, Err(AskError::Broken(error)) if error.is_parse()));
