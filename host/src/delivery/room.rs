@@ -79,9 +79,9 @@ impl Delivery {
     }
 
     /// Channels that can send, as modules may know them.
-    pub fn channels(&self) -> Vec<Channel> {
+    pub fn channels(&self) -> impl Iterator<Item = &Channel> {
         let can_send = |kept: &&Kept| matches!(kept.way, Some(Ok(_)));
-        self.0.channels.iter().filter(can_send).map(|kept| kept.public.clone()).collect()
+        self.0.channels.iter().filter(can_send).map(|kept| &kept.public)
     }
 
     /// Every channel and whether it can send.

@@ -227,7 +227,7 @@ impl Engine {
                 name: ask.user_name.to_owned(),
                 addresses: ask.addresses.proved(),
             },
-            channels: if self.modules.sends(module) { self.delivery.channels() } else { Vec::new() },
+            channels: if self.modules.sends(module) { self.delivery.channels().cloned().collect() } else { Vec::new() },
             mac_key: self.messages.mac_key(module, ask.user_id),
             language: ask.language.to_owned(),
             public_url: self.settings.base_url(),

@@ -123,7 +123,7 @@ async fn other_settings_and_modules_take_the_place_of_the_former_and_nothing_els
     let delivery = Delivery::new(&with_channel, &stage.flows.engine.config_directory);
     let next = stage.flows.engine.with(Arc::new(settings), ModuleHost::offline(&with_module), delivery);
     assert_eq!((next.settings.name.as_str(), next.modules.modules().len()), ("another", 1));
-    assert_eq!(next.delivery.channels().len(), 1);
+    assert_eq!(next.delivery.channels().count(), 1);
     assert!(next.is_token_ended("a"));
 }
 

@@ -166,7 +166,6 @@ impl Engine {
 
     /// Every proved mail address, those that left within the last week, and what the factor itself is reached by.
     fn notice_targets(&self, user: &User, about: About<'_>) -> Vec<SentTo> {
-        let channels = self.delivery.channels();
         let mut targets: Vec<SentTo> = Vec::new();
         let mut add = |channel: &str, to: &str| {
             let Ok(to) = self.delivery.target(channel, to) else { return };
@@ -175,7 +174,7 @@ impl Engine {
                 targets.push(target);
             }
         };
-        if let Some(mail) = channels.iter().find(|channel| channel.target == TargetKind::Email) {
+        if let Some(mail) = self.delivery.channels().find(|channel| channel.target == TargetKind::Email) {
             let addresses = &user.secret.addresses;
             let present = addresses.email.iter().filter(|address| address.proved_at.is_some());
             present.for_each(|address| add(&mail.name, &address.value));
@@ -183,7 +182,8 @@ impl Engine {
             former.for_each(|address| add(&mail.name, &address.value));
         }
         // Notices go by mail alone: a text message costs money, and a display in the hall is read by everybody.
-        let is_mail = |name: &str| channels.iter().any(|known| known.name == name && known.target == TargetKind::Email);
+        let is_mail =
+            |name: &str| self.delivery.channels().any(|known| known.name == name && known.target == TargetKind::Email);
         about.also.iter().filter(|sent| is_mail(&sent.channel)).for_each(|sent| add(&sent.channel, &sent.to));
         targets
     }

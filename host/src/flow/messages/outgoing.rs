@@ -202,14 +202,14 @@ impl Engine {
 
     /// The address in the form it is kept and sent to.
     fn permitted_target(&self, message: &Message, writing: Writing<'_>) -> Result<String, Unsendable> {
-        let channel = self.delivery.channels().into_iter().find(|channel| channel.name == message.channel);
+        let channel = self.delivery.channels().find(|channel| channel.name == message.channel);
         let Some(channel) = channel else {
             return Err(Unsendable::NotPossible { reason: format!("the channel {} cannot send", message.channel) });
         };
         let to = self.delivery.target(&channel.name, &message.to);
         let to = to.map_err(|error| Unsendable::NotPossible { reason: error.to_string() })?;
         let same = |text: &str| self.delivery.target(&channel.name, text).is_ok_and(|other| other == to);
-        if permitted::is_permitted(&channel, &to, writing.known, same) { Ok(to) } else { Err(Unsendable::NotPermitted) }
+        if permitted::is_permitted(channel, &to, writing.known, same) { Ok(to) } else { Err(Unsendable::NotPermitted) }
     }
 
     fn outgoing(&self, message: Message, to: String, writing: Writing<'_>) -> Result<Outgoing, Unsendable> {

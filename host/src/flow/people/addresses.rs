@@ -273,8 +273,8 @@ impl Engine {
         }
     }
 
-    fn channel_of(&self, kind: AddressKind) -> Result<Channel, FlowError> {
-        let channel = self.delivery.channels().into_iter().find(|channel| channel.target == kind.target());
+    fn channel_of(&self, kind: AddressKind) -> Result<&Channel, FlowError> {
+        let channel = self.delivery.channels().find(|channel| channel.target == kind.target());
         channel.ok_or_else(|| FlowError::NotPossible {
             code: "no_channel",
             detail: "this host sends no messages to addresses of this kind; ask your administrator".to_owned(),

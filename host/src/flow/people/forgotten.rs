@@ -92,8 +92,7 @@ impl Engine {
         counted: &mut AccountOpen,
         now: Timestamp,
     ) -> Result<Result<Written, &'static str>, FlowError> {
-        let channels = self.delivery.channels();
-        let Some(channel) = channels.iter().find(|channel| channel.target == TargetKind::Email) else {
+        let Some(channel) = self.delivery.channels().find(|channel| channel.target == TargetKind::Email) else {
             return Ok(Err("no_address"));
         };
         let addresses = user.secret.addresses.confirming(now);
