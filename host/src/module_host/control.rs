@@ -16,6 +16,8 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::slot::DESCRIPTORS_PER_SLOT;
+
 /// More than one socket buffer must never be needed: the order is sent before the worker lives.
 pub(super) const ORDER_BYTES_MAX: usize = 64 * 1024;
 /// Room for most requests.
@@ -27,7 +29,7 @@ pub(super) const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Descriptors one message can carry are 253; the image is one of them.
 pub(super) const SLOTS_MAX: usize = 64;
 
-/// What a worker is to do. The image and one socket a slot come with it as descriptors.
+/// What a worker is to do. The image and the two ways of each slot come with it as descriptors.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     /// The host's process; a worker whose parent is another one has lost its host.
@@ -58,7 +60,7 @@ pub(super) fn send_order(socket: &UnixStream, order: &Order, descriptors: &[Borr
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "its configuration is larger than 64 KiB"));
     }
     let frame = frame(&json);
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SLOTS_MAX + 1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SLOTS_MAX * DESCRIPTORS_PER_SLOT + 1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many slots"));
@@ -70,7 +72,7 @@ pub(super) fn send_order(socket: &UnixStream, order: &Order, descriptors: &[Borr
 /// Receives the order and its descriptors, which close when another program is executed.
 pub(super) fn receive_order(socket: impl AsFd + Read) -> io::Result<(Order, Vec<OwnedFd>)> {
     let mut socket = socket;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SLOTS_MAX + 1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SLOTS_MAX * DESCRIPTORS_PER_SLOT + 1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut prefix = [0; 4];
     let mut pieces = [IoSliceMut::new(&mut prefix)];

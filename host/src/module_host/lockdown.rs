@@ -34,7 +34,7 @@ pub(super) fn isolate() -> io::Result<()> {
 }
 
 /// Limits and file access. Before any thread: Landlock binds only the calling thread and its later children.
-pub(super) fn confine(memory_mib_max: u64, slots: usize) -> Result<(), Refusal> {
+pub(super) fn confine(memory_mib_max: u64, descriptors_of_slots: usize) -> Result<(), Refusal> {
     let limits = [
         // Not the address space, which glibc's arenas inflate: private writable memory is what can run out.
         (Resource::Data, memory_mib_max.saturating_mul(1024 * 1024)),
@@ -42,7 +42,7 @@ pub(super) fn confine(memory_mib_max: u64, slots: usize) -> Result<(), Refusal> 
         (Resource::Fsize, 0),
         (Resource::Core, 0),
         (Resource::Memlock, 0),
-        (Resource::Nofile, SPARE_DESCRIPTORS + slots as u64),
+        (Resource::Nofile, SPARE_DESCRIPTORS + descriptors_of_slots as u64),
     ];
     for (resource, most) in limits {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };

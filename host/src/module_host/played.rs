@@ -1,12 +1,16 @@
 //! For unit tests: modules whose worker is a function of the test's own. What it says goes through the frames, the
 //! deadline and the checks of a real worker's answers, and through nothing else.
 
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
 
 use mfa_sdk::protocol::Operation;
 
 use super::{
-    super::{api::Configured, api::ModuleHost, slot::host_end},
+    super::{
+        api::Configured,
+        api::ModuleHost,
+        slot::{NearEnd, ends},
+    },
     *,
 };
 use crate::settings::Settings;
@@ -47,24 +51,24 @@ impl Supervised {
 }
 
 /// The host's end of a slot whose other end plays until the host's is gone.
-fn slot(id: String, play: Play) -> BlockingStream {
-    let (near_end, mut far_end) = BlockingStream::pair().unwrap();
+fn slot(id: String, play: Play) -> NearEnd {
+    let (near_end, mut far_end) = ends().unwrap();
     std::thread::spawn(move || {
-        while let Some(request) = next_request(&mut far_end) {
+        while let Some(request) = next_request(&mut far_end.requests) {
             let reply = play(&id, &request);
-            if far_end.write_all(&framed_json(&reply).unwrap()).is_err() {
+            if far_end.replies.write_all(&framed_json(&reply).unwrap()).is_err() {
                 return;
             }
         }
     });
-    host_end(near_end).unwrap()
+    near_end
 }
 
-fn next_request(socket: &mut BlockingStream) -> Option<Request> {
+fn next_request(requests: &mut PipeReader) -> Option<Request> {
     let mut length = [0; 4];
-    socket.read_exact(&mut length).ok()?;
+    requests.read_exact(&mut length).ok()?;
     let mut request = vec![0; u32::from_be_bytes(length) as usize];
-    socket.read_exact(&mut request).ok()?;
+    requests.read_exact(&mut request).ok()?;
     serde_json::from_slice(&request).ok()
 }
 

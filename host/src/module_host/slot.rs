@@ -1,8 +1,12 @@
-//! The slots of a worker: one socket pair each, one call in flight on each. A frame is a four-byte length and bytes.
+//! The slots of a worker: one way there and one back each, one call in flight on each. A frame is a four-byte length and
+//! bytes.
 
 use std::{
-    io,
-    os::unix::net::UnixStream,
+    io::{self, PipeReader, PipeWriter},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -10,12 +14,11 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, SendFlags},
-};
-use tokio::{io::Interest, sync::Semaphore};
+use rustix::{io::Errno, net::RecvFlags};
+use tokio::{net::unix::pipe, sync::Semaphore};
 
+/// What a worker gets for each slot.
+pub(super) const DESCRIPTORS_PER_SLOT: usize = 2;
 const PREFIX_BYTES: usize = 4;
 const FIRST_READ_BYTES: usize = 4096;
 /// A module that only computes answers sooner than a thread could turn to another task and back, so its answer is
@@ -25,16 +28,41 @@ const WAIT_IN_PLACE: Duration = Duration::from_millis(1);
 /// After an answer that took longer, this many calls of the worker are not waited for in place.
 const CALLS_AFTER_A_SLOW_ONE: u32 = 64;
 
-/// The host's end of one slot. The runtime hears of its socket only while a slow answer is waited for.
+/// The host's end of one slot. The runtime hears of it only while a slow answer is waited for.
 pub(super) struct Slot {
     pub number: u8,
-    socket: UnixStream,
+    end: NearEnd,
 }
 
-/// The host's end of a socket pair, as a slot needs it: no read on it waits longer than it may in place.
-pub(super) fn host_end(socket: UnixStream) -> io::Result<UnixStream> {
-    socket.set_read_timeout(Some(WAIT_IN_PLACE))?;
-    Ok(socket)
+/// Where the host writes requests, which waits for nothing, and reads replies, which waits no longer than it may in place.
+///
+/// Requests go through a pipe, whose reader is woken by a request alone: who sleeps on a socket is also woken when the other
+/// side has read what it wrote. Replies go through a socket, because no read of a pipe can end by the kernel's tick.
+pub(super) struct NearEnd {
+    requests: PipeWriter,
+    replies: UnixStream,
+}
+
+/// The worker's end of one slot.
+pub(super) struct FarEnd {
+    pub requests: PipeReader,
+    pub replies: UnixStream,
+}
+
+/// Both ends of a slot. They close when another program is executed.
+pub(super) fn ends() -> io::Result<(NearEnd, FarEnd)> {
+    let (far_requests, requests) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&requests, true)?;
+    let (replies, far_replies) = UnixStream::pair()?;
+    replies.set_read_timeout(Some(WAIT_IN_PLACE))?;
+    Ok((NearEnd { requests, replies }, FarEnd { requests: far_requests, replies: far_replies }))
+}
+
+impl FarEnd {
+    /// In the order in which a worker gets them.
+    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; DESCRIPTORS_PER_SLOT] {
+        [self.requests.as_fd(), self.replies.as_fd()]
+    }
 }
 
 /// Why an exchange has no reply.
@@ -86,9 +114,9 @@ impl Slot {
 
     async fn send(&self, mut frame: &[u8]) -> io::Result<()> {
         while !frame.is_empty() {
-            match rustix::net::send(&self.socket, frame, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match rustix::io::write(&self.end.requests, frame) {
                 Ok(sent) => frame = &frame[sent..],
-                Err(Errno::AGAIN) => self.ready_for(Interest::WRITABLE).await?,
+                Err(Errno::AGAIN) => self.room_for_more().await?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -101,7 +129,7 @@ impl Slot {
         if !pace.is_quick() {
             return Ok(());
         }
-        match rustix::net::recv(&self.socket, rustix::buffer::spare_capacity(reply), RecvFlags::empty()) {
+        match rustix::net::recv(&self.end.replies, rustix::buffer::spare_capacity(reply), RecvFlags::empty()) {
             Ok((_, 0)) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(Errno::AGAIN) => {
@@ -115,27 +143,33 @@ impl Slot {
     async fn read_until(&self, reply: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while reply.len() < length {
             let into = rustix::buffer::spare_capacity(reply);
-            match rustix::net::recv(&self.socket, into, RecvFlags::DONTWAIT) {
+            match rustix::net::recv(&self.end.replies, into, RecvFlags::DONTWAIT) {
                 Ok((_, 0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.ready_for(Interest::READABLE).await?,
+                Err(Errno::AGAIN) => self.more_to_read().await?,
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
-    /// Lets the thread go on with other tasks until the socket is ready.
-    async fn ready_for(&self, interest: Interest) -> io::Result<()> {
-        let socket = self.socket.try_clone()?;
-        socket.set_nonblocking(true)?;
-        tokio::net::UnixStream::from_std(socket)?.ready(interest).await?;
-        self.socket.set_nonblocking(false)
+    /// Lets the thread go on with other tasks until the worker has read some of a long request.
+    async fn room_for_more(&self) -> io::Result<()> {
+        let requests = pipe::Sender::from_owned_fd(self.end.requests.try_clone()?.into())?;
+        requests.writable().await
+    }
+
+    /// Lets the thread go on with other tasks until the worker has written.
+    async fn more_to_read(&self) -> io::Result<()> {
+        let replies = self.end.replies.try_clone()?;
+        replies.set_nonblocking(true)?;
+        tokio::net::UnixStream::from_std(replies)?.readable().await?;
+        self.end.replies.set_nonblocking(false)
     }
 
     /// Bytes beyond a reply would answer the next call, so they break the slot, as does an end of the worker.
     fn expect_silence(&self) -> io::Result<()> {
-        match rustix::net::recv(&self.socket, &mut [0; 1], RecvFlags::DONTWAIT) {
+        match rustix::net::recv(&self.end.replies, &mut [0; 1], RecvFlags::DONTWAIT) {
             Err(Errno::AGAIN) => Ok(()),
             Ok((_, 0)) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => Err(more_than_a_reply()),
@@ -179,8 +213,8 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn new(sockets: Vec<UnixStream>) -> Self {
-        let free: Vec<Slot> = (0..).zip(sockets).map(|(number, socket)| Slot { number, socket }).collect();
+    pub(super) fn new(ends: Vec<NearEnd>) -> Self {
+        let free: Vec<Slot> = (0..).zip(ends).map(|(number, end)| Slot { number, end }).collect();
         Self { permits: Semaphore::new(free.len()), free: Mutex::new(free), pace: Pace::default() }
     }
 
@@ -203,17 +237,42 @@ impl Slots {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::{super::control::frame, *};
 
-    type Worker = tokio::net::UnixStream;
+    /// The far end, without a process.
+    pub struct Worker {
+        pub requests: pipe::Receiver,
+        pub replies: tokio::net::UnixStream,
+    }
+
+    impl Worker {
+        pub fn new(end: FarEnd) -> Self {
+            end.replies.set_nonblocking(true).unwrap();
+            Self {
+                requests: pipe::Receiver::from_owned_fd(end.requests.into()).unwrap(),
+                replies: tokio::net::UnixStream::from_std(end.replies).unwrap(),
+            }
+        }
+
+        /// The next request.
+        pub async fn request(&mut self) -> Vec<u8> {
+            let length = self.requests.read_u32().await.unwrap();
+            let mut request = vec![0; length as usize];
+            self.requests.read_exact(&mut request).await.unwrap();
+            request
+        }
+
+        pub async fn reply(&mut self, reply: &[u8]) {
+            self.replies.write_all(&frame(reply)).await.unwrap();
+        }
+    }
 
     fn slot() -> (Slot, Worker) {
-        let (host, worker) = UnixStream::pair().unwrap();
-        worker.set_nonblocking(true).unwrap();
-        (Slot { number: 0, socket: host_end(host).unwrap() }, Worker::from_std(worker).unwrap())
+        let (end, far_end) = ends().unwrap();
+        (Slot { number: 0, end }, Worker::new(far_end))
     }
 
     async fn asked(slot: &mut Slot, reply_bytes_max: usize) -> Result<Vec<u8>, ExchangeError> {
@@ -225,21 +284,35 @@ mod tests {
         let (mut slot, mut worker) = slot();
         let exchange = asked(&mut slot, 5);
         let answer = async {
-            let mut request = [0; 7];
-            worker.read_exact(&mut request).await.unwrap();
-            worker.write_all(&frame(b"reply")).await.unwrap();
+            assert_eq!(worker.request().await, b"ask");
+            worker.reply(b"reply").await;
         };
         assert_eq!(tokio::join!(exchange, answer).0.unwrap(), b"reply");
         // Only the length of a reply that is too long is sent, and nothing is allocated for it.
-        let answer = worker.write_all(&[0xff; 4]);
+        let answer = worker.replies.write_all(&[0xff; 4]);
         let error = tokio::join!(asked(&mut slot, 5), answer).0.unwrap_err();
         assert!(matches!(error, ExchangeError::TooLong(4_294_967_295) | ExchangeError::Broken { .. }));
     }
 
     #[tokio::test]
+    async fn a_request_longer_than_the_pipe_arrives_whole() {
+        let (mut slot, mut worker) = slot();
+        let long = vec![b'a'; 300_000];
+        let answer = async {
+            let request = worker.request().await;
+            worker.reply(b"reply").await;
+            request
+        };
+        let ask = frame(&long);
+        let pace = Pace::default();
+        let (reply, request) = tokio::join!(slot.exchange(&ask, 5, &pace), answer);
+        assert_eq!((reply.unwrap(), request), (b"reply".to_vec(), long));
+    }
+
+    #[tokio::test]
     async fn an_answer_nobody_asked_for_breaks_the_slot() {
         let (mut slot, mut worker) = slot();
-        worker.write_all(&frame(b"yes")).await.unwrap();
+        worker.reply(b"yes").await;
         let error = asked(&mut slot, 5).await.unwrap_err();
         assert!(matches!(error, ExchangeError::Broken { sent: false, .. }), "{error:?}");
     }
@@ -253,8 +326,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_for_a_slot_learns_of_the_end() {
-        let (host, _worker) = UnixStream::pair().unwrap();
-        let slots = Slots::new(vec![host]);
+        let (end, _far_end) = ends().unwrap();
+        let slots = Slots::new(vec![end]);
         let taken = slots.take().await.unwrap();
         let (waiting, ()) = tokio::join!(slots.take(), async { slots.close() });
         assert!(waiting.is_none());
@@ -267,8 +340,8 @@ mod tests {
         let (mut slot, mut worker) = slot();
         let pace = Pace::default();
         let answer = async {
-            worker.readable().await.unwrap();
-            worker.write_all(&frame(b"late")).await.unwrap();
+            worker.request().await;
+            worker.reply(b"late").await;
         };
         // On one thread the answer cannot come before the wait in place is over.
         let ask = frame(b"ask");

@@ -21,7 +21,7 @@ use super::{
     description,
     noise::Noise,
     reply::plain,
-    slot::host_end,
+    slot::{FarEnd, NearEnd, ends},
     spawner::Spawner,
 };
 use crate::settings::Limits;
@@ -46,7 +46,7 @@ pub(super) struct Plan {
 pub(super) struct Worker {
     pub child: Child,
     pub control: UnixStream,
-    pub slots: Vec<BlockingStream>,
+    pub slots: Vec<NearEnd>,
     pub noise: Noise,
     pub description: Arc<Description>,
 }
@@ -109,10 +109,11 @@ fn lower(description: &mut Description, plan: &Plan) {
     }
 }
 
-async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Child, UnixStream, Vec<BlockingStream>)> {
+async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Child, UnixStream, Vec<NearEnd>)> {
     let (control, worker_control) = BlockingStream::pair()?;
     let slots = plan.limits.module_slots.clamp(1, SLOTS_MAX);
-    let pairs = (0..slots).map(|_| BlockingStream::pair()).collect::<io::Result<Vec<_>>>()?;
+    let (near_ends, far_ends): (Vec<_>, Vec<_>) =
+        (0..slots).map(|_| ends()).collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
     let order = Order {
         host_process: std::process::id(),
         config: plan.config.clone(),
@@ -120,14 +121,14 @@ async fn launch(spawner: &Spawner, image: &Image, plan: &Plan) -> io::Result<(Ch
         reply_bytes_max: plan.limits.module_reply_bytes_max,
         slots,
     };
-    let ends = pairs.iter().map(|(_, worker_end)| worker_end.as_fd());
-    let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(image.memory.as_fd()).chain(ends).collect();
+    let of_slots = far_ends.iter().flat_map(FarEnd::descriptors);
+    let descriptors: Vec<BorrowedFd<'_>> = std::iter::once(image.memory.as_fd()).chain(of_slots).collect();
     send_order(&control, &order, &descriptors)?;
     drop(descriptors);
-    let slots = pairs.into_iter().map(|(near, _)| host_end(near)).collect::<io::Result<Vec<_>>>()?;
+    drop(far_ends);
     let child = spawner.spawn(worker_control.into()).await?;
     control.set_nonblocking(true)?;
-    Ok((child, UnixStream::from_std(control)?, slots))
+    Ok((child, UnixStream::from_std(control)?, near_ends))
 }
 
 async fn read_answer(control: &mut UnixStream) -> io::Result<Answer> {

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    os::unix::net::UnixStream as BlockingStream,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
@@ -25,7 +24,7 @@ use super::{
     control::framed_json,
     failures::{Failures, Kind, kind},
     reply,
-    slot::{ExchangeError, Slot, Slots},
+    slot::{ExchangeError, NearEnd, Slot, Slots},
     spawner::Spawner,
     start::{self, Plan, StartError, Worker},
 };
@@ -94,7 +93,7 @@ impl Ending {
 
 impl Serving {
     fn new(
-        slots: Vec<BlockingStream>,
+        slots: Vec<NearEnd>,
         complaints: mpsc::UnboundedSender<Complaint>,
         ending: watch::Receiver<Option<Ending>>,
     ) -> Self {

@@ -1,10 +1,9 @@
 //! Who is blamed, who is repeated, and who is not, when a worker ends in the middle of calls.
 
 use mfa_sdk::protocol::{Answer, Context, Enrolment, Operation, User, VerdictReply};
-use tokio::io::AsyncWriteExt;
 
 use super::{
-    super::{control::frame, slot::host_end},
+    super::slot::{ends, tests::Worker},
     *,
 };
 use crate::settings::Limits;
@@ -34,28 +33,20 @@ fn plan(module_deadline_ms: u64) -> Plan {
 
 /// A worker without a process: the far end of its only slot, its complaints and its end.
 struct FakeWorker {
-    far_end: UnixStream,
+    far_end: Worker,
     complaints: mpsc::UnboundedReceiver<Complaint>,
     ended: watch::Sender<Option<Ending>>,
     serving: Arc<Serving>,
 }
 
 fn serve(supervised: &Supervised) -> FakeWorker {
-    let (near_end, far_end) = BlockingStream::pair().unwrap();
-    far_end.set_nonblocking(true).unwrap();
-    let far_end = UnixStream::from_std(far_end).unwrap();
+    let (near_end, far_end) = ends().unwrap();
+    let far_end = Worker::new(far_end);
     let (sender, complaints) = mpsc::unbounded_channel();
     let (ended, ending) = watch::channel(None);
-    let serving = Arc::new(Serving::new(vec![host_end(near_end).unwrap()], sender, ending));
+    let serving = Arc::new(Serving::new(vec![near_end], sender, ending));
     supervised.stage.send_replace(Stage::Serving(serving.clone()));
     FakeWorker { far_end, complaints, ended, serving }
-}
-
-async fn read_request(socket: &mut UnixStream) -> Vec<u8> {
-    let length = socket.read_u32().await.unwrap();
-    let mut request = vec![0; length as usize];
-    socket.read_exact(&mut request).await.unwrap();
-    request
 }
 
 /// The first worker takes the call and dies of what `guilty` says; a second one stands ready if the call comes again.
@@ -64,14 +55,14 @@ async fn die_in_a_call(guilty: Option<u8>) -> (Result<Reply, CallError>, Option<
     let mut first = serve(&supervised);
     let (request, plan) = (request(), plan(5000));
     let worker = async {
-        let asked = read_request(&mut first.far_end).await;
+        let asked = first.far_end.request().await;
         drop(first.far_end);
         assert!(matches!(first.complaints.recv().await, Some(Complaint::Broken { slot: 0, .. })));
         first.serving.slots.close();
         let mut second = serve(&supervised);
         first.ended.send_replace(Some(Ending { guilty, words: "signal 11".to_owned() }));
-        let asked_again = timeout(Duration::from_millis(200), read_request(&mut second.far_end)).await.ok()?;
-        second.far_end.write_all(&frame(YES)).await.unwrap();
+        let asked_again = timeout(Duration::from_millis(200), second.far_end.request()).await.ok()?;
+        second.far_end.reply(YES).await;
         Some((asked, asked_again))
     };
     tokio::join!(supervised.call(&request, &plan), worker)
@@ -129,9 +120,9 @@ async fn a_call_that_waited_for_its_slot_has_full_time_and_blames_nobody() {
     let answer = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
         worker.serving.slots.put(busy);
-        read_request(&mut worker.far_end).await;
+        worker.far_end.request().await;
         tokio::time::sleep(Duration::from_millis(700)).await;
-        worker.far_end.write_all(&frame(YES)).await.unwrap();
+        worker.far_end.reply(YES).await;
     };
     let (request, plan) = (request(), plan(1000));
     let (reply, ()) = tokio::join!(supervised.call(&request, &plan), answer);
@@ -148,8 +139,8 @@ async fn calls_wait_for_a_restart_and_then_succeed() {
     let (request, plan) = (request(), plan(5000));
     let worker = async {
         let mut worker = serve(&supervised);
-        read_request(&mut worker.far_end).await;
-        worker.far_end.write_all(&frame(YES)).await.unwrap();
+        worker.far_end.request().await;
+        worker.far_end.reply(YES).await;
         worker
     };
     let (reply, _worker) = tokio::join!(supervised.call(&request, &plan), worker);
@@ -165,8 +156,8 @@ async fn a_bad_reply_does_not_end_the_row_of_failures() {
     let mut worker = serve(&supervised);
     let (request, plan) = (request(), plan(5000));
     let answer = async {
-        read_request(&mut worker.far_end).await;
-        worker.far_end.write_all(&frame(b"{}")).await.unwrap();
+        worker.far_end.request().await;
+        worker.far_end.reply(b"{}").await;
     };
     let (reply, ()) = tokio::join!(supervised.call(&request, &plan), answer);
     assert!(matches!(reply, Err(CallError::BadReply(_))));

@@ -14,6 +14,7 @@ use super::{
     control::{Answer, Order, REQUEST_BYTES_MAX, SLOTS_MAX, frame, receive_order},
     load::{self, Module},
     lockdown,
+    slot::DESCRIPTORS_PER_SLOT,
 };
 
 /// The argument (or program name) that makes the host's binary a worker.
@@ -38,7 +39,7 @@ pub fn run() -> ExitCode {
 
 fn work() -> io::Result<()> {
     lockdown::isolate()?;
-    // The sockets are used as files: sending and receiving are socket calls, which the filters refuse.
+    // Sockets are used as files: sending and receiving are socket calls, which the filters refuse.
     let mut control = File::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let (order, descriptors) = receive_order(&control)?;
     if rustix::process::getppid().map(|parent| parent.as_raw_pid() as u32) != Some(order.host_process) {
@@ -56,12 +57,12 @@ fn work() -> io::Result<()> {
 /// From an open process to a module that answers, in the one order that works.
 fn serve(order: &Order, descriptors: Vec<OwnedFd>) -> Result<String, Refusal> {
     let broken = |error: io::Error| Refusal::new(format!("the worker could not start: {error}"), "restart the host");
-    if descriptors.len() != order.slots + 1 || order.slots > SLOTS_MAX {
+    if order.slots > SLOTS_MAX || descriptors.len() != order.slots * DESCRIPTORS_PER_SLOT + 1 {
         return Err(broken(io::Error::other("descriptors are missing")));
     }
     let mut descriptors = descriptors.into_iter();
     let Some(image) = descriptors.next() else { return Err(broken(io::Error::other("the image is missing"))) };
-    lockdown::confine(order.memory_mib_max, order.slots)?;
+    lockdown::confine(order.memory_mib_max, descriptors.len())?;
     let shared = Shared::default();
     start_slots(order, descriptors, &shared).map_err(broken)?;
     lockdown::tell_crashes().map_err(broken)?;
@@ -79,16 +80,19 @@ fn serve(order: &Order, descriptors: Vec<OwnedFd>) -> Result<String, Refusal> {
 }
 
 /// All slot threads, each past everything a starting thread asks of the kernel.
-fn start_slots(order: &Order, sockets: impl Iterator<Item = OwnedFd>, shared: &Shared) -> io::Result<()> {
+fn start_slots(order: &Order, mut ends: impl Iterator<Item = OwnedFd>, shared: &Shared) -> io::Result<()> {
     let all_started = Arc::new(Barrier::new(order.slots + 1));
     let reply_bytes_max = order.reply_bytes_max;
-    for (slot, socket) in (0_u8..).zip(sockets) {
+    for slot in (0_u8..).take(order.slots) {
+        let (Some(requests), Some(replies)) = (ends.next(), ends.next()) else {
+            return Err(io::Error::other("descriptors are missing"));
+        };
         let (all_started, shared) = (all_started.clone(), shared.clone());
         std::thread::Builder::new().name(format!("slot {slot}")).spawn(move || {
             lockdown::name_this_thread(slot);
             all_started.wait();
             // A slot ends with the host or not at all; the other slots have nothing to live for then either.
-            let _ = answer_calls(File::from(socket), &shared, reply_bytes_max);
+            let _ = answer_calls(File::from(requests), File::from(replies), &shared, reply_bytes_max);
             std::process::exit(0);
         })?;
     }
@@ -96,29 +100,29 @@ fn start_slots(order: &Order, sockets: impl Iterator<Item = OwnedFd>, shared: &S
     Ok(())
 }
 
-fn answer_calls(mut socket: File, shared: &Shared, reply_bytes_max: usize) -> io::Result<()> {
+fn answer_calls(mut requests: File, mut replies: File, shared: &Shared, reply_bytes_max: usize) -> io::Result<()> {
     loop {
-        let request = next_request(&mut socket)?;
+        let request = next_request(&mut requests)?;
         let request = std::str::from_utf8(&request[PREFIX_BYTES..]).map_err(io::Error::other)?;
         let module = shared.get().ok_or(io::ErrorKind::NotConnected)?;
         let reply = module.call(request);
         if reply.len() > reply_bytes_max {
             // Only the length is sent, which is enough to refuse it; the slot stays usable.
             let length = u32::try_from(reply.len()).unwrap_or(u32::MAX);
-            socket.write_all(&length.to_be_bytes())?;
+            replies.write_all(&length.to_be_bytes())?;
         } else {
-            socket.write_all(&frame(&reply))?;
+            replies.write_all(&frame(&reply))?;
         }
     }
 }
 
 /// The next request behind its prefix. Most arrive whole with the first read; the host sends none before the reply.
-fn next_request(socket: &mut File) -> io::Result<Vec<u8>> {
+fn next_request(requests: &mut File) -> io::Result<Vec<u8>> {
     let mut request = vec![0; FIRST_READ_BYTES];
     let mut come = 0;
     let mut end = PREFIX_BYTES;
     while come < end {
-        match socket.read(&mut request[come..])? {
+        match requests.read(&mut request[come..])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => come += read,
         }
