@@ -9,6 +9,7 @@ pub mod keys;
 pub mod module_host;
 pub mod provider;
 mod random;
+mod scheduling;
 mod secret_file;
 pub mod settings;
 pub mod store;

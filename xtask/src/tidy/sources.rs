@@ -27,6 +27,7 @@ const DANGERS: [Danger; 6] = [
             ),
             ("host/src/system_clock.rs", "adjtimex, to read only"),
             ("host/src/allocator.rs", "one option of the allocator, and advice on memory"),
+            ("host/src/scheduling.rs", "the policy by which threads get the processor"),
         ],
     },
     Danger {

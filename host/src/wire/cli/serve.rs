@@ -16,6 +16,7 @@ use crate::{
     flow::{Core, Flows},
     keys::MasterKey,
     module_host::{ModuleHost, ModuleInstance, ModuleState},
+    scheduling,
     settings::{self, AtStart, Settings},
     store::{OpenReport, Store},
     wire::{
@@ -35,6 +36,7 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs the host until SIGTERM or SIGINT.
 pub fn run(config_directory: &Path, listen: Option<SocketAddr>) -> Result<ExitCode, Failure> {
     allocator::give_large_blocks_back();
+    scheduling::prefer_throughput();
     logging::start("info");
     descriptors::ask_for_enough();
     directory::refuse_foreign(config_directory)?;
