@@ -112,6 +112,7 @@ impl Slot {
         Ok(reply)
     }
 
+    /// Of a worker that is gone the pipe says so by an error: a Rust program ignores the signal for it.
     async fn send(&self, mut frame: &[u8]) -> io::Result<()> {
         while !frame.is_empty() {
             match rustix::io::write(&self.end.requests, frame) {
